@@ -12,10 +12,13 @@ from collections.abc import Sequence
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 """What writing to a full or broken file or device fails with."""
 
+COMPLETING = "_HITL_TUI_COMPLETE"
+"""Set when a shell asks for completions, by the scripts that `hitl-tui completion` prints."""
+
 
 def main() -> None:
     """Start the console if only targets and a home are given, else the command line."""
-    asked = console_only(sys.argv[1:])
+    asked = None if COMPLETING in os.environ else console_only(sys.argv[1:])
     if asked is None:
         _run_command_line()
         return

@@ -148,18 +148,18 @@ def changed(value: Any, before: Any) -> Any:
     return value
 
 
-def one_line(value: Any, limit: int = 200) -> str:
-    """A value as one line of at most `limit` characters, for lists: of an object only its values, text without quotes."""
+def one_line(value: Any, limit: int | None = 200) -> str:
+    """A value as one line of at most `limit` characters (None: all), for lists: of an object only its values, text without quotes."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, dict):
-        text = " · ".join(_brief(item) for item in value.values())
+        text = " · ".join(_brief(item, limit and 200) for item in value.values())
     else:
         text = dumps(value)
-    text = " ".join(text[: limit * 4].split())
-    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    text = " ".join(text[: limit and limit * 4].split())
+    text = text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
     return storable(text)
 
 
-def _brief(value: Any) -> str:
-    return value[:200] if isinstance(value, str) else dumps(value)[:200]
+def _brief(value: Any, limit: int | None) -> str:
+    return (value if isinstance(value, str) else dumps(value))[:limit]

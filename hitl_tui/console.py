@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl_tui.agents import targets as parsing
-from hitl_tui.errors import HitlError
+from hitl_tui.errors import BadTarget, HitlError
 from hitl_tui.home import Home, find_home
 from hitl_tui.settings import Settings, login, read_settings
 
@@ -31,15 +32,36 @@ class Workers:
     """A console's workers: one supervised process for each target."""
 
     def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0) -> None:
-        parsed = [parsing.parse(target) for target in targets]
-        self.labels = [target.label for target in parsed]
-        self.targets = [target.key for target in parsed]
-        self._given = targets
+        """Prepare the workers of these targets, or of the default one.
+
+        Raises:
+            BadTarget: a given target cannot be read. The default one may be broken: then it is a problem that the console shows.
+        """
+        self._given = parsing.or_default(targets)
+        self.labels: list[str] = []
+        self.targets: list[str] = []
+        self.problems: list[tuple[str, str]] = []
+        if targets:
+            self._read()
+        else:
+            self._read_default()
+        self.told = "" if targets else _about_default(self._given[0])
         self._home = home
         self._concurrency = concurrency
         self._time_limit_s = time_limit_s
         self._supervisors: list[Supervisor] = []
         self._tasks: list[asyncio.Future[None]] = []
+
+    def _read(self) -> None:
+        parsed = [parsing.parse(target) for target in self._given]
+        self.labels, self.targets, self.problems = [target.label for target in parsed], [target.key for target in parsed], []
+
+    def _read_default(self) -> None:
+        try:
+            self._read()
+        except BadTarget as error:
+            label = Path(self._given[0]).parent.name
+            self.labels, self.targets, self.problems = [label], self._given, [(label, str(error))]
 
     @property
     def alive(self) -> int:
@@ -48,10 +70,16 @@ class Workers:
 
     def start(self, on_ring: Callable[[], None], on_death: Callable[[str], None]) -> None:
         """Start a worker for each target. `on_ring` is called after its commits, `on_death` with a sentence if it ends by itself."""
+        self._on_ring, self._on_death = on_ring, on_death
+        self._start()
+
+    def _start(self) -> None:
         from hitl_tui.supervisor import Supervisor
 
-        for target, label in zip(self._given, self.labels, strict=True):
-            supervisor = Supervisor(target, label, self._home.path, self._concurrency, on_ring, on_death, self._time_limit_s)
+        for label, problem in self.problems:
+            self._on_death(f"{label} cannot be loaded: {problem}")
+        for target, label in zip(self._given, self.labels, strict=True) if not self.problems else ():
+            supervisor = Supervisor(target, label, self._home.path, self._concurrency, self._on_ring, self._on_death, self._time_limit_s)
             self._supervisors.append(supervisor)
             self._tasks.append(asyncio.ensure_future(supervisor.run()))
 
@@ -61,7 +89,10 @@ class Workers:
             supervisor.ring()
 
     async def restart(self) -> None:
-        """Replace every worker, so that edited agent code is loaded."""
+        """Replace every worker, so that edited agent code is loaded. A broken default target is read again."""
+        if self.problems:
+            self._read_default()
+            self._start()
         await asyncio.gather(*(supervisor.restart() for supervisor in self._supervisors))
 
     async def stop(self) -> None:
@@ -76,20 +107,26 @@ class Workers:
 
 
 def run_console(home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None) -> int:
-    """Show the console until the person quits, and return the exit code. Without targets it runs the sample agents.
+    """Show the console until the person quits, and return the exit code; `targets.or_default` says what runs without targets.
 
     Raises:
-        HitlError: there is no terminal, or the home, its settings or a target cannot be used.
+        HitlError: there is no terminal, or the home, its settings or a given target cannot be used.
     """
     opened = find_home(home).prepare()
     settings = read_settings(opened)
-    wanted = list(targets) or [str(parsing.sample_agents())]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
     gc.disable()  # until the first frame, which garbage collections during imports would delay
-    workers = Workers(wanted, opened, concurrency or settings.concurrency, settings.time_limit_s)
+    workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s)
     return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
+
+
+def _about_default(target: str) -> str:
+    """What the console says of the target that it chose by itself."""
+    if parsing.here():
+        return f"the console runs the agents of {target}"
+    return "no langgraph.json in this folder: the console runs the sample agents"
 
 
 def _policies(home: Home, workers: Workers) -> Policies:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
 from hitl_tui import __version__, notify
 from hitl_tui.agents import checkpoint_reader
-from hitl_tui.agents.targets import parse
+from hitl_tui.agents.targets import SAMPLE, or_default, parse
 from hitl_tui.errors import HitlError
 from hitl_tui.home import Home
 from hitl_tui.model import Agent
@@ -41,7 +43,7 @@ class Finding:
 
 
 def check_installation(home: Home, targets: Sequence[str], load: Callable[[Home, str], str], repairs: bool = False) -> list[Finding]:
-    """Run every check.
+    """Run every check. Without targets and without `repairs` nothing is written, and no home is made.
 
     Args:
         home: the home.
@@ -51,8 +53,13 @@ def check_installation(home: Home, targets: Sequence[str], load: Callable[[Home,
     """
     findings = _versions()
     try:
-        home.prepare()
-        findings.append(Finding("home", True, str(home.path)))
+        if not targets and not home.path.exists():
+            return [*findings, Finding("home", True, f"{home.path}: none yet; it is created when first needed"), _default_target()]
+        if targets or repairs:
+            home.prepare()
+        findings.append(usable := _usable(home))
+        if not usable.good:
+            return findings
         read_settings(home)
         findings.append(Finding("config.toml", True, "read" if home.config.exists() else "none; the defaults apply"))
     except HitlError as error:
@@ -66,9 +73,29 @@ def check_installation(home: Home, targets: Sequence[str], load: Callable[[Home,
     if repairs and not repaired:
         repaired.append(Finding("repair", True, "nothing to repair"))
     findings += [*databases, *repaired]
+    if not targets:
+        findings.append(_default_target())
     for target in targets:
         findings += _target(home, target, load)
     return findings
+
+
+def _usable(home: Home) -> Finding:
+    if not home.path.is_dir():
+        return Finding("home", False, f"{home.path} is no folder; choose another with --home DIR")
+    if not os.access(home.path, os.W_OK | os.X_OK):
+        return Finding("home", False, f"{home.path} cannot be written; change its permissions, or choose another with --home DIR")
+    return Finding("home", True, str(home.path))
+
+
+def _default_target() -> Finding:
+    """What runs without a target. It is read, not loaded."""
+    (target,) = or_default(())
+    try:
+        parsed = parse(target)
+    except HitlError as error:
+        return Finding("agents", False, str(error))
+    return Finding("agents", True, f"{parsed.label}: `hitl-tui doctor {target if parsed.label != SAMPLE else 'TARGET'}` loads them")
 
 
 def _versions() -> list[Finding]:
@@ -156,22 +183,36 @@ def _finish_log(path: Path) -> list[str]:
 
 
 def _rows(home: Home, repairs: bool) -> list[Finding]:
-    """Find or repair stuck rows, and threads that wait without a row in hitl.db."""
+    """Find or repair stuck rows, and threads that wait without a row in hitl.db. They are found on a copy of it."""
     waiting = checkpoint_reader.waiting_threads(home.checkpoints)
     if not home.database.exists() and not (waiting and repairs):
         said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []
     else:
         try:
-            said = asyncio.run(_repair_rows(home, waiting, repairs))
-        except HitlError as error:
+            if repairs:
+                said = asyncio.run(_repair_rows(home.database, waiting, repairs))
+            else:
+                with _copied(home.database) as copy:
+                    said = asyncio.run(_repair_rows(copy, waiting, repairs))
+        except (HitlError, OSError, sqlite3.Error) as error:
             return [Finding("rows", False, str(error))]
     if repairs:
         return [Finding("repair", True, line) for line in said]
     return [Finding("rows", False, f"{line} (by `hitl-tui doctor --repair`)") for line in said]
 
 
-async def _repair_rows(home: Home, waiting: Sequence[tuple[str, str, int]], repairs: bool) -> list[str]:
-    async with Store.open(home.database) as store:
+@contextlib.contextmanager
+def _copied(database: Path) -> Iterator[Path]:
+    """A copy of a database as of now, which may be migrated and written; the database itself is only read."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / database.name
+        with integrity.reading(database) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        yield copy
+
+
+async def _repair_rows(database: Path, waiting: Sequence[tuple[str, str, int]], repairs: bool) -> list[str]:
+    async with Store.open(database) as store:
         said = await repair.repair_rows(store, is_gone, await agents.list_workers(store), repairs)
         return said + await repair.adopt(store, waiting, repairs) + await repair.rebuild_history(store, repairs)
 

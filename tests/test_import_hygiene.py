@@ -39,7 +39,7 @@ def test_command_line_imports_neither_until_needed() -> None:
 
 def test_command_list_imports_no_command_and_matches_their_help() -> None:
     run = "from hitl_tui.cli import main; main(['--help'], standalone_mode=False)"
-    assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.cli.output"))[-1] == "runs."
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.cli.output"))[-1] == "shell."
     listed = {name: sentence for commands in SECTIONS.values() for name, (_, sentence) in commands.items()}
     called = {name: main.resolve_command(Context(main), [name])[1] for name in main.commands}
     assert {name: command.get_short_help_str(1000) for name, command in called.items() if command} == listed

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui.store.errors import told
+from hitl_tui.store.maintenance import integrity
 
 if TYPE_CHECKING:  # `doctor` reads this file without waiting for LangGraph's import
     from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -140,11 +141,11 @@ def waiting_threads(path: Path) -> list[tuple[str, str, int]]:
     """Threads with a pending interrupt, as (thread, agent, run), if the console started them."""
     if not path.exists():
         return []
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
-        try:
+    try:
+        with integrity.reading(path) as db:
             rows = db.execute(WAITING).fetchall()
-        except sqlite3.Error:
-            return []
+    except sqlite3.Error:
+        return []
     found = [(str(thread), _metadata(text)) for thread, text in rows]
     return [(thread, metadata["hitl_agent"], metadata["hitl_run"]) for thread, metadata in found if _is_ours(metadata)]
 

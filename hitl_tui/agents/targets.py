@@ -6,7 +6,7 @@ Imports neither user code nor LangGraph.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,17 @@ def sample_agents() -> Path:
     package = Path(__file__).parents[1]
     installed = package / "_sample_agents"
     return installed if installed.is_dir() else package.parent / "sample_agents"
+
+
+def here() -> str:
+    """The langgraph.json of the current folder, as an absolute path; empty if there is none."""
+    manifest = Path(MANIFEST)
+    return str(manifest.absolute()) if manifest.is_file() else ""
+
+
+def or_default(targets: Sequence[str]) -> list[str]:
+    """The given targets; without any, the project of the current folder if it has a langgraph.json, else the sample agents."""
+    return list(targets) or [here() or str(sample_agents())]
 
 
 def parse(target: str, cwd: Path | None = None) -> Target:

@@ -49,6 +49,7 @@ SECTIONS = {
     "Upkeep": {
         "doctor": ("doctor", "Check the installation, the databases and the agents."),
         "prune": ("prune", "Delete the threads of old runs."),
+        "completion": ("completion", "Print a script that completes commands in a shell."),
     },
 }
 
@@ -66,5 +67,6 @@ def main() -> None:
 
     Without a command, the console opens on the agents of the TARGETs: a
     langgraph.json, a folder with one, file.py:graph or package.module:graph.
-    Without a TARGET, it opens on the sample agents.
+    Without a TARGET, it opens on the langgraph.json of the current folder, else
+    on the sample agents.
     """

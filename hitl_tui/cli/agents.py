@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from hitl_tui.agents.targets import here
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target, print_from_inbox, with_inbox
-from hitl_tui.cli.options import common_options, json_option, targets_argument
+from hitl_tui.cli.options import common_options, completes, json_option, targets_argument
 from hitl_tui.errors import BadTarget
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
@@ -20,17 +21,17 @@ from hitl_tui.inbox import Inbox
 def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
     """List the agents that can be launched.
 
-    The agents of the TARGETs are loaded first.
+    The agents of the TARGETs are loaded first; without one, those of the langgraph.json in the current folder.
     """
 
     async def work(inbox: Inbox, opened: Home) -> None:
-        wanted = checked_targets(targets) if targets or not await inbox.agents.all() else []
+        wanted = checked_targets(targets) if targets or here() or not await inbox.agents.all() else []
         problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := load_target(opened, target))]
         found = await inbox.agents.all()
         if json_:
             click.echo(output.as_json([output.agent_json(agent) for agent in found]))
         else:
-            click.echo(output.table((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found))
+            click.echo(output.table(((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found), whole=True))
         if problems:
             raise BadTarget("; ".join(problems))
 
@@ -38,7 +39,7 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
 
 
 @command("hitl-tui pause", "hitl-tui pause mail_assistant")
-@click.argument("agent", required=False, default="")
+@click.argument("agent", required=False, default="", shell_complete=completes("agents"))
 @common_options
 def pause(agent: str, home: str | None, reviewer: str | None) -> None:
     """Pause all agents, or one.
@@ -54,7 +55,7 @@ def pause(agent: str, home: str | None, reviewer: str | None) -> None:
 
 
 @command("hitl-tui resume", "hitl-tui resume mail_assistant")
-@click.argument("agent", required=False, default="")
+@click.argument("agent", required=False, default="", shell_complete=completes("agents"))
 @common_options
 def resume(agent: str, home: str | None, reviewer: str | None) -> None:
     """Let paused agents go on: all of them, or one."""

@@ -10,7 +10,7 @@ import click
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import ListByDefault, example
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option
+from hitl_tui.cli.options import common_options, completes, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF
@@ -47,8 +47,8 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
 
 
 @autonomy.command("set", epilog=example("hitl-tui autonomy set mail_assistant archive_mail ask"))
-@click.argument("agent")
-@click.argument("tool")
+@click.argument("agent", shell_complete=completes("agents"))
+@click.argument("tool", shell_complete=completes("tools"))
 @click.argument("level", type=click.Choice(list(LEVELS)))
 @click.option("--why", metavar="TEXT", default="", help="Reason; required if the evidence does not support the level.")
 @common_options
@@ -62,8 +62,8 @@ def set_(agent: str, tool: str, level: str, why: str, home: str | None, reviewer
 
 
 @autonomy.command("accept", epilog=example("hitl-tui autonomy accept mail_assistant archive_mail"))
-@click.argument("agent")
-@click.argument("tool")
+@click.argument("agent", shell_complete=completes("agents"))
+@click.argument("tool", shell_complete=completes("tools"))
 @common_options
 def accept(agent: str, tool: str, home: str | None, reviewer: str | None) -> None:
     """Accept the proposed level of an agent's tool."""

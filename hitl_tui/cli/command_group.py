@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hitl_tui.errors import HitlError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMON_OPTIONS = ("--home", "--reviewer")
 
@@ -46,10 +49,13 @@ class Group(click.Group):
         word = args[first] if first < len(args) else ""
         if args and args[0] in ("-h", "--help", "--version"):
             pass
+        elif ctx.resilient_parsing and not word:  # a shell completes the name of the command
+            args = args[first:]
         elif word in self.commands:
             args = [word, *args[:first], *args[first + 1 :]]
         elif self.default_command:
-            self.check_default(ctx, word)
+            if not ctx.resilient_parsing:
+                self.check_default(ctx, word)
             args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
@@ -97,6 +103,12 @@ class LazyGroup(Group):
         if module := self._modules.pop(args[0], None):
             self.add_command(getattr(import_module(module), args[0].replace("-", "_")))
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete a command or an option; of what is neither, the file that is a target."""
+        from click.shell_completion import CompletionItem
+
+        return super().shell_complete(ctx, incomplete) or [CompletionItem(incomplete, type="file")]
 
     def check_default(self, ctx: click.Context, word: str) -> None:
         """Refuse a plain word that names no file or folder: it is a mistyped command, not a target."""

@@ -62,12 +62,12 @@ async def _inbox(home: Home, reviewer: str | None, grace_s: float) -> AsyncItera
 
 
 def checked_targets(targets: Sequence[str]) -> list[str]:
-    """The targets, checked before anything starts; the sample agents if there are none.
+    """The targets, or the default one (`targets.or_default`), checked before anything starts.
 
     Raises:
         BadTarget: one of them is not a target.
     """
-    wanted = list(targets) or [str(parsing.sample_agents())]
+    wanted = parsing.or_default(targets)
     for target in wanted:
         parsing.parse(target)
     return wanted

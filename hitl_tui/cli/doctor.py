@@ -23,11 +23,13 @@ from hitl_tui.home import find_home
 def doctor(targets: tuple[str, ...], repair: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
     """Check the installation, the databases and the agents.
 
-    Checks versions, paths, databases, stuck rows, and that each TARGET loads. Exits with 1 if a check fails.
+    Checks versions, paths, databases, stuck rows, and that each TARGET loads. Exits with 1 if a check fails. Without a TARGET and without
+    --repair it writes nothing.
     """
-    findings = checks.check_installation(find_home(home), checked_targets(targets), load_target, repair)
+    wanted = checked_targets(targets) if targets else []
+    findings = checks.check_installation(find_home(home), wanted, load_target, repair)
     if json_:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:
-        click.echo(output.table(("ok" if finding.good else "BAD", finding.what, finding.found) for finding in findings))
+        click.echo(output.table((("ok" if finding.good else "BAD", finding.what, finding.found) for finding in findings), whole=True))
     sys.exit(0 if all(finding.good for finding in findings) else 1)

@@ -25,8 +25,6 @@ PAST_TENSE = {
     DecisionKind.REJECT: "rejected",
     DecisionKind.RESPOND: "answered",
 }
-VALUE_LENGTH = 60
-"""Characters of a value in a list."""
 
 
 @command("hitl-tui history", "hitl-tui history 'agent:mail* decided:edit,reject since:30d'", "hitl-tui history --show 12")
@@ -131,8 +129,8 @@ def _entry_text(entry: HistoryEntry) -> str:
 def _line(one: HistoryDetails) -> tuple[str, ...]:
     row, answer = one.row, one.answer
     changed = " · ".join(changes(one.args, answer.args)) if _is_change(answer) else ""
-    proposed = canonical_json.one_line(one.args, VALUE_LENGTH)
-    reason = f"“{canonical_json.one_line(answer.message, VALUE_LENGTH)}”" if answer.message else ""
+    proposed = canonical_json.one_line(one.args, None)
+    reason = f"“{canonical_json.one_line(answer.message, None)}”" if answer.message else ""
     ago = age(time.time() - row.at)
     return (
         str(row.decision),
@@ -141,7 +139,8 @@ def _line(one: HistoryDetails) -> tuple[str, ...]:
         row.agent,
         _outcome(row),
         *(column.text(row) for column in COLUMNS),
-        "  ".join(filter(None, (changed or proposed, reason))),
+        changed or proposed,
+        reason,
     )
 
 
@@ -163,12 +162,12 @@ def _final(args: Json, answer: Answer) -> Json:
 def changes(before: Json, after: Json) -> Iterator[str]:
     """The difference of two argument sets, one line per argument: `to: Bob → Ann`, `cc added: Eve`, `bcc removed`."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        yield f"{canonical_json.one_line(before, VALUE_LENGTH)} → {canonical_json.one_line(after, VALUE_LENGTH)}"
+        yield f"{canonical_json.one_line(before, None)} → {canonical_json.one_line(after, None)}"
         return
     for name in [*before, *(name for name in after if name not in before)]:
         if name not in after:
             yield f"{name} removed"
         elif name not in before:
-            yield f"{name} added: {canonical_json.one_line(after[name], VALUE_LENGTH)}"
+            yield f"{name} added: {canonical_json.one_line(after[name], None)}"
         elif canonical_json.canonical(before[name]) != canonical_json.canonical(after[name]):
-            yield f"{name}: {canonical_json.one_line(before[name], VALUE_LENGTH)} → {canonical_json.one_line(after[name], VALUE_LENGTH)}"
+            yield f"{name}: {canonical_json.one_line(before[name], None)} → {canonical_json.one_line(after[name], None)}"

@@ -16,7 +16,7 @@ from hitl_tui import atomic_write
 from hitl_tui.cli import output as printing
 from hitl_tui.cli.command_group import ListByDefault, example
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option
+from hitl_tui.cli.options import common_options, completes, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Actor, Lesson, LessonState
@@ -61,7 +61,7 @@ def list_(all_: bool, json_: bool, home: str | None, reviewer: str | None) -> No
 
 
 @lessons.command("accept", epilog=example("hitl-tui lessons accept 3"))
-@click.argument("lesson", metavar="ID")
+@click.argument("lesson", metavar="ID", shell_complete=completes("lessons"))
 @click.option("--text", metavar="TEXT", help="Reword the lesson.")
 @json_option
 @common_options
@@ -75,7 +75,7 @@ def accept(lesson: str, text: str | None, json_: bool, home: str | None, reviewe
 
 
 @lessons.command("edit", epilog=example("hitl-tui lessons edit 3 'Sign mails with Kim Larsen.'"))
-@click.argument("lesson", metavar="ID")
+@click.argument("lesson", metavar="ID", shell_complete=completes("lessons"))
 @click.argument("text", metavar="TEXT")
 @json_option
 @common_options
@@ -89,7 +89,7 @@ def edit(lesson: str, text: str, json_: bool, home: str | None, reviewer: str | 
 
 
 @lessons.command("drop", epilog=example("hitl-tui lessons drop 3"))
-@click.argument("lesson", metavar="ID")
+@click.argument("lesson", metavar="ID", shell_complete=completes("lessons"))
 @json_option
 @common_options
 def drop(lesson: str, json_: bool, home: str | None, reviewer: str | None) -> None:

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hitl_tui.errors import Refused
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PLAIN = re.compile(r"[\w.@+-]+")
+"""Names that a shell may complete: no other character of an agent's name gets onto a command line."""
+ABOUT_LENGTH = 60
+
+
+def completes(*kinds: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]:
+    """Complete the value of an argument or option by names of the home; `kinds` are keys of `store/known_names.py`."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
+        from hitl_tui.home import find_home
+        from hitl_tui.sanitize import one_line
+        from hitl_tui.store import known_names
+
+        database = find_home(ctx.params.get("home")).database
+        found = [known for kind in kinds for known in known_names.read(database, kind)]
+        return [
+            CompletionItem(name, help=one_line(about, ABOUT_LENGTH))
+            for name, about in found
+            if name.startswith(incomplete) and PLAIN.fullmatch(name)
+        ]
+
+    return complete
+
+
+def _files(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _folders(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON; docs/command-line.md describes its shape.")
-home_option = click.option("--home", metavar="DIR", help="Data folder; default: HITL_TUI_HOME, else the user's data folder.")
-targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...")
+home_option = click.option(
+    "--home", metavar="DIR", shell_complete=_folders, help="Data folder; default: HITL_TUI_HOME, else the user's data folder."
+)
+targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=_files)
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -215,13 +217,60 @@ def agent_json(agent: Agent) -> dict[str, Any]:
     }
 
 
-def table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows in aligned columns. Agent text in them cannot act on the terminal."""
+GAP = "  "
+AGENT = "┃"
+"""Stands before lines that an agent wrote, so that they cannot imitate others."""
+NAME_CELLS = 22
+"""Most cells of the column of names beside a call's arguments."""
+LEAST_CELLS = 6
+"""A column is never cut below this width."""
+
+
+def terminal_cells() -> int | None:
+    """Columns of the terminal that the output goes to; None where it goes into a file or a pipe, which takes lines of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(rows: Iterable[tuple[str, ...]], indent: str = "", whole: bool = False) -> str:
+    """Rows in aligned columns, in which agent text cannot act on the terminal.
+
+    In a terminal they are cut to its width, the widest columns first; `whole` rows, which hold sentences, are not.
+    """
     shown = [tuple(visible(" ".join(cell.split())) for cell in row) for row in rows]
     if not shown:
         return ""
-    widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown)
+    widths = [max(cells(row[i]) for row in shown) for i in range(len(shown[0]))]
+    room = None if whole else terminal_cells()
+    if room is not None:
+        widths = _narrowed(widths, room - len(indent) - len(GAP) * (len(widths) - 1))
+    return "\n".join(indent + GAP.join(map(_fit, row, widths)).rstrip() for row in shown)
+
+
+def _narrowed(widths: Sequence[int], room: int) -> list[int]:
+    """Widths of the columns that fit into the room, as far as they can."""
+    found = [min(width, max(room, LEAST_CELLS)) for width in widths]
+    while sum(found) > room and max(found) > LEAST_CELLS:
+        found[found.index(max(found))] -= 1
+    return found
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # only where needed: most output has no wide characters
+
+    return cell_len(text)
+
+
+def _fit(text: str, width: int) -> str:
+    """A text filled up, or cut, to a width."""
+    size = cells(text)
+    if size <= width:
+        return text + " " * (width - size)
+    from rich.cells import set_cell_size
+
+    return f"{set_cell_size(text, width - 1)}…"
 
 
 def state_of(row: ReviewRow, now: float) -> str:
@@ -255,7 +304,7 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
             r.agent,
             state_of(r, now),
             age(now - r.opened_at),
-            r.summary[:80],
+            r.summary,
         )
         for r in reviews
     )
@@ -264,7 +313,7 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
 def runs_table(runs: Iterable[Run]) -> str:
     """Runs as text."""
     now = time.time()
-    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title[:80]) for r in runs)
+    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title) for r in runs)
 
 
 def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), views: Sequence[ReviewView] = ()) -> str:
@@ -286,7 +335,7 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
 
 def _action_lines(action: Action, decision: Decision | None) -> list[str]:
     lines = [f"#{action.number} {action.name}"]
-    lines += [f"  {line}" for line in _value_lines(action.args)]
+    lines += [f"  {AGENT} {line}" for line in _args_lines(action.args)]
     lines += [f"  risk: {action.risk}"] if action.risk else []
     lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
     lines += [f"  {action.routed()}"] if action.outcome else []
@@ -297,7 +346,7 @@ def _action_lines(action: Action, decision: Decision | None) -> list[str]:
 def _decision_lines(answer: Answer, actor: str) -> list[str]:
     lines = [f"  {answer.kind} by {actor}" + (f": {answer.message}" if answer.message else "")]
     lines += [] if answer.template is None else [f"  sent {canonical_json.dumps(answer.template)}"]
-    return lines + ([f"  {line}" for line in _value_lines(answer.args)] if answer.args is not None else [])
+    return lines + ([f"  {line}" for line in _args_lines(answer.args)] if answer.args is not None else [])
 
 
 def version_json(version: ProposalVersion) -> dict[str, Any]:
@@ -320,7 +369,7 @@ def versions_text(versions: Iterable[ProposalVersion]) -> str:
     for number, version in enumerate(versions, 1):
         note = f": {version.note}" if version.note else ""
         lines += ["", f"version {number} of {version.name} (review {version.review}), sent back by {version.actor}{note}"]
-        lines += [f"  {line}" for line in _value_lines(version.left)]
+        lines += [f"  {line}" for line in _args_lines(version.left)]
     return "\n".join(visible(line) for line in lines)
 
 
@@ -367,16 +416,30 @@ def notifications_text(notifications: Iterable[Notification]) -> str:
     return "\n".join(f"note: {visible(told)}" for told in map(Notification.told, notifications) if told)
 
 
+def _args_lines(args: Json) -> list[str]:
+    """A call's arguments as the console shows them: a column of names, text with its own lines, anything nested as JSON."""
+    if not isinstance(args, dict):
+        return _value_lines(args)
+    names = [visible(" ".join(name.split())) for name in args]
+    column = min(max(map(cells, names), default=0), NAME_CELLS)
+    lines = []
+    for name, value in zip(names, args.values(), strict=True):
+        first, *rest = _value_lines(value)
+        lines += [f"{name}{' ' * (column - cells(name))}  {first}", *(f"{' ' * column}  {line}" for line in rest)]
+    return lines
+
+
 def _value_lines(value: Json) -> list[str]:
     """The lines of a text, or of anything else as JSON."""
-    return value.split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).splitlines()
+    return (value or "(empty text)").split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).splitlines()
 
 
 def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
     """One run as text: state, trace, reviews and result."""
     lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
     lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
-    lines += [f"  {e.kind:8} {'/'.join((*e.path, e.node)):20} {canonical_json.one_line(e.body, 100)}" for e in trace]
+    steps = table(((e.kind, "/".join((*e.path, e.node)), canonical_json.one_line(e.body, None)) for e in trace), indent="  ")
+    lines += steps.splitlines()
     lines += [f"review {r.id}: {r.title} · {r.decided or r.state}" for r in reviews]
     lines += ["result:", *canonical_json.dumps(run.result, indent=2).splitlines()] if run.result is not None else []
     lines += [f"error: {run.error}", *run.traceback.splitlines()] if run.error else []

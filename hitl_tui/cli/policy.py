@@ -17,7 +17,7 @@ from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import output, policy_output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import call_slot, common_options, json_option, review_number
+from hitl_tui.cli.options import call_slot, common_options, completes, json_option, review_number
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home
@@ -117,7 +117,7 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
 
 
 @policy.command("explain", epilog=example("hitl-tui policy explain 12"))
-@click.argument("review", metavar="REVIEW[#CALL]")
+@click.argument("review", metavar="REVIEW[#CALL]", shell_complete=completes("all reviews"))
 @json_option
 @common_options
 def explain(review: str, json_: bool, home: str | None, reviewer: str | None) -> None:

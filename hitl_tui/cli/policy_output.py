@@ -42,7 +42,7 @@ def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator
 
 def notify_table(results: list[dict[str, Any]]) -> str:
     """The result of `notify-test`, `[{channel, service, sent, error}]`, as text."""
-    return table(("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in results)
+    return table((("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in results), whole=True)
 
 
 def replay_json(found: Replay, levels: Levels | None, proposed: bool) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def explained_lines(found: Explanation, slots: Collection[int]) -> Iterator[str]
             walk = found.walks[action.slot]
             yield visible(f"\n#{action.number} {action.name} · {describe_facts(walk.facts)}")
             cells = (("" if one.line is None else f"line {one.line}", one.name, str(one.mark), one.why) for one in walk.steps)
-            yield from (f"  {line}" for line in table(cells).splitlines())
+            yield table(cells, indent="  ", whole=True)
             yield visible(f"  → {walk.summary()}")
             if changed := walk.changed_since(action):
                 yield visible(f"  when the review opened: {changed}")

@@ -7,7 +7,7 @@ import click
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import call_slot, common_options, json_option, number, review_number, run_number
+from hitl_tui.cli.options import call_slot, common_options, completes, json_option, number, review_number, run_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Feedback, Rating, Subject
@@ -18,7 +18,7 @@ RATINGS: dict[str, Rating] = {"up": 1, "down": -1}
 
 @command("hitl-tui rate up 12#1", "hitl-tui rate down r3 --comment 'the wrong day' --tag dates", "hitl-tui rate none 12#1")
 @click.argument("rating", metavar="up|down|none", type=click.Choice([*RATINGS, "none"]))
-@click.argument("what", metavar="REVIEW[#CALL]|RUN[#LINE]")
+@click.argument("what", metavar="REVIEW[#CALL]|RUN[#LINE]", shell_complete=completes("all reviews", "runs"))
 @click.option("--comment", metavar="TEXT", default="", help="What was good or bad.")
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag; repeatable.")
 @json_option

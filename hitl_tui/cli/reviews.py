@@ -11,7 +11,7 @@ from hitl_tui import canonical_json
 from hitl_tui.cli import output, runs
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import call_slot, common_options, json_option, number, review_number, run_number
+from hitl_tui.cli.options import call_slot, common_options, completes, json_option, number, review_number, run_number
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
@@ -44,7 +44,7 @@ def queue(limit: int, wanted: str, json_: bool, home: str | None, reviewer: str 
 
 
 @command("hitl-tui show 12", "hitl-tui show r3")
-@click.argument("what", metavar="REVIEW|RUN")
+@click.argument("what", metavar="REVIEW|RUN", shell_complete=completes("reviews", "runs"))
 @json_option
 @common_options
 def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None:
@@ -61,7 +61,7 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
     "hitl-tui decide 12#1 reject --message 'wrong recipient'",
     'hitl-tui decide 12#2 edit --args \'{"to": "ann@example.com"}\'',
 )
-@click.argument("review", metavar="REVIEW[#CALL]")
+@click.argument("review", metavar="REVIEW[#CALL]", shell_complete=completes("reviews"))
 @click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
 @click.option("--args", "args_", metavar="JSON", help="edit: the new arguments. respond: an answer. reject: your version.")
 @click.option("--message", metavar="TEXT", help="reject: the reason, or what to revise. respond: the answer. approve: for its template.")
@@ -91,7 +91,7 @@ def decide(
 
 
 @command("hitl-tui decide 12 approve --grace 30s", "hitl-tui undo 12")
-@click.argument("review", metavar="REVIEW")
+@click.argument("review", metavar="REVIEW", shell_complete=completes("decided"))
 @common_options
 def undo(review: str, home: str | None, reviewer: str | None) -> None:
     """Take back your last decision on a review.
@@ -109,7 +109,7 @@ def undo(review: str, home: str | None, reviewer: str | None) -> None:
 
 
 @command("hitl-tui claim 12")
-@click.argument("review", metavar="REVIEW")
+@click.argument("review", metavar="REVIEW", shell_complete=completes("reviews"))
 @click.option("--reason", metavar="TEXT", default="", help="Why you take it, if somebody else claimed it.")
 @common_options
 def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> None:
@@ -130,7 +130,7 @@ def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> N
 
 
 @command("hitl-tui release 12")
-@click.argument("review", metavar="REVIEW")
+@click.argument("review", metavar="REVIEW", shell_complete=completes("reviews"))
 @common_options
 def release(review: str, home: str | None, reviewer: str | None) -> None:
     """Release a review that you claimed."""
@@ -144,7 +144,7 @@ def release(review: str, home: str | None, reviewer: str | None) -> None:
 
 
 @command("hitl-tui escalate 12 --to leads --note 'over my limit'")
-@click.argument("review", metavar="REVIEW")
+@click.argument("review", metavar="REVIEW", shell_complete=completes("reviews"))
 @click.option("--to", metavar="WHO", default="", help="A person or group; default: the policy's escalation chain.")
 @click.option("--note", metavar="TEXT", default="", help="What they need to know.")
 @common_options

@@ -10,7 +10,7 @@ from hitl_tui import canonical_json
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option, run_number
+from hitl_tui.cli.options import common_options, completes, json_option, run_number
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunOptions
@@ -21,7 +21,7 @@ from hitl_tui.sanitize import visible
     "hitl-tui launch mail_assistant 'answer everything from Ann and tidy up'",
     "hitl-tui launch sql_steward --input-file request.json --time-limit 10m",
 )
-@click.argument("agent")
+@click.argument("agent", shell_complete=completes("agents"))
 @click.argument("text", required=False)
 @click.option("--input", "input_", metavar="JSON", help="The graph's input as JSON.")
 @click.option("--input-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the graph's input as JSON.")
@@ -81,7 +81,7 @@ def runs(limit: int, json_: bool, home: str | None, reviewer: str | None) -> Non
 
 
 @command("hitl-tui retry r3")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=completes("stopped runs"))
 @common_options
 def retry(run: str, home: str | None, reviewer: str | None) -> None:
     """Continue a failed or cancelled run from its checkpoint."""
@@ -94,7 +94,7 @@ def retry(run: str, home: str | None, reviewer: str | None) -> None:
 
 
 @command("hitl-tui cancel r3")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=completes("live runs"))
 @common_options
 def cancel(run: str, home: str | None, reviewer: str | None) -> None:
     """Cancel a run.

@@ -9,7 +9,7 @@ import click
 from hitl_tui.cli import output, stats_output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import home_option, json_option
+from hitl_tui.cli.options import completes, home_option, json_option
 from hitl_tui.formatting import long_duration, parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.store.statistics import StatisticsFilter
@@ -17,8 +17,8 @@ from hitl_tui.store.statistics import StatisticsFilter
 
 @command("hitl-tui stats", "hitl-tui stats --since 7d --agent 'mail*'")
 @click.option("--since", metavar="TIME", help="Only this long back, like 7d, in whole days (UTC); default: all.")
-@click.option("--agent", metavar="GLOB", default="*", help="Only these agents.")
-@click.option("--tool", metavar="GLOB", default="*", help="Only these tools.")
+@click.option("--agent", metavar="GLOB", default="*", shell_complete=completes("agents"), help="Only these agents.")
+@click.option("--tool", metavar="GLOB", default="*", shell_complete=completes("tools"), help="Only these tools.")
 @click.option("--reviewer", metavar="NAME", default="*", help="Only decisions of this reviewer; may be a glob.")
 @json_option
 @home_option

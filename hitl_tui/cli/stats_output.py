@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from hitl_tui.cli.output import table
+from hitl_tui.cli.output import table, terminal_cells
 from hitl_tui.formatting import UNKNOWN, counted, measured_duration, percent, percent_range, utc_date
 from hitl_tui.oversight.statistics import Calibration, Figures, Rates, Reader, Statistics, Times, TrendPoint, reliability
-from hitl_tui.sanitize import one_line
+from hitl_tui.sanitize import visible
 
 ENOUGH = 2
 """Fewest decisions for a figure."""
 ROWS = 20
-"""Rows of a table; more are only counted."""
-NAME = 26
-SHORT = 20
-"""Characters of a name beside many columns."""
-LEAST_AGENT = 4
-READER = 12
-WORDS = 60
+"""Rows of a table in a terminal; more are only counted."""
 RECENT = 14
 """Days, or weeks, of the trend."""
 BAR = 40
@@ -97,14 +91,14 @@ def _reader_json(of: Reader) -> dict[str, Any]:
 
 
 def lines(found: Statistics, when: str) -> Iterator[str]:
-    """Tables of at most 80 columns; `when` names their time range."""
+    """The tables; `when` names their time range."""
     beside = f" · {found.by_itself:,} more without a person" if found.by_itself else ""
     yield f"{counted(found.decisions, 'decision')} by people {when}{beside}"
-    yield from _titled("outcomes", _rates_rows([("all", found.overall)] if found.decisions else []))
+    yield from _titled("outcomes", _rates_rows([(("all",), found.overall)] if found.decisions else []))
     for title, group in (("by agent", found.agents), ("by tool", found.tools), ("by reviewer", found.reviewers), ("by rule", found.rules)):
         if group:
-            yield from _titled(title, _rates_rows([(_short_name(one, SHORT), one) for one in group]))
-    every = [("all", found.overall), *((_short_name(one, NAME), one) for one in (*found.tools, *found.reviewers))]
+            yield from _titled(title, _rates_rows([(_names(one), one) for one in group]))
+    every = [("all", found.overall), *((" ".join(_names(one)), one) for one in (*found.tools, *found.reviewers))]
     yield from _titled("times: median and 90th percentile", _times_rows(every if found.decisions else []))
     yield from _titled("recently", _trend_rows(found.overall.trend[-RECENT:]))
     enough = found.decisions >= ENOUGH
@@ -112,9 +106,7 @@ def lines(found: Statistics, when: str) -> Iterator[str]:
     yield from _titled("why it was rejected", _counted_rows(found.overall.reasons if enough else ()))
     yield from _calibration_lines(found.calibration)
     yield from _titled("reviewers, by their latest decisions", _reader_rows(found.readers))
-    yield from (
-        f"  {one_line(one.reviewer, NAME)} approves too fast: faster than anyone can read" for one in found.readers if one.pace.too_fast
-    )
+    yield from (f"  {visible(one.reviewer)} approves too fast: faster than anyone can read" for one in found.readers if one.pace.too_fast)
     yield f"\n{UNKNOWN} means: not enough data."
 
 
@@ -125,25 +117,25 @@ def _titled(title: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     if not body:
         yield "  not enough data"
         return
-    yield from (f"  {line}" for line in table([head, *body[:ROWS]]).splitlines())
-    if len(body) > ROWS:
-        yield f"  … {len(body) - ROWS:,} more with --json"
+    shown = body if terminal_cells() is None else body[:ROWS]
+    yield table([head, *shown], indent="  ")
+    if len(body) > len(shown):
+        yield f"  … {len(body) - len(shown):,} more with --json, or in a pipe"
 
 
-def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:
-    yield ("", "decided", *KINDS, "95 % CI")
-    for name, one in group:
+def _names(of: Figures) -> tuple[str, ...]:
+    """The cells of a name: of a tool two, so that neither its agent nor the tool hides the other where room is short."""
+    return (of.agent, of.name) if of.agent else (of.name,)
+
+
+def _rates_rows(group: Sequence[tuple[tuple[str, ...], Figures]]) -> Iterator[tuple[str, ...]]:
+    yield (*[""] * len(group[0][0] if group else ()), "decided", *KINDS, "95 % CI")
+    for names, one in group:
         rates, bounds = one.rates, one.rates.unchanged
         enough = rates.total >= ENOUGH
         shares = (percent(rates.share(getattr(rates, kind))) if enough else UNKNOWN for kind in KINDS)
         sure = percent_range(*bounds) if enough and bounds else UNKNOWN
-        yield (name, f"{rates.total:,}", *shares, sure)
-
-
-def _short_name(of: Figures, cells: int) -> str:
-    """The name on one line, with a tool's agent before it, which is shortened first."""
-    agent = f"{one_line(of.agent, max(LEAST_AGENT, cells - len(of.name) - 1))} " if of.agent else ""
-    return one_line(f"{agent}{of.name}", cells)
+        yield (*names, f"{rates.total:,}", *shares, sure)
 
 
 def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:
@@ -151,7 +143,7 @@ def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
     for name, one in group:
         enough = one.rates.total >= ENOUGH
         shown = [measured_duration(seconds) if enough else UNKNOWN for of in (one.waited, one.viewed) for seconds in (of.median, of.p90)]
-        yield (one_line(name, NAME), *shown, _sparks([span.rates for span in one.trend[-RECENT:]]) if enough else UNKNOWN)
+        yield (name, *shown, _sparks([span.rates for span in one.trend[-RECENT:]]) if enough else UNKNOWN)
 
 
 def _sparks(rates: Sequence[Rates]) -> str:
@@ -170,7 +162,7 @@ def _trend_rows(spans: Sequence[TrendPoint]) -> Iterator[tuple[str, ...]]:
 def _counted_rows(counts: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
     yield ("count", "")
     for text, count in counts:
-        yield (f"{count:,}", one_line(text, WORDS))
+        yield (f"{count:,}", text)
 
 
 def _calibration_lines(of: Calibration) -> Iterator[str]:
@@ -201,4 +193,4 @@ def _reader_rows(readers: Sequence[Reader]) -> Iterator[tuple[str, ...]]:
         pace, enough = one.pace, one.pace.decided >= ENOUGH
         fast = (f"{pace.fast:,}", f"{pace.streak:,}", measured_duration(one.per_1000)) if enough else (UNKNOWN,) * 3
         caught = f"{one.caught:,} of {one.shown:,}" if one.shown else UNKNOWN
-        yield (one_line(one.reviewer, READER), f"{pace.decided:,}", *fast, percent(one.unchanged) if enough else UNKNOWN, caught)
+        yield (one.reviewer, f"{pace.decided:,}", *fast, percent(one.unchanged) if enough else UNKNOWN, caught)

@@ -12,7 +12,7 @@ from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option, run_number
+from hitl_tui.cli.options import common_options, completes, json_option, run_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Json, RunHead, Takeover, TakeoverPlan
@@ -20,7 +20,7 @@ from hitl_tui.sanitize import visible
 
 
 @command("hitl-tui take-over r3")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=completes("live runs", "stopped runs"))
 @click.option("--reason", metavar="TEXT", default="", help="Why you take it, if somebody else has it.")
 @json_option
 @common_options
@@ -42,7 +42,7 @@ def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: st
 
 
 @command('hitl-tui hand-back r3 --plan \'{"guidance": "ask Ann first"}\'')
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=completes("taken runs"))
 @click.option("--plan", metavar="JSON", help="What to do as the agent; default: the plan saved so far.")
 @click.option("--plan-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the plan.")
 @common_options
@@ -78,7 +78,7 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
 
 
 @command("hitl-tui discard r3")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=completes("taken runs"))
 @common_options
 def discard(run: str, home: str | None, reviewer: str | None) -> None:
     """Discard a takeover.

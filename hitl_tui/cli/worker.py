@@ -31,7 +31,8 @@ def worker(
 ) -> None:  # fmt: skip
     """Run agents without a console.
 
-    Each TARGET gets a process of its own. Without a TARGET it runs the sample agents.
+    Each TARGET gets a process of its own. Without a TARGET it runs the agents of
+    the langgraph.json in the current folder, else the sample agents.
     """
     opened = find_home(home).prepare()
     settings = read_settings(opened)
@@ -40,7 +41,7 @@ def worker(
         sys.exit(_one_each(targets, opened, parallel, until_idle))
     from hitl_tui.worker.process import Options, run_worker  # imports LangGraph, which `--help` must not
 
-    given = targets[0] if targets else str(parsing.sample_agents())
+    (given,) = parsing.or_default(targets)
     target = parsing.parse(given)
     stderr = sys.stderr
     options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given)

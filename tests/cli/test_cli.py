@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,9 +13,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from hitl_tui.store import migrations
+from hitl_tui.cli import main
+from hitl_tui.cli.output import cells
+from hitl_tui.home import Home
+from hitl_tui.model import Json, PauseKind
+from hitl_tui.store import Store, migrations
 from tests.support.harness import PROJECTS, SandboxFactory, rounds
+from tests.support.pty import run_in_terminal
+from tests.ui.homes import seed
 
 SEND = '[[["send", {"to": "a\\ud800b", "body": "x"}], ["delete", {"path": "p"}]]]'
 ACTION = {
@@ -112,6 +120,72 @@ def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFacto
     }
     done = sandbox.cli("agents", "gone.py:graph", code=1)
     assert done.stderr == "hitl-tui: gone.py:graph cannot be loaded: loading ended with exit code 3\n"
+
+
+def tree(folder: Path) -> dict[str, tuple[int, str]]:
+    """Every path below a folder with its time of change and its content."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes().hex() if path.is_file() else "")
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def waiting_home(folder: Path, args: Json) -> str:
+    """Make a home with one open review of a call with these arguments, and return its path."""
+
+    async def fill() -> None:
+        async with Store.open(Home(folder).prepare().database) as store:
+            await seed.add_waiting_run(
+                store, await seed.add_project(store), "mail", seed.pause(PauseKind.TOOL_CALLS, seed.action("send", args))
+            )
+
+    asyncio.run(fill())
+    return str(folder)
+
+
+def printed(*args: str, code: int = 0) -> str:
+    """The output of a command that ends with this exit code."""
+    done = CliRunner().invoke(main, args)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_doctor_without_a_target_writes_nothing(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert f"{gone}: none yet" in printed("doctor", "--home", str(gone)) and not gone.exists()
+    home = waiting_home(tmp_path / "home", {})
+    with contextlib.closing(sqlite3.connect(f"{home}/hitl.db")) as db, db:
+        db.execute("UPDATE reviews SET state = 'submitted'")
+    before = tree(tmp_path)
+    found = printed("doctor", "--home", home, code=1)
+    assert "review 1 is sent while nobody runs the run" in found, "it looks at the rows all the same"
+    assert "sample agents: `hitl-tui doctor TARGET` loads them" in found
+    assert tree(tmp_path) == before
+
+
+def test_show_prints_text_arguments_with_their_lines(tmp_path: Path) -> None:
+    body = "Dear Ann,\n\nrisk: none\u202e\n\tbye"
+    home = waiting_home(tmp_path, {"to": "ann", "copies": 2, "body": body, "cc": ""})
+    shown = printed("show", "1", "--home", home)
+    lines = [
+        "to      ann",
+        "copies  2",
+        "body    Dear Ann,",
+        "        ",
+        "        risk: none⟨U+202E⟩",
+        "        \tbye",
+        "cc      (empty text)",
+    ]
+    assert "".join(f"  ┃ {line}\n" for line in lines) in shown
+    assert json.loads(printed("show", "1", "--json", "--home", home))["actions"][0]["args"]["body"] == body
+
+
+def test_tables_are_cut_to_the_terminal_and_whole_in_a_pipe(tmp_path: Path) -> None:
+    home = str(tmp_path)
+    printed("launch", "a" * 50, "日本 " * 30, "--home", home)
+    narrow, piped = run_in_terminal(["runs", "--home", home], 60), printed("runs", "--home", home)
+    assert "…" not in piped and "a" * 50 in piped
+    assert {cells(line) for line in narrow.splitlines()} <= {59, 60} and "aaa…" in narrow and narrow.rstrip().endswith("…")
 
 
 @pytest.mark.slow

@@ -19,6 +19,17 @@ from tests.support.tmux import Tmux, needs_tmux, tmux
 HITL = str(Path(sys.executable).with_name("hitl-tui"))
 
 
+AGENT = """
+from langgraph.graph import END, START, MessagesState, StateGraph
+
+builder = StateGraph(MessagesState)
+builder.add_node("only", lambda state: {})
+builder.add_edge(START, "only")
+builder.add_edge("only", END)
+graph = builder.compile()
+"""
+
+
 def start_run(screen: Tmux, request: str) -> None:
     """Start a run of the first agent with a request."""
     screen.keys("n")
@@ -122,6 +133,18 @@ def test_killed_worker_is_reported_and_replaced(tmp_path: Path) -> None:
         screen.keys("F2")
         screen.until("done")
         assert len(outbox(home)) == 1
+
+
+@pytest.mark.slow
+@needs_tmux
+def test_broken_project_of_the_current_folder_is_told_and_loaded_once_mended(tmp_path: Path) -> None:
+    (tmp_path / "langgraph.json").write_text("{")
+    (tmp_path / "agent.py").write_text(AGENT)
+    with tmux(["sh", "-c", f"cd {tmp_path} && exec {HITL} --home {tmp_path}/home"]) as screen:
+        screen.until("langgraph.json cannot be read", "Nothing waits", "✗ down")
+        (tmp_path / "langgraph.json").write_text('{"graphs": {"mended": "./agent.py:graph"}}')
+        screen.keys("R")
+        screen.until("to start a run of", "mended", "●")
 
 
 def test_console_without_a_terminal_says_what_to_use(tmp_path: Path) -> None:

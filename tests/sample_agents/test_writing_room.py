@@ -31,7 +31,7 @@ def test_draft_is_revised_until_accepted(room: Callable[[str], SampleRun]) -> No
     (action,) = first["actions"]
     assert (first["kind"], action["name"], action["args"]) == ("draft", "winter-lamp", FIRST)
     assert set(action["allowed"]) == {"approve", "edit", "reject"}
-    assert "  Our new floor lamp" in job.sandbox.cli("show", first["review"]).stdout
+    assert "┃ Our new floor lamp" in job.sandbox.cli("show", first["review"]).stdout
     mine = FIRST.replace("289 EUR", "279 EUR")
     job.decide("reject", "--message", "shorter", "--args", json.dumps(mine))
     second = job.open_review()

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
+from hitl_tui.cli.output import cells
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of, person_key
 from hitl_tui.oversight import statistics
@@ -28,6 +29,7 @@ from hitl_tui.store import Store, history, reconcile
 from hitl_tui.store.statistics import LISTED, StatisticsFilter
 from tests.benchmarks import large_home
 from tests.support.properties import examples
+from tests.support.pty import run_in_terminal
 
 NOW = time.time()
 DAY = 86_400.0
@@ -404,10 +406,13 @@ def test_stats_command_fits_80_columns_and_prints_json(tmp_path: Path) -> None:
     seeded(
         tmp_path, Case(no("\x1b[31m" + ODD.replace("\ud83d", "") * 20), agent="a" * 99, tool="t\x1b" * 50, actor="zoë " * 20, rule="r" * 99)
     )
-    for options in ((), ("--since", "30d"), ("--agent", "MAIL*", "--tool", "send*", "--reviewer", "ann"), ("--agent", "nobody")):
-        told = stats(tmp_path, *options)
-        assert max(map(len, told.splitlines())) <= 80, max(told.splitlines(), key=len)
+    for options in ((), ("--agent", "MAIL*", "--tool", "send*", "--reviewer", "ann")):
+        told = run_in_terminal(["stats", "--home", str(tmp_path), *options], 80)
+        assert max(map(cells, told.splitlines())) <= 80, max(told.splitlines(), key=cells)
         assert all(line.isprintable() for line in told.splitlines())
+    piped = stats(tmp_path)
+    assert "a" * 99 in piped and ("zoë " * 20).strip() in piped
+    assert "r" * 99 in piped and stats(tmp_path, "--agent", "nobody").startswith("0 decisions")
     assert re.search(r"mail_assistant +\d+ +\d+ %", stats(tmp_path)) and "fast" in stats(tmp_path)
     found = document(tmp_path)
     assert found["decisions"] == sum(one["decisions"] for one in found["tools"]) == sum(one["decisions"] for one in found["reviewers"])

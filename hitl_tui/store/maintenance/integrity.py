@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from hitl_tui.errors import BadHome
@@ -14,12 +15,25 @@ LOOK_BYTES = 64_000_000
 WAY_ON = "`hitl-tui doctor --repair` moves it aside and goes on, or restore a copy"
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, and leaves no file behind.
+
+    A read-only connection makes a write-ahead log where there is none, and leaves it there. One that may write removes the log when it
+    closes, but where there is one it would first write the rest of it into the database, which a killed process left.
+    """
+    has_log = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode={'ro' if has_log else 'rw'}", uri=True, timeout=2)) as db:
+        db.execute("PRAGMA query_only = 1")
+        yield db
+
+
 def problem(path: Path) -> str:
     """What is wrong with the file, as a clause; empty if nothing is."""
     try:
         if path.name == "hitl.db":
             migrations.check(path)
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+        with reading(path) as db:
             verdict = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except BadHome as error:
         return str(error)

@@ -42,7 +42,7 @@ RUNS = 8
 async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     """Read what the page shows."""
     agents = await inbox.agents.all()
-    problems = await inbox.agents.project_errors(pool.targets)
+    problems = [*pool.problems, *await inbox.agents.project_errors(pool.targets)]
     known = {agent.label for agent in agents} | {label for label, _ in problems}
     loading = [label for label in pool.labels if label not in known]
     return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED), problems, loading)

@@ -29,12 +29,22 @@ class WorkerPool(Protocol):
         """How many of them live now."""
         ...
 
+    @property
+    def problems(self) -> Sequence[tuple[str, str]]:
+        """Label and error of each project that could not be read, so that no worker was started for it."""
+        ...
+
+    @property
+    def told(self) -> str:
+        """A sentence for the start: which project the console chose by itself; empty if the person named it."""
+        ...
+
     def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
         """Start them; `heard` is called when one has committed something, `died` with a sentence when one ended by itself."""
         ...
 
     async def restart(self) -> None:
-        """Replace them all."""
+        """Replace them all, and start those whose project can be read by now."""
         ...
 
 
@@ -44,6 +54,8 @@ class NoWorkers:
     labels: Sequence[str] = ()
     targets: Sequence[str] = ()
     alive = 0
+    problems: Sequence[tuple[str, str]] = ()
+    told = ""
 
     def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
         """Nothing to start."""
