@@ -69,6 +69,17 @@ async def test_undo_prefers_the_decided_item_under_the_cursor(start_console: Sta
         assert [await state(console, console.review_ids[n]) for n in (MAIL, SQL)] == ["open", "decided"]
 
 
+async def test_undo_skips_a_newer_decision_whose_time_is_over(start_console: StartConsole) -> None:
+    async with start_console(grace_s=60) as console:
+        await console.press("a")
+        await console.until_keys_accepted()
+        await console.press("a")
+        await console.store.db.execute("UPDATE reviews SET effective_at = decided_at WHERE id = ?", (console.review_ids[SQL],))
+        await console.settle()
+        await console.press("u")
+        assert [await state(console, console.review_ids[n]) for n in (MAIL, SQL)] == ["open", "decided"]
+
+
 async def test_approve_and_undo_typed_in_one_burst_are_both_done(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await burst(console, "a", "u", "a")
