@@ -71,14 +71,16 @@ async def test_claimed_review_cannot_be_decided_by_others_until_it_ends(people: 
         await people.decide(people.bob, review, approve())
     with pytest.raises(Refused, match="ann has review"):
         await people.decide(people.bob, review, reject())
-    assert (await people.bob.reviews.get(review)).row.claimant(time.time()) == "ann"
+    row = (await people.bob.reviews.get(review)).row
+    assert row.claimant(time.time()) == "ann" and row.is_claimed_by_another("bob", time.time())
     clock(59)
     await people.ann.reviews.claim(review)  # claiming again renews it
     clock(59)
     with pytest.raises(Refused, match="ann has review"):
         await people.decide(people.bob, review, approve())
     clock(2)
-    assert (await people.bob.reviews.get(review)).row.claimant(time.time()) is None
+    row = (await people.bob.reviews.get(review)).row
+    assert row.claimant(time.time()) is None and not row.is_claimed_by_another("bob", time.time())
     assert await people.decide(people.bob, review, approve()) is ReviewState.DECIDED
 
 
@@ -98,6 +100,17 @@ async def test_claimed_review_can_be_decided_and_released_by_its_holder(people: 
         await people.ann.reviews.claim(given)
     with pytest.raises(Refused, match="there is no review 999"):
         await people.ann.reviews.claim(999)
+
+
+async def test_claim_that_has_ended_is_not_released_and_needs_no_reason(people: TwoReviewers, clock: Callable[[float], None]) -> None:
+    review = await people.ask()
+    await people.ann.reviews.claim(review)
+    clock(61)
+    with pytest.raises(Refused, match="nobody has review"):
+        await people.ann.reviews.release(review)
+    await people.ann.reviews.escalate(review, "bob", "please look")
+    await people.bob.reviews.claim(review)
+    assert [(kind, who) for kind, who, _ in await people.log(review)] == [("claimed", "ann"), ("escalated", "ann"), ("claimed", "bob")]
 
 
 async def test_claim_of_another_can_be_taken_only_with_a_logged_reason(people: TwoReviewers) -> None:

@@ -113,6 +113,11 @@ def test_several_keys_of_one_read_come_together() -> None:
     assert isinstance(read, KeysRead) and [key.key for key in read.keys] == list("banana")
 
 
+def test_keys_of_one_read_are_never_unsure() -> None:
+    *_, read = replay((0.0, b"b"), (0.5, b"bb"))
+    assert isinstance(read, KeysRead) and [key.press for key in read.keys] == [Press.REPEAT, Press.REPEAT]
+
+
 @pytest.mark.parametrize("tail", [b"q", b"\r"])
 def test_the_tail_of_a_paste_is_pasted(tail: bytes) -> None:
     for beginning in (b"banana", b"\x1b[200~x\x1b[201~", b"\x1b[12\xff"):

@@ -10,13 +10,14 @@ from textual.widgets import Input
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.review.context import ReviewContext, similar_title
+from hitl_tui.ui.review.context import ReviewContext, people_lines, similar_title
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import escalations, seed
 from tests.ui.queue.test_decisions import BATCH, MAIL, SQL
+from tests.ui.test_key_queue import burst
 from tests.ui.test_two_reviewers import second
 
 CLAIMED = re.compile(r"claimed by bob until (\d{4}-\d\d-\d\d )?\d\d:\d\d")
@@ -213,8 +214,7 @@ async def test_view_time_is_recorded_per_person(start_console: StartConsole) -> 
         await ann.pilot.pause(0.9)
         [look] = await ann.bob.reviews.views(ann.review_ids[MAIL])
         assert look.reviewer == "ann" and look.viewed_ms >= 700
-        await ann.press("j", "j", "j")
-        await ann.settle()
+        await burst(ann, "j", "j", "j")
         assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].viewed_ms > look.viewed_ms
         assert await ann.bob.reviews.views(ann.review_ids[SQL]) == []
     async with start_console("empty") as again:
@@ -241,16 +241,22 @@ async def test_context_shows_similar_decisions_and_people(start_console: StartCo
         await ann.until_keys_accepted()
         await ann.until_shown("Similar 2 of 3 approved", "People 2")
         screen = ann.screen_text()
-        assert "↑ escalated to leads" in screen and "claimed by eve until" in screen and "rejects in" in screen
+        assert re.search(r"↑ escalated to leads .*claimed by eve until .*rejects in", screen)
         assert screen.index("✗ PaymentError") < screen.index("420 euros is above my limit") < screen.index("to take over")
         ann.app.query_one("#tabs", TabBar).choose("Done so far")
         await ann.press("right_square_bracket")
         assert re.search(r"✎ edited by bob 1 d ago +│", ann.screen_text()) and "amount: 10.0 → 5.0" in ann.screen_text()
         await ann.press("right_square_bracket")
         assert re.search(r"seen +by eve for 42 s", ann.screen_text()) and "claimed by eve" in ann.screen_text()
-        around = ann.app.query_one(ReviewPane).review_context
-        answered = [replace(past, allowed=(DecisionKind.RESPOND,)) for past in around.similar] if around else []
+        pane = ann.app.query_one(ReviewPane)
+        around = pane.review_context
+        assert pane.review and around
+        answered = [replace(past, allowed=(DecisionKind.RESPOND,)) for past in around.similar]
         assert similar_title(ReviewContext(answered)) == "Similar 3"  # nothing to approve there
+        [first] = around.activity.escalations
+        twice = replace(around, activity=replace(around.activity, escalations=[first, replace(first, id=99, note="nobody answered")]))
+        told = [one.text for one in people_lines(pane.review.row, twice, "ann", ann.app._clock())]
+        assert told.index("nobody answered") < told.index(first.note), "the newest comes first"
 
 
 async def test_claim_by_another_does_not_scroll_the_text(start_console: StartConsole) -> None:
