@@ -18,7 +18,7 @@ from tests.benchmarks.ratio import Ratio, median_ratio_async
 from tests.ui.homes import seed
 
 PAIRS = 1500
-TOGETHER, CALLS, SETS = 40, 5, 12
+TOGETHER, CALLS, SETS = 40, 5, 24
 """Reviews decided together, calls of each, and number of sets, of which the first two do not count."""
 WARM = 100
 """Decisions before the measurement, so that statements are compiled and the files have grown."""
