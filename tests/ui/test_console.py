@@ -118,6 +118,18 @@ async def test_v_on_an_empty_queue_goes_to_the_runs(start_console: StartConsole)
         await console.until_shown("Trace")
 
 
+async def test_queue_that_becomes_empty_in_a_narrow_terminal_offers_no_way_back(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(80, 24)) as console:
+        call = seed.action("read_mail", {"id": "4711"})
+        await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, call))
+        await console.until_keys_accepted()
+        await console.press("enter")
+        await console.until_keys_accepted()
+        await console.press("a")
+        await console.until_shown("Nothing waits for you")
+        assert "esc back" not in console.screen_text()
+
+
 async def test_shown_call_is_named_when_the_calls_before_it_fill_the_row(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(80, 24)) as console:
         calls = [seed.action("delete_mail", {"message_id": f"m-{slot}"}, slot) for slot in range(4)]

@@ -27,6 +27,8 @@ SENDS = {
     "text": [("enter", "answer"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
     "json": [("ctrl+s", "answer"), ("ctrl+e", "$EDITOR")],
 }
+NAMES = {"choices": "choices", "form": "form", "text": "text", "json": "JSON"}
+"""Names of the forms of an answer, for the key that shows the next one."""
 
 
 class RespondScreen(AnswerScreen):
@@ -114,7 +116,8 @@ class RespondScreen(AnswerScreen):
         for mode in self._modes:
             self.query_one(f"#{mode}").display = mode == self._mode
         self.set_focus(self.field())
-        other = [("ctrl+t", f"as {self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]}")] if len(self._modes) > 1 else []
+        following = self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]
+        other = [("ctrl+t", NAMES[following])] if len(self._modes) > 1 else []
         self.rekey([*SENDS[self._mode], *other, ("esc", "back")])
         self._check()
 

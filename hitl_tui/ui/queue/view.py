@@ -511,7 +511,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs explain what these do
             else:
                 hints = [*hints, *taken, *escalated, *claim]
-        if self.is_inside or self.items.cursor is not None:
+        if (self.is_inside and not self.has_class("-empty")) or self.items.cursor is not None:
             hints.append(self.detail_hint)
         if action and review and action.slot in review.decisions:
             hints += RATING_HINTS

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from hitl_tui import takeover_plan
+from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.errors import Refused
 from hitl_tui.model import Call, Json, RunHead, TakeoverPlan
 from hitl_tui.ui.dialogs.edited_value import EditedValue, same_json
 from hitl_tui.ui.dialogs.fields import Field, fields_of
-from hitl_tui.ui.review.render import call_text
 
 
 class Intervention(StrEnum):
@@ -35,6 +34,10 @@ LABELS = {
     Intervention.ANSWER: "finish with your answer",
     Intervention.STOP: "stop the run",
 }
+
+
+BRIEF = 80
+"""Characters of a call's arguments beside the field for its result."""
 
 
 @dataclass
@@ -260,7 +263,9 @@ def _result_fields(value: Json, calls: Sequence[Call]) -> Iterator[Field]:
         raise Refused("these are not results of the open calls", f"write one for each of {', '.join(call.id for call in calls)}")
     for call in calls:
         (field,) = fields_of(None, value[call.id])
-        yield replace(field, path=(call.id,), title=call.name, required=False, schema={"description": call_text(call.name, call.args)})
+        yield replace(
+            field, path=(call.id,), title=call.name, required=False, schema={"description": canonical_json.one_line(call.args, BRIEF)}
+        )
 
 
 def _changes(plan: TakeoverPlan, head: RunHead) -> Iterator[str]:

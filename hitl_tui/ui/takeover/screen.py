@@ -44,7 +44,7 @@ TINY = 20
 """Height in rows below which the list of interventions gives way to the field that is typed in."""
 EMPTY_HINTS: list[Hint] = [("back", "leave: releases the run"), ("hand_back", "hand back")]
 WRITTEN_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "leave: stays yours"), ("discard", "discard my changes")]
-TYPING_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "list"), ("other_panel", "the run"), ("outside", "$EDITOR")]
+TYPING_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "list"), ("other_panel", "run"), ("outside", "$EDITOR")]
 
 TakeoverDrafts = dict[int, tuple[int, Draft]]
 """By run: the id of the takeover, and what was typed for it in this console."""
