@@ -28,17 +28,22 @@ def test_policy_check_reports_mistakes_and_warnings_with_lines(new_sandbox: Sand
     path = sandbox.folder / "tried.toml"
     path.write_text('[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
     assert f"{path}:4: warning: rule 'b' can never match" in sandbox.cli("policy", "check", str(path)).stdout
+    path.write_text('[[answer]]\nnode = "ask"\napprove = {ok = true}\n[review.unseen]\nread = "allow"\n')
+    told = sandbox.cli("policy", "check", str(path)).stdout
+    assert "1 answer template" in told and f"{path}:4: warning: [review] has no effect in a project's policy.toml" in told
+    (listed,) = sandbox.cli_json("policy", "check", str(path))["answers"]
+    assert listed == {"line": 1, "agent": ["*"], "node": ["ask"], "approve": {"ok": True}}
     path.write_text('[[rule]]\nname = "a"\nwhen = "args.x >> 1"\noutcome = "aks"\n')
     lines = sandbox.cli("policy", "check", str(path), code=1).stdout.splitlines()
     assert lines[0].startswith(f"{path}:3: error: when cannot be read: expected a value")
     assert lines[1:3] == ["    args.x >> 1", "            ^"]
     assert lines[3].startswith(f"{path}:4: error: outcome cannot be 'aks'")
     path.write_text("spot_chek = 1")
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "hitl_tui", "policy", "check", str(path), "--json"], capture_output=True, text=True, check=False
     )
-    assert told.returncode == 1
-    assert '"hint": "did you mean spot_check?"' in told.stdout
+    assert done.returncode == 1
+    assert '"hint": "did you mean spot_check?"' in done.stdout
 
 
 def test_policy_replay_reports_changed_outcomes(new_sandbox: SandboxFactory) -> None:

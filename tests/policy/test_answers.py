@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,11 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Facts, Json, Outcome, PauseKind, Risk
 from hitl_tui.policy import answers
 from hitl_tui.policy.engine import judge
+from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
+from hitl_tui.ui.policy.list import policy_rows
+from hitl_tui.ui.policy.render import row_lines
 from hitl_tui.validation import check, schema_problem
 from tests.support.properties import examples
 
@@ -191,3 +195,24 @@ def test_template_is_offered_only_if_what_it_sends_fits(template: Any, schema: J
         return
     with pytest.raises(Refused):
         filled_in(action, Answer(APPROVE), "ann")
+
+
+def test_project_policy_with_a_review_section_is_used_and_warned_of(tmp_path: Path) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    for folder in (home, project):
+        folder.mkdir()
+    (project / "policy.toml").write_text('spot_check = 0\n[review.unseen]\nread = "allow"\n')
+    file = PolicyFile(policy_paths(home, project))
+    assert [(one.line, one.is_error) for one in file.now().problems] == [(2, False)]
+    assert file.current() == parse((project / "policy.toml").read_text())
+    (home / "policy.toml").write_text((project / "policy.toml").read_text())
+    assert file.now().problems == ()
+
+
+def test_policy_view_lists_answer_templates_with_what_they_send() -> None:
+    policy = parse(BOTH)
+    row = next(row for row in policy_rows(policy, ()) if row.name == "answers")
+    assert row.summary == "ask, confirm of plan*"
+    shown = [f"{line.lead} {line.text}".split() for line in row_lines(row, policy, 0.0)]
+    assert ["line", "2", "ask,", "confirm", "of", "plan*"] in shown
+    assert ["approve", '{"approved":', "true,", '"by":', '"$person"}'] in shown
