@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,6 +119,33 @@ def parse(text: str, now: float) -> Filter:
         else:
             terms.append(_term(field, value, bool(minus)))
     return Filter(tuple(terms), tuple(words[False]), tuple(words[True]), tuple(limits), times.get("since"), times.get("until"))
+
+
+def completions(text: str, values: Mapping[str, Sequence[str]], fields: Collection[str] = FIELDS.keys()) -> list[str]:
+    """What the last word of a filter that is being typed can become: names of fields with their colon, else values that go on from it.
+
+    Args:
+        text: the filter so far.
+        values: by field, values in use; under the empty name plain words.
+        fields: the fields to offer, keys of `FIELDS`.
+    """
+    word = text.rpartition(" ")[2]
+    name, colon, value = word.removeprefix("-").partition(":")
+    start = word[: len(word) - len(value)] if colon else "-" * word.startswith("-")
+    if not colon:
+        known = [*(f"{field}:" for field in fields), *values.get("", ())] if name else []
+        return [start + one for one in known if one.startswith(name.lower()) and one != name]
+    chosen, comma, last = value.rpartition(",")
+    known = [*(FIELDS[name].choices if name in FIELDS else ()), *values.get(name, ())] if name in fields else []
+    return [f"{start}{chosen}{comma}{one}" for one in known if one.startswith(last) and one != last and not set(one) & set(' ",')]
+
+
+def without_begun_field(text: str, fields: Collection[str] = FIELDS.keys()) -> str:
+    """A filter that is being typed, without a last word that is only the beginning of a field, such as `ris` or `risk:`."""
+    word = text.rpartition(" ")[2]
+    name, colon, value = word.removeprefix("-").partition(":")
+    begun = not value and any(field.startswith(name) and (not colon or field == name) for field in fields)
+    return text[: len(text) - len(word)] if begun else text
 
 
 def _term(field: str, value: str, negated: bool) -> Term:

@@ -18,6 +18,8 @@ from hitl_tui.cli import SECTIONS
 from hitl_tui.home import Home
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.settings import read_settings
+from hitl_tui.ui.commands import COMMANDS as COMMAND_KEYS
+from hitl_tui.ui.commands import all_keys
 from tests.support import shell
 from tests.support.harness import ForkServer, Sandbox
 
@@ -75,6 +77,13 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / path).write_text(AGENT)
     (tmp_path / "path/to/langgraph.json").write_text('{"dependencies": ["."], "graphs": {"agent": "./agent.py:graph"}}')
     return tmp_path
+
+
+def test_every_key_of_the_readme_is_a_key_of_the_console() -> None:
+    table = (ROOT / "README.md").read_text().partition("## Keys")[2].partition("\n\nA key that")[0]
+    named = {key for row in table.splitlines() for cell in row.split("|")[1:4:2] for key in re.findall(r"`([^`]+)`", cell)}
+    known = {key for command in COMMAND_KEYS for key in all_keys(command.id, {}).split()} | {"1", "9", "ctrl+p"}
+    assert len(named) > 40 and named <= known, named - known
 
 
 @pytest.mark.slow

@@ -29,6 +29,10 @@ class Lessons:
         await kept.propose(self._store)
         return await kept.listed(self._store, states)
 
+    async def proposed(self) -> list[Lesson]:
+        """Read the proposed lessons as they are stored, without looking for new ones."""
+        return await kept.listed(self._store, [LessonState.PROPOSED])
+
     async def get(self, id: int) -> Lesson:
         """Read one lesson.
 

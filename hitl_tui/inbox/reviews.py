@@ -81,6 +81,19 @@ class Reviews:
 
         return filters.matching_reviews(self._store, filter_language.parse(text, time.time()), ids)
 
+    @property
+    def filter_fields(self) -> tuple[str, ...]:
+        """The fields of the filter language that an open review has."""
+        return (*filters.REVIEW.fields, "confidence", "since", "until")
+
+    async def filter_values(self) -> dict[str, list[str]]:
+        """By field of the filter language, values that are in use, for completion."""
+        from hitl_tui.store import known_names
+
+        people = [name for name, _ in await self.recent_people()]
+        agents = list(dict.fromkeys(await known_names.of(self._store, "agents")))
+        return {"agent": agents, "tool": await known_names.of(self._store, "tools"), "by": people}
+
     async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
         """Read queue rows, in order of id."""
         return await reviews.rows(self._store, ids)

@@ -132,6 +132,21 @@ class Runs:
 
         return filters.matching_runs(self._store, _run_filter(filter), ids)
 
+    @property
+    def filter_fields(self) -> tuple[str, ...]:
+        """The fields of the filter language that a run has."""
+        from hitl_tui.store import filters
+
+        return (*filters.RUN_FIELDS, "since", "until")
+
+    def check_filter(self, text: str) -> None:
+        """Check a filter for runs. Synchronous.
+
+        Raises:
+            Refused: it is no filter, or has a field that runs do not have.
+        """
+        _run_filter(text)
+
     async def next_message(self, run: int, text: str) -> Run:
         """Send the next message on a finished run's thread, as a new run of the same agent.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +25,7 @@ from hitl_tui.errors import BadHome, HitlError
 from hitl_tui.home import Home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
-from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, group, read_keymap, shown_key
+from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, elsewhere, group, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
 from hitl_tui.ui.messages import CommandClicked, FailuresSeen, HintsChanged, KeyIgnored, ProposalsCounted, RowsChanged, RunChosen, RunShown
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
@@ -56,11 +56,16 @@ LOW = 30
 PROPOSALS_S = 30.0
 """Interval of the search for autonomy proposals: evidence grows slowly, and weighing it costs time."""
 
-
+LESSONS_S = 1.0
+"""How long after a decision new lessons are looked for."""
+STARTED_S = 8.0
+"""How long it is told which project the console chose by itself, and that a lesson is proposed."""
 ENDED_S = 20.0
 """How long the line on a run that has ended stays, where there is no other message."""
 TEXTUAL_COMMANDS = frozenset({"Theme", "Quit", "Screenshot"})
-"""Textual's own commands in the palette. The others show its own help, or enlarge a part of a view."""
+"""Textual's own commands in the palette. Its keys are replaced by the help; another enlarges a part of a view."""
+
+DIGITS = frozenset("123456789")
 
 OpenInbox = Callable[[], Awaitable["Inbox"]]
 """Opens the home. Called after the first frame, so that neither database nor model is imported before it."""
@@ -107,6 +112,7 @@ class HitlApp(LeavableApp):
         self._message_due: Timer | None = None
         self._had_focus: list[tuple[Screen[Any], Widget | None]] = []
         """What had the focus on each screen before the terminal became too small."""
+        self._lessons_due: Timer | None = None
         self.keymap = read_keymap(settings.keys)
         self._key_gate = KeyGate(self, self._press)
         self._choose_theme(settings.theme)
@@ -183,6 +189,7 @@ class HitlApp(LeavableApp):
             self.exit(return_code=1)
             return
         from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
+        from hitl_tui.ui.runtime.lesson_alert import LessonAlert
         from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
         from hitl_tui.ui.runtime.run_outcomes import RunOutcomes
         from hitl_tui.ui.runtime.terminal_alerts import TerminalStatus
@@ -191,15 +198,19 @@ class HitlApp(LeavableApp):
         self._updates = LiveUpdates(self._inbox, self._take, self._report)
         self._escalation_alert = EscalationAlert(self, self._inbox, self._clock)
         self._outcomes = RunOutcomes(self._inbox, self._clock())
+        self._lessons = LessonAlert(self._inbox)
         self._terminal = TerminalStatus(self, self._inbox, self._settings, self._clock)
         await self._show("queue")
         self._has_view.set()
+        if self._pool.told:
+            self.notify(self._pool.told, timeout=STARTED_S, markup=False)
         self._pool.start(self.doorbell, self.worker_died)
         while not self._begun.is_set():
             try:
                 await self._updates.begin()
                 await self._queue.load()
                 await self._outcomes.read()
+                await self._lessons.begin()
                 self._show_failures()
                 await self._update_header()
                 self._begun.set()
@@ -221,6 +232,8 @@ class HitlApp(LeavableApp):
             return
         self._escalation_alert.hear(changes.reviews)
         self._terminal.arrived(changes.reviews)
+        if changes.reviews:
+            self._look_for_lessons_soon()
         await self._take_outcomes(changes.runs)
         for view in list(self._views.values()):
             await view.take(changes)
@@ -248,6 +261,18 @@ class HitlApp(LeavableApp):
     async def _look_for_proposals(self) -> None:
         self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.tools())
 
+    def _look_for_lessons_soon(self) -> None:
+        if self._lessons_due is None:
+            self._lessons_due = self.set_timer(LESSONS_S, self._look_for_lessons)
+
+    @work(group="lessons", exclusive=True)
+    @reports_errors
+    async def _look_for_lessons(self) -> None:
+        """Tell lessons that are newly proposed."""
+        self._lessons_due = None
+        if told := await self._lessons.look(shown_key("lessons", self.keymap)):
+            self.notify(told, timeout=STARTED_S, markup=False)
+
     async def _update_header(self) -> None:
         from hitl_tui.ui.text import labels
 
@@ -259,6 +284,7 @@ class HitlApp(LeavableApp):
         counts = {
             "queue": "" if waiting is None else f"{waiting:,}",
             "runs": str(runs or ""),
+            "insights": f"{labels.PROPOSED}{self._lessons.count}" if self._lessons.count else "",
             "policy": f"{labels.PROPOSED}{self._proposed}" if self._proposed else "",
         }
         time_ = time.strftime("%H:%M", time.localtime(self._clock()))
@@ -304,7 +330,7 @@ class HitlApp(LeavableApp):
         if isinstance(self.screen, KeyQueueScreen):
             if self.screen.take(key) or (self.screen.acts_at_once and await self._act(key.key)):
                 return
-        elif len(self.screen_stack) == 1 and await self._act(key.key):
+        elif len(self.screen_stack) == 1 and (await self._act(key.key) or self._explain(key.key)):
             return
         await super().on_event(key)
 
@@ -312,9 +338,19 @@ class HitlApp(LeavableApp):
         bound = self.active_bindings.get(key)
         return bound is not None and bool(await self.run_action(bound.binding.action, bound.node))
 
+    def _explain(self, key: str) -> bool:
+        """Take the digit of a listed answer, or say what a key does elsewhere; whether it was one of them."""
+        if key in DIGITS and self._view.choose(int(key) - 1):
+            return True
+        if told := elsewhere(key, self.keymap):
+            self.post_message(KeyIgnored(told))
+        return bool(told)
+
     async def action_show(self, name: str) -> None:
         if isinstance(self.screen, OverlayScreen):
             await self.screen.leave()
+        elif name == self._shown.name and (self._view.focus_target.has_focus or self._view.has_class("-empty")):
+            self._view.say_why(f"{self._shown.title} is shown already")
         await self._show(name)
         self._updates.ring()
 
@@ -376,7 +412,14 @@ class HitlApp(LeavableApp):
     def action_help(self) -> None:
         from hitl_tui.ui.dialogs.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.keymap))
+        self.push_screen(HelpScreen(self.keymap, self._groups_here))
+
+    @property
+    def _groups_here(self) -> Collection[str]:
+        """The groups of commands of the present screen, besides those that work everywhere."""
+        if isinstance(self.screen, OverlayScreen):
+            return (self.screen.GROUP,)
+        return (*self._view.GROUPS, *self._view.items.GROUPS, "text")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if isinstance(screen, OverlayScreen):
@@ -388,6 +431,7 @@ class HitlApp(LeavableApp):
             if node is not None and command.id != "quit" and command.id not in DECIDES:
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
+        yield SystemCommand("Keys", BY_ID["help"].about, self.action_help)
         yield from (command for command in super().get_system_commands(screen) if command.title in TEXTUAL_COMMANDS)
 
     # The status line
@@ -444,6 +488,7 @@ class HitlApp(LeavableApp):
 
     def on_rows_changed(self, message: RowsChanged) -> None:
         self._updates.ring()
+        self._look_for_lessons_soon()
 
     def on_hints_changed(self, message: HintsChanged) -> None:
         if not self._has_view.is_set():

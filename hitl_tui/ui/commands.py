@@ -6,7 +6,7 @@ Key bar, palette, help and the keys of config.toml come from this table.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -311,7 +311,19 @@ def _together(a: Command, b: Command) -> bool:
     return len(groups) == 1 or not (in_texts or any(groups <= apart for apart in APART))
 
 
-def grouped() -> Iterator[tuple[str, list[Command]]]:
-    """Headings and their commands, for the help."""
-    for name, heading in GROUPS.items():
-        yield heading, [command for command in COMMANDS if command.group == name]
+def grouped(first: Collection[str] = ()) -> Iterator[tuple[str, list[Command]]]:
+    """Headings and their commands, for the help; the groups of the screen that asks come first."""
+    for name in sorted(GROUPS, key=lambda name: name not in first):
+        yield GROUPS[name], [command for command in COMMANDS if command.group == name]
+
+
+def elsewhere(key: str, keymap: Mapping[str, str]) -> str:
+    """What a key does in other places, for a person who pressed it in vain; empty for a key that does nothing anywhere."""
+    found: dict[str, list[str]] = {}
+    for command in COMMANDS:
+        if SAME_KEY.get(key, key) in _tidy(keymap.get(command.id, command.keys)):
+            places = found.setdefault(command.label, [])
+            place = GROUPS[command.group].partition(":")[0].partition(" (")[0]
+            places += [place] if place not in places else []
+    told = "; ".join(f"{label} ({', '.join(places)})" for label, places in found.items())
+    return f"{_shown(key)} does nothing here, only elsewhere: {told}" if told else ""

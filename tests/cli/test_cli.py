@@ -122,12 +122,10 @@ def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFacto
     assert done.stderr == "hitl-tui: gone.py:graph cannot be loaded: loading ended with exit code 3\n"
 
 
-def tree(folder: Path) -> dict[str, tuple[int, str]]:
-    """Every path below a folder with its time of change and its content."""
-    return {
-        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes().hex() if path.is_file() else "")
-        for path in sorted(folder.rglob("*"))
-    }
+def tree(folder: Path) -> dict[str, tuple[int, bytes] | None]:
+    """Every path below a folder; of a file its time of change and its content."""
+    found = sorted(folder.rglob("*"))
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) if path.is_file() else None for path in found}
 
 
 def waiting_home(folder: Path, args: Json) -> str:

@@ -158,6 +158,15 @@ async def test_projects_that_load_or_are_broken_are_listed(start_console: StartC
         assert "other cannot be loaded: no langgraph.json there" in console.screen_text()
 
 
+async def test_project_that_could_not_be_read_is_listed_with_the_way_on(start_console: StartConsole) -> None:
+    pool = NoWorkers()
+    pool.labels, pool.problems = ("here",), (("here", "/srv/here/langgraph.json cannot be read; correct it"),)
+    pool.told = "the console runs the agents of /srv/here/langgraph.json"
+    async with start_console("empty", pool=pool) as console:
+        await console.until_shown("here cannot be loaded: /srv/here/langgraph.json cannot be read", "fix it, then press R", "✗ down")
+        assert pool.told in console.screen_text()
+
+
 async def test_launch_with_text_adds_a_run(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "enter", *"Answer Ann", "enter")

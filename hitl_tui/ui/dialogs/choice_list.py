@@ -1,4 +1,4 @@
-"""A list to pick one value from, by number or with the arrows. Nothing is picked at first."""
+"""A list to pick one value from, by number or with the arrows. Nothing is picked at first, unless the caller says so."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class ChoiceList(StyledWidget, can_focus=True):
         place: int
         sent: bool
 
-    def __init__(self, choices: Sequence[str], id: str | None = None) -> None:
+    def __init__(self, choices: Sequence[str], picked: int | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
         self.choices = choices
-        self.picked: int | None = None
+        self.picked = picked
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         return len(self.choices)

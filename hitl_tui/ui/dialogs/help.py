@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from hitl_tui.ui.commands import all_keys, grouped
 from hitl_tui.ui.dialogs.text_page import PageScreen
@@ -13,16 +13,16 @@ KEYS = 16
 
 
 class HelpScreen(PageScreen):
-    """Lists all commands by group."""
+    """Lists all commands by group, those of the present screen first."""
 
-    def __init__(self, keymap: Mapping[str, str]) -> None:
-        super().__init__("Keys", list(help_lines(keymap)))
+    def __init__(self, keymap: Mapping[str, str], here: Collection[str] = ()) -> None:
+        super().__init__("Keys", list(help_lines(keymap, here)))
 
 
-def help_lines(keymap: Mapping[str, str]) -> Iterator[Line]:
-    """All commands by group."""
+def help_lines(keymap: Mapping[str, str], here: Collection[str] = ()) -> Iterator[Line]:
+    """All commands by group; `here` are the groups that come first."""
     yield line('Each line ends with its id, for config.toml:  [keys]  approve = "ctrl+y"', "muted")
-    for heading, commands in grouped():
+    for heading, commands in grouped(here):
         yield BLANK
         yield line(heading, "title")
         for command in commands:
@@ -31,6 +31,8 @@ def help_lines(keymap: Mapping[str, str]) -> Iterator[Line]:
             yield Line(drawn.text, "", spans, drawn.lead, drawn.lead_style, KEYS)
     yield BLANK
     yield line("Elsewhere", "title")
+    yield line("A question with listed answers: answer it with the one of this number.", "", "1 … 9", KEYS, "accent")
     yield line("The command palette: every command by name, and the themes.", "", "ctrl+p", KEYS, "accent")
     yield line("In a dialog: go back; what was typed is kept.", "", "esc", KEYS, "accent")
-    yield line("In a dialog with a long text: submit it.", "", "ctrl+s", KEYS, "accent")
+    yield line("In a dialog: open the text in $EDITOR.", "", "ctrl+e", KEYS, "accent")
+    yield line("In a dialog: submit it.", "", "ctrl+s", KEYS, "accent")

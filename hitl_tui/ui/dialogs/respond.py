@@ -38,7 +38,8 @@ class RespondScreen(AnswerScreen):
         Binding("ctrl+t", "mode", "other form", show=False, priority=True),
     ]
 
-    def __init__(self, kind: PauseKind, action: Action, draft: str) -> None:
+    def __init__(self, kind: PauseKind, action: Action, draft: str, place: int | None = None) -> None:
+        """`place`: the listed answer that is picked at first, from 0."""
         super().__init__(f"Respond to {action.name}", [])
         self._kind = kind
         self._action = action
@@ -50,14 +51,15 @@ class RespondScreen(AnswerScreen):
         self._modes = self._possible_modes()
         self._fields = _fields(self._questions) or (fields_of(action.answer_schema, ABSENT) if "form" in self._modes else ())
         kept = self._kept.get("mode")
-        self._mode = kept if kept in self._modes else self._modes[0]
+        self._mode = kept if kept in self._modes and place is None else self._modes[0]
+        self._place = place
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
         yield question(self._action)
         yield Static(Content(self._explanation()), classes="label")
         if "choices" in self._modes:
-            yield ChoiceList(self._labels, id="choices")
+            yield ChoiceList(self._labels, self._place, id="choices")
         if "form" in self._modes:
             blank = [field.write(field.schema.get("default", ABSENT)) for field in self._fields]
             yield Form(self._fields, self._kept.get("form", blank), id="form")

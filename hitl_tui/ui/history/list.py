@@ -67,8 +67,8 @@ class HistoryList(VirtualList[HistoryRow]):
             yield " ", ""
 
     def render_line(self, y: int) -> Strip:
-        if y == 0 and not len(self.order):  # Textual's loading state would take the focus away
-            return self.strip([("   no decision matches" if self.filter else "   loading …", "muted")], self.size.width)
+        if not len(self.order):  # Textual's loading state would take the focus away
+            self.nothing = f"no decision matches {one_line(self.filter, 60)},\nesc clears" if self.filter else "loading …"
         return super().render_line(y)
 
     def _want(self) -> None:

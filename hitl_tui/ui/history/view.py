@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,10 +25,9 @@ from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
+NO_DECISION = "there is no decision here"
 PAGE = 50
 """Decisions read at once."""
-TYPING_PAUSE_S = 0.04
-"""Pause in typing after which the filter is searched for."""
 
 
 class HistoryView(ListDetail[HistoryList, HistoryPane]):
@@ -167,6 +165,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     def action_rate(self, rating: Step) -> None:
         row = self._selected
         if row is None:
+            self.say_why(NO_DECISION)
             return
         if not row.in_force:
             self.notify("this decision was undone or replaced; rate the one that counts", timeout=3, markup=False)
@@ -176,6 +175,8 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     def action_rate_message(self) -> None:
         if row := self._selected:
             self._rating.choose_message(row.run)
+        else:
+            self.say_why(NO_DECISION)
 
     # The filter
 
@@ -185,19 +186,25 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
         before = self.items.filter
-        screen = FilterScreen("history", before, self._typed_filter, self._search_soon)
+        screen = FilterScreen("history", before, self._typed_filter, self._filter_by, self._inbox.reviews.filter_values)
         wanted = await ask(self, screen)
         self._typed_filter = screen.draft if wanted is None else ""
         self._search(before if wanted is None else wanted)
 
-    def _search_soon(self, wanted: str) -> None:
+    def _filter_by(self, wanted: str) -> None:
         self._search(wanted)
+
+    def clear_filter(self) -> bool:
+        """Show all decisions again; whether there was a filter."""
+        if not self.items.filter:
+            return False
+        self._search("")
+        return True
 
     @work(group="history", exclusive=True)
     @reports_errors
     async def _search(self, wanted: str) -> None:
-        """Search after a pause in typing; the next key cancels it."""
-        await asyncio.sleep(TYPING_PAUSE_S)
+        """Show what matches a filter."""
         if wanted != self.items.filter:
             self._show(wanted, await self._inbox.history.search(wanted, limit=PAGE))
 
@@ -205,4 +212,6 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         """The keys that work now."""
         if self.has_class("-empty"):
             return []
-        return [self.detail_hint, self.find_hint("filter_history"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]
+        clear: list[Hint] = [("back", "clear filter")] if self.items.filter and not self.is_inside else []
+        find = self.find_hint("filter_history")
+        return [*clear, self.detail_hint, find, *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]

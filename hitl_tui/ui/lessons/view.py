@@ -108,22 +108,29 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
 
     def action_tab(self, by: int) -> None:
         """The pane has no tabs."""
+        self.say_why("a lesson has no tabs")
 
     # Accept, drop, edit
 
     @reports_errors
     async def action_accept(self) -> None:
-        lesson = self.items.chosen
+        lesson = self._chosen()
         if lesson and await self._check_seen(lesson, LessonState.ACCEPTED, "accept"):
             await self._inbox.lessons.accept(lesson.id)
             await self._changed(f"accepted: {one_line(lesson.agent, 40)} reads it from now on")
 
     @reports_errors
     async def action_drop(self) -> None:
-        lesson = self.items.chosen
+        lesson = self._chosen()
         if lesson and await self._check_seen(lesson, LessonState.DROPPED, "drop"):
             await self._inbox.lessons.drop(lesson.id)
             await self._changed("dropped: no agent reads it")
+
+    def _chosen(self) -> Lesson | None:
+        """The lesson under the cursor; a key that needs one is told if there is none."""
+        if self.items.chosen is None:
+            self.say_why("there is no lesson here")
+        return self.items.chosen
 
     async def _check_seen(self, lesson: Lesson, state: LessonState, verb: str) -> bool:
         """Whether the lesson can go to a state: only if its newest version is on the screen; else say why not."""
@@ -143,7 +150,7 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
     async def action_edit(self) -> None:
         from hitl_tui.ui.lessons.edit_dialog import LessonScreen
 
-        lesson = self.items.chosen
+        lesson = self._chosen()
         if lesson is None or not self._check_editable(lesson):
             return
         dialog = LessonScreen(lesson, self._drafts.pop(lesson.id, spell_out(lesson.text)))
@@ -155,7 +162,7 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
 
     @reports_errors
     async def action_edit_outside(self) -> None:
-        lesson = self.items.chosen
+        lesson = self._chosen()
         if lesson and self._check_editable(lesson):
             await self._save_text(lesson, edit_outside(self.app, spell_out(lesson.text), "lesson.txt"))
 

@@ -114,6 +114,8 @@ class ClaimController:
 
     def _open(self) -> tuple[ReviewRow | None, Viewer]:
         row, viewer = self._here.row, self._here.viewer
+        if row is None:
+            self._tell("there is no review here")
         if row is not None and row.state != ReviewState.OPEN:
             self._tell(f"review {row.id} is {labels.closing(row, viewer.reviewer)[1]}")
             row = None

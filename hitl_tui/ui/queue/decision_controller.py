@@ -105,10 +105,11 @@ class DecisionController:
         """Ignore decision keys for a moment: something else came under the cursor."""
         self._armed_at = time.monotonic() + SETTLE_S
 
-    def decide(self, kind: DecisionKind, outside: bool = False, again: bool = False) -> None:
-        """Handle the key of a decision. `again`: send it back for revision."""
+    def decide(self, kind: DecisionKind, outside: bool = False, again: bool = False, place: int | None = None) -> None:
+        """Handle the key of a decision. `again`: send it back for revision. `place`: the listed answer to begin with, from 0."""
         pane, what = self._pane, "revision" if again else str(kind)
         if self._owner.has_class("-empty"):
+            self._owner.post_message(KeyIgnored("there is no review here"))
             return
         if not pane.loading and (not pane.display or not pane.size.width):
             self._view.enter()
@@ -126,7 +127,7 @@ class DecisionController:
         elif kind == DecisionKind.APPROVE:
             self._read_or_begin(pane.review, pane.action)
         else:
-            self._begin(pane.review, pane.action, kind, PromptOptions(outside, again))
+            self._begin(pane.review, pane.action, kind, PromptOptions(outside, again, place=place))
 
     def _read_or_begin(self, review: Review, action: Action) -> None:
         """Approve what has been seen; while a part of it has not, show that part, or ask where the policy lets a person skip it."""

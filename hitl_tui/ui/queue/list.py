@@ -10,7 +10,7 @@ from hitl_tui.formatting import age
 from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.messages import HintsChanged
+from hitl_tui.ui.messages import HintsChanged, KeyIgnored
 from hitl_tui.ui.queue.brief_args import asked
 from hitl_tui.ui.queue.queue_order import Groups
 from hitl_tui.ui.review import assignment
@@ -27,6 +27,7 @@ class QueueList(VirtualList[ReviewRow]):
     """A row for each review, or for each group. A decided item stays, greyed, until its view lets it go."""
 
     BORDER_TITLE = "Waiting"
+    GROUPS = ("queue_list", "list")
     BINDINGS = group("queue_list")
 
     def __init__(
@@ -49,6 +50,8 @@ class QueueList(VirtualList[ReviewRow]):
         """Mark the item under the cursor, or remove its mark."""
         if self.cursor is not None:
             self._mark(self.cursor, self.cursor not in self.marks)
+        else:
+            self.post_message(KeyIgnored("the list is empty"))
 
     def action_extend(self, by: int) -> None:
         """Mark the item under the cursor, move, and mark that too."""
@@ -56,6 +59,8 @@ class QueueList(VirtualList[ReviewRow]):
             self._mark(self.cursor, True)
             self.action_move(by)
             self._mark(self.cursor, True)
+        else:
+            self.post_message(KeyIgnored("the list is empty"))
 
     def unmark(self) -> None:
         """Remove all marks."""

@@ -17,6 +17,7 @@ from hitl_tui.ui.runtime.key_queue import ask
 from hitl_tui.ui.text.labels import Viewer
 
 if TYPE_CHECKING:
+    from hitl_tui.inbox import Inbox
     from hitl_tui.ui.dialogs.base import AnswerScreen, ReviewScreen
     from hitl_tui.ui.dialogs.decide_many import ManyDecision
     from hitl_tui.ui.dialogs.escalate import Names
@@ -43,6 +44,8 @@ class PromptOptions:
     """Lines of the call that have not been on the screen, to be named before it is approved."""
     person: str = ""
     """Who decides."""
+    place: int | None = None
+    """The listed answer to begin with, from 0."""
 
 
 @dataclass
@@ -98,7 +101,7 @@ class Prompts:
             case DecisionKind.EDIT:
                 return await self._edit(review, action, kind, options)
             case DecisionKind.RESPOND:
-                return await self._respond(review, action)
+                return await self._respond(review, action, options.place)
 
     async def _approve(self, review: Review, action: Action, options: PromptOptions) -> Answer | None:
         """Approve after a question that says what speaks against it, if anything does, and with the text that its template takes."""
@@ -147,11 +150,12 @@ class Prompts:
 
         return await ask(self._owner, ChoiceScreen(title, about, options))
 
-    async def filter(self, now: str) -> str | None:
-        """Ask for a filter; None if the person went back."""
+    async def filter(self, now: str, inbox: Inbox, tried: Callable[[str], None]) -> str | None:
+        """Ask for a filter; None if the person went back. `tried` is called with what is typed."""
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
-        screen = FilterScreen("queue", now, self._typed_filter)
+        reviews = inbox.reviews
+        screen = FilterScreen("queue", now, self._typed_filter, tried, reviews.filter_values, reviews.filter_fields)
         wanted = await ask(self._owner, screen)
         self._typed_filter = screen.draft if wanted is None else ""
         return wanted
@@ -174,10 +178,10 @@ class Prompts:
         screen = EditScreen(review.row.kind, action, draft, kind, options.versions, options.outside)
         return await self._answer(review, action, what, screen)
 
-    async def _respond(self, review: Review, action: Action) -> Answer | None:
+    async def _respond(self, review: Review, action: Action, place: int | None) -> Answer | None:
         from hitl_tui.ui.dialogs.respond import RespondScreen
 
-        screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
+        screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"), place)
         return await self._answer(review, action, "respond", screen)
 
     async def why_claim(self, row: ReviewRow, actions: Sequence[Action], viewer: Viewer) -> str | None:

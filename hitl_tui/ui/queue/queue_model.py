@@ -58,11 +58,13 @@ class QueueModel:
 
     async def load(self) -> None:
         """Read all ids, at the start and for another filter."""
-        ids = await self._inbox.reviews.open_ids()
+        wanted, ids = self.filter, await self._inbox.reviews.open_ids()
         self._open, self.loaded = SortedIds(ids), True
-        shown = await self._inbox.reviews.matching_ids(self.filter) if self.filter else array("q", ids)
+        shown = await self._inbox.reviews.matching_ids(wanted) if wanted else array("q", ids)
         self._snoozed = self._inbox.reviews.snoozed()
         facts = await (self._inbox.reviews.facts() if self.order.needs_all else self._inbox.reviews.urgent())
+        if wanted != self.filter:
+            return  # another filter is being read
         self._me = names_of(self._inbox.reviewer, self._groups_of_people() if any(one.escalated for one in facts) else {})
         order = self._ordered(shown, facts)
         for id_ in self._fitting([id_ for id_ in self._decided_items if id_ in self._items.rows]):
@@ -197,6 +199,7 @@ class QueueModel:
         parts = [f"Waiting  {count}", self.order.title(), f"{asleep:,} snoozed" if asleep else ""]
         title = " · ".join(filter(None, parts)) + (f"  /{one_line(self.filter, 20)}" if self.filter else "")
         self._items.border_title = title.replace("[", "\\[")
+        self._items.nothing = f"no review matches {one_line(self.filter, 60)},\nesc clears" if self.filter else ""
         few, many = len(self._items.order) <= FEW[0], len(self._items.order) > FEW[1]
         if few or many:
             self._items.set_class(few, "-few")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from textual import work
@@ -41,6 +41,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 SNOOZES = (("15 min", 900.0), ("1 h", 3600.0), ("4 h", 14_400.0), ("1 d", 86_400.0), ("until something changes", None))
 """For how many seconds a review can be snoozed."""
+NO_REVIEW = "there is no review here"
 AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
@@ -288,8 +289,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._tracker.at(self.items.cursor)
 
     def action_back(self) -> None:
-        if self.items.has_focus:
+        if self.items.has_focus and self.items.marks:
             self.items.unmark()
+            return
         super().action_back()
         if self.app.screen_stack[0].has_class("-one"):
             self._tracker.away()
@@ -297,12 +299,20 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def action_call(self, by: int) -> None:
         if self.pane.turn(by):
             self.post_message(HintsChanged())
+        else:
+            self.say_why("this review has one call" if self.pane.review else NO_REVIEW)
 
     def action_tab(self, by: int) -> None:
-        self.pane.step_tab(by)
+        if self.has_class("-empty"):
+            self.say_why(NO_REVIEW)
+        else:
+            self.pane.step_tab(by)
 
     def action_context(self) -> None:
-        self.pane.zoom()
+        if self.has_class("-empty"):
+            self.say_why(NO_REVIEW)
+        else:
+            self.pane.zoom()
 
     async def action_show_run(self) -> None:
         if self.row:
@@ -321,10 +331,34 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_filter(self) -> None:
-        wanted = await self._prompts.filter(self._queue.filter)
-        if wanted is not None and wanted != self._queue.filter:
-            self._queue.filter = wanted
-            await self.load()
+        before, cursor, marks = self._queue.filter, self.items.cursor, set(self.items.marks)
+
+        def tried(text: str) -> None:
+            self._show_matching(text, marks)
+
+        wanted = await self._prompts.filter(before, self._inbox, tried)
+        if wanted is None:
+            await self._filter_by(before, marks)
+            self.items.select(cursor or 0, by_itself=True)
+        elif wanted != before:
+            await self._filter_by(wanted, marks)
+
+    @work(group="filter", exclusive=True)
+    @reports_errors
+    async def _show_matching(self, text: str, marks: Collection[int]) -> None:
+        await self._filter_by(text, marks)
+
+    async def _filter_by(self, text: str, marks: Collection[int] = ()) -> None:
+        """Show the reviews that match a filter, and of the marks those on them."""
+        self._queue.filter, self.items.marks = text, set(marks)
+        await self.load()
+
+    def clear_filter(self) -> bool:
+        """Show all reviews again; whether there was a filter."""
+        if not self._queue.filter:
+            return False
+        self._show_matching("", self.items.marks)
+        return True
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -332,6 +366,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         """Copy a value of the call that is shown; of several, the person chooses one."""
         action = self.pane.action
         if action is None:
+            self.say_why(NO_REVIEW)
             return
         values = render.copyable(action)
         place: int | None = 0
@@ -343,6 +378,17 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             self.notify(visible(f"copied {name}: {counted(len(text), 'character')}"), timeout=3, markup=False)
 
     # Deciding
+
+    def choose(self, place: int) -> bool:
+        """Answer a question with one of the listed answers, after a look at it in the dialog."""
+        action = self.pane.action
+        if action is None or not action.choices:
+            return False
+        if place < len(action.choices):
+            self._decisions.decide(DecisionKind.RESPOND, place=place)
+        else:
+            self.say_why(f"there are {len(action.choices)} answers")
+        return True
 
     def action_approve(self) -> None:
         self._decisions.decide(DecisionKind.APPROVE)
@@ -363,9 +409,10 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._decisions.decide(DecisionKind.RESPOND)
 
     async def action_take_over(self) -> None:
-        row = self.items.rows.get(self.items.cursor or 0)
-        if row is not None:
-            await self.run_action(f"app.take_over({row.run})")
+        if self.row is not None:
+            await self.run_action(f"app.take_over({self.row.run})")
+        else:
+            self.say_why(NO_REVIEW)
 
     @work(group="send")
     @reports_errors
@@ -428,17 +475,24 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if review and action and not self.has_class("-empty"):
             subject = Subject(review.row.run, review.row.id, action.slot)
             self._rating.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", rating)
+        else:
+            self.say_why(NO_REVIEW)
 
     def action_rate_message(self) -> None:
         if self.row and not self.has_class("-empty"):
             self._rating.choose_message(self.row.run)
+        else:
+            self.say_why(NO_REVIEW)
 
     # Many at once
 
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_decide_many(self) -> None:
-        await self._decisions.decide_many(self._queue.chosen(self.items.cursor))
+        if chosen := self._queue.chosen(self.items.cursor):
+            await self._decisions.decide_many(chosen)
+        else:
+            self.say_why("there is nothing to decide here")
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -462,6 +516,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     async def action_snooze(self) -> None:
         chosen = self._queue.chosen(self.items.cursor)
         if not chosen:
+            self.say_why(NO_REVIEW if self.row is None else "only a review that waits can be snoozed")
             return
         if chosen[0] in self._queue.snoozed:
             await self._inbox.reviews.wake(chosen)
@@ -526,8 +581,13 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 ("copy", "copy"),
                 MESSAGE_HINT,
             ]
+        return [*self._hints_of_several(), *hints]
+
+    def _hints_of_several(self) -> list[Hint]:
+        """The keys for several calls at once, and for the list as a whole."""
+        review = self.pane.review
         if self.items.marks:
-            hints = [("decide_many", f"decide {len(self.items.marks):,} marked"), ("back", "unmark"), *hints]
-        elif (review and len(review.undecided) > 1) or len(self.items.groups.members(self.items.cursor or 0)) > 1:
-            hints.insert(0, ("decide_many", "all calls"))
-        return hints
+            return [("decide_many", f"decide {len(self.items.marks):,} marked"), ("back", "unmark")]
+        many = (review and len(review.undecided) > 1) or len(self.items.groups.members(self.items.cursor or 0)) > 1
+        hints: list[Hint] = [("decide_many", "all calls")] if many else []
+        return [*hints, ("back", "clear filter")] if self._queue.filter and not self.is_inside else hints

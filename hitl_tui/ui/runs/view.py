@@ -27,6 +27,9 @@ from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 
+WORDS = "failed  waiting  done  cancelled: words of the state, agent, title or error"
+"""What the help of the filter says first."""
+NO_RUN = "there is no run here"
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
 
@@ -145,6 +148,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
 
     def _show_if_any(self) -> None:
         filtered = f"  /{one_line(self._filter, 20)}" if self._filter else ""
+        self.items.nothing = f"no run matches {one_line(self._filter, 60)},\nesc clears" if self._filter else ""
         self.items.border_title = f"Runs  {len(self.items.order):,}{filtered}".replace("[", "\\[")
         self.set_class(not len(self.items.order) and not self._filter, "-empty")
         self.post_message(HintsChanged())
@@ -177,15 +181,32 @@ class RunsView(ListDetail[RunsList, RunPane]):
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_filter(self) -> None:
-        from hitl_tui.ui.dialogs.filter import RUN_FIELDS, FilterScreen
+        from hitl_tui.ui.dialogs.filter import FilterScreen
 
-        screen = FilterScreen("runs", self._filter, self._typed_filter, fields=RUN_FIELDS)
+        before, runs = self._filter, self._inbox.runs
+        cursor = self.items.cursor
+        asked = (self._typed_filter, self._filter_by, self._filter_values, runs.filter_fields, runs.check_filter, WORDS)
+        screen = FilterScreen("runs", before, *asked)
         wanted = await ask(self, screen)
         self._typed_filter = screen.draft if wanted is None else ""
-        if wanted is not None and wanted != self._filter:
-            await self._inbox.runs.matching_ids(wanted)  # refuses a field that runs do not have, before anything changes
-            self._filter = wanted
-            self._load()
+        if wanted is None:
+            self._wanted = cursor
+        self._filter_by(before if wanted is None else wanted)
+
+    async def _filter_values(self) -> dict[str, list[str]]:
+        return {**await self._inbox.reviews.filter_values(), "": list(RunState)}
+
+    def _filter_by(self, text: str) -> None:
+        self._filter = text
+        self._load()
+
+    def clear_filter(self) -> bool:
+        """Show all runs again; whether there was a filter."""
+        if not self._filter:
+            return False
+        self._wanted = self.items.cursor
+        self._filter_by("")
+        return True
 
     async def action_show_review(self) -> None:
         """Go to the review that the run waits for, or back to the queue."""
@@ -194,8 +215,8 @@ class RunsView(ListDetail[RunsList, RunPane]):
             self.post_message(RunChosen(run.id))
         elif self._came_from_queue:
             await self.run_action("app.show('queue')")
-        elif run:
-            self.notify(f"run r{run.id} waits for nobody", timeout=3)
+        else:
+            self.say_why(f"run r{run.id} waits for nobody" if run else NO_RUN)
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -205,6 +226,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
 
         run = self.pane.run
         if run is None:
+            self.say_why(NO_RUN)
             return
         if run.state not in OVER:
             self.notify(f"run r{run.id} is {run.state}: only a finished run takes another message", timeout=3)
@@ -232,22 +254,33 @@ class RunsView(ListDetail[RunsList, RunPane]):
         if self.pane.run:
             await self._inbox.runs.retry(self.pane.run.id)
             self.post_message(RowsChanged())
+        else:
+            self.say_why(NO_RUN)
 
     def action_cancel(self) -> None:
-        if self.pane.run and self.pane.run.state not in OVER:
-            self._cancel(self.pane.run)
+        run = self.pane.run
+        if run and run.state not in OVER:
+            self._cancel(run)
+        else:
+            self.say_why(f"run r{run.id} is {run.state}: there is nothing to cancel" if run else NO_RUN)
 
     def action_rate(self, rating: Step) -> None:
         if self.pane.run:
             self._rating.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", rating)
+        else:
+            self.say_why(NO_RUN)
 
     def action_rate_message(self) -> None:
         if self.pane.run:
             self._rating.choose_message(self.pane.run.id)
+        else:
+            self.say_why(NO_RUN)
 
     async def action_take_over(self) -> None:
         if self.pane.run:
             await self.run_action(f"app.take_over({self.pane.run.id})")
+        else:
+            self.say_why(NO_RUN)
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -265,7 +298,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         run = self.pane.run
-        hints: list[Hint] = []
+        hints: list[Hint] = [("back", "clear filter")] if self._filter and not self.is_inside else []
         if run is None:
             return hints
         if self.is_inside:

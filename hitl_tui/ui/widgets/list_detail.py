@@ -13,8 +13,9 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
 
-from hitl_tui.ui.messages import HintsChanged, Opened, ReadOn
+from hitl_tui.ui.messages import HintsChanged, KeyIgnored, Opened, ReadOn
 from hitl_tui.ui.widgets.key_bar import Hint
+from hitl_tui.ui.widgets.styled_lines import ScrollSurface
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class DetailPane(Vertical):
     """The details of one item: a title on the upper border, and a text that scrolls by half its height."""
 
     @property
-    def text(self) -> Widget:
+    def text(self) -> ScrollSurface:
         """The text that the details keys scroll."""
         raise NotImplementedError
 
@@ -48,11 +49,11 @@ class DetailPane(Vertical):
 
     def scroll_half(self, direction: int) -> None:
         """Scroll the text by half its height: 1 down, -1 up."""
-        self.text.scroll_relative(y=direction * max(1, self.text.size.height // 2), animate=False)
+        self.text.scroll_by_key(direction * max(1, self.text.size.height // 2))
 
     def read_on(self) -> None:
         """Scroll the text by a page."""
-        self.text.scroll_relative(y=max(1, self.text.size.height - 1), animate=False)
+        self.text.action_page_down()
 
     def on_resize(self) -> None:
         self.draw_title()
@@ -128,7 +129,23 @@ class ListDetail(Widget, Generic[L, P]):
         self.screen.set_focus(self.detail_focus)
         self.post_message(HintsChanged())
 
+    def choose(self, place: int) -> bool:
+        """Answer with one of the listed answers, from 0; whether there are any."""
+        return False
+
+    def say_why(self, reason: str) -> None:
+        """Say why a key did nothing."""
+        self.post_message(KeyIgnored(reason))
+
+    def clear_filter(self) -> bool:
+        """Show everything again; whether there was a filter."""
+        return False
+
     def action_back(self) -> None:
+        if not self.is_inside and (self.focus_target.has_focus or self.has_class("-empty")):
+            if not self.clear_filter():
+                self.say_why("there is nothing to go back to")
+            return
         self.remove_class("-detail")
         self.screen.set_focus(self.focus_target)
         self.post_message(HintsChanged())

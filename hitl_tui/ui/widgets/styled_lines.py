@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.runtime.textual_internals import update_scrollbars
 
 STYLES = {
@@ -84,8 +85,11 @@ def _on(strip: Strip, ground: Color) -> Strip:
     return Strip([Segment(text, (style or Style()) + under) for text, style, _ in strip], strip.cell_length)
 
 
-class ScrollSurface(StyledWidget, ScrollView, can_focus=True):
-    """Scrolls at once, never by animation: what a person asked for is there with the next frame."""
+class ScrollSurface(StyledWidget, ScrollView, can_focus=True, inherit_bindings=False):
+    """Scrolls at once, never by animation: what a person asked for is there with the next frame.
+
+    It has no keys but those of its subclasses: Textual's would take left and right from the views.
+    """
 
     DEFAULT_CSS = """
     ScrollSurface { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
@@ -97,19 +101,27 @@ class ScrollSurface(StyledWidget, ScrollView, can_focus=True):
         update_scrollbars(self)
 
     def action_scroll_down(self) -> None:
-        self.scroll_relative(y=1, animate=False)
+        self.scroll_by_key(1)
 
     def action_scroll_up(self) -> None:
-        self.scroll_relative(y=-1, animate=False)
+        self.scroll_by_key(-1)
 
     def action_page_down(self) -> None:
-        self.scroll_relative(y=max(1, self.size.height - 1), animate=False)
+        self.scroll_by_key(max(1, self.size.height - 1))
 
     def action_page_up(self) -> None:
-        self.scroll_relative(y=-max(1, self.size.height - 1), animate=False)
+        self.scroll_by_key(-max(1, self.size.height - 1))
 
     def action_scroll_home(self) -> None:
-        self.scroll_to(y=0, animate=False)
+        self.scroll_by_key(-self.scroll_offset.y)
 
     def action_scroll_end(self) -> None:
-        self.scroll_to(y=self.max_scroll_y, animate=False)
+        self.scroll_by_key(self.max_scroll_y - self.scroll_offset.y)
+
+    def scroll_by_key(self, rows: int) -> None:
+        """Scroll by so many rows, down or up; where there are none, say so in a view. A dialog keeps its rows for itself."""
+        if 0 <= self.scroll_offset.y + (rows > 0) - (rows < 0) <= self.max_scroll_y and rows:
+            self.scroll_relative(y=rows, animate=False)
+        elif len(self.app.screen_stack) == 1:
+            whole, end = not self.max_scroll_y, self.scroll_offset.y > 0
+            self.app.post_message(KeyIgnored("all of it is shown" if whole else f"this is the {'end' if end else 'beginning'}"))

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
-from hitl_tui.ui.messages import TabChosen
+from hitl_tui.ui.messages import KeyIgnored, TabChosen
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 
@@ -34,8 +34,10 @@ class TabBar(StyledWidget):
         self.refresh()
 
     def step(self, by: int) -> str:
-        """Light up the tab so many further, round and round; its name."""
+        """Light up the tab so many further, round and round; its name. A key that finds no other tab is told."""
         names = list(self.tabs)
+        if len(names) == 1:
+            self.app.post_message(KeyIgnored("there is no other tab"))
         self.choose(names[(names.index(self.chosen) + by) % len(names)])
         return self.chosen
 

@@ -84,7 +84,8 @@ class TextView(ScrollSurface):
         else:
             self._restart()
         if follow:
-            self.action_scroll_end()
+            self._grow(0, time.monotonic() + END_S)
+            self.scroll_to(y=self.max_scroll_y, animate=False)
         self._search_on()
 
     def action_scroll_end(self) -> None:

@@ -6,13 +6,13 @@ import contextlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual import events, work
 from textual.strip import Strip
 
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.messages import Opened, ReadOn
+from hitl_tui.ui.messages import KeyIgnored, Opened, ReadOn
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
@@ -72,7 +72,9 @@ T = TypeVar("T")
 class VirtualList(ScrollSurface, Generic[T]):
     """The cursor is an id, not a place: nothing that arrives or leaves moves it to another item."""
 
-    BINDINGS = group("list")
+    GROUPS: ClassVar[tuple[str, ...]] = ("list",)
+    """The groups of commands it has actions for."""
+    BINDINGS = group(*GROUPS)
     rows_each = HEIGHT
     """Rows of an item."""
 
@@ -83,6 +85,8 @@ class VirtualList(ScrollSurface, Generic[T]):
         self.order = SortedIds()
         self.rows: dict[int, T] = {}
         self.cursor: int | None = None
+        self.nothing = ""
+        """What the list says while it has no items, in a row for each line."""
 
     def paint(self, row: T, part: int, width: int) -> Iterator[Piece]:
         """The pieces of one of an item's rows."""
@@ -164,6 +168,8 @@ class VirtualList(ScrollSurface, Generic[T]):
     def action_open(self) -> None:
         if self.cursor is not None:
             self.post_message(Opened(self.cursor))
+        else:
+            self.post_message(KeyIgnored("the list is empty"))
 
     def action_read_on(self) -> None:
         self.post_message(ReadOn())
@@ -187,6 +193,9 @@ class VirtualList(ScrollSurface, Generic[T]):
     def render_line(self, y: int) -> Strip:
         place, part = divmod(y + self.scroll_offset.y, self.rows_each)
         width = self.size.width
+        if not len(self.order):
+            said = self.nothing.split("\n")
+            return self.strip([(f"   {said[y]}" if y < len(said) else "", "muted")], width)
         if place >= len(self.order):
             return self.strip([], width)
         id_ = self.order.at(place)
@@ -197,9 +206,17 @@ class VirtualList(ScrollSurface, Generic[T]):
         return self.strip([bar, *pieces], width, marked=here)
 
     def _go(self, place: int, within: bool = False) -> None:
-        if not len(self.order) or (within and place >= len(self.order)):
+        if within and place >= len(self.order):
             return
-        self._to(self.order.at(max(0, min(place, len(self.order) - 1))), by_itself=False)
+        last = len(self.order) - 1
+        if last < 0:
+            self.post_message(KeyIgnored("the list is empty"))
+            return
+        id_ = self.order.at(max(0, min(place, last)))
+        if id_ == self.cursor and not within:
+            which = "last" if place >= last else "first"
+            self.post_message(KeyIgnored(f"this is the {which} item" if last else "there is no other item"))
+        self._to(id_, by_itself=False)
         self.reveal()
 
     def _to(self, id_: int | None, by_itself: bool) -> None:

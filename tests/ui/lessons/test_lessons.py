@@ -34,6 +34,28 @@ async def taught_on(console: ConsoleDriver, odd: bool = False) -> None:
     await console.until_shown("Lessons  2  2 proposed", "drawn from")
 
 
+async def test_proposed_lessons_are_counted_and_each_new_one_is_told_once(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await lessons.add_corrections(console.store, console.project, time.time())
+        await console.until_shown("2 lessons proposed: L shows them")
+        await console.press("f2")
+        await console.until_shown("Insights ◇2")
+        await lessons.add_decision(
+            console.store,
+            console.project,
+            "mail_assistant",
+            ("send_email", lessons.mail_args(1, "Re: {}")),
+            Answer(DecisionKind.APPROVE),
+            1.0,
+        )
+        await console.settle()
+        await console.press("L")
+        await console.until_shown("Lessons  2  2 proposed", "drawn from")
+        await console.press("d")
+        await console.until_shown("Insights ◇1")
+        assert console.said.count("2 lessons proposed: L shows them") == 1
+
+
 async def states(console: ConsoleDriver) -> dict[str, LessonState]:
     """Return the stored state of each tool's lesson."""
     return {lesson.tool: lesson.state for lesson in await console.bob.lessons.find()}

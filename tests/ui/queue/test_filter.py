@@ -7,6 +7,7 @@ from textual.widgets import Input
 
 from hitl_tui.model import Answer, DecisionKind, PauseKind
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.runs.list import RunsList
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 
@@ -79,3 +80,56 @@ async def test_filtered_queue_keeps_items_just_decided(start_console: StartConso
         assert console.review_ids[0] in console.app.query_one(QueueList).order
         await console.press("slash", *["backspace"] * 11, *"planner", "enter")
         assert console.review_ids[0] not in console.app.query_one(QueueList).order
+
+
+async def test_queue_is_filtered_while_one_types_and_escape_restores_it(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        items = console.app.query_one(QueueList)
+        await console.press("j", "x", "slash", *"agent:mail*")
+        await console.until_shown("Filter the queue", "3 of 9")
+        assert shown(console) == 3 and items.cursor == items.order.at(0)
+        await console.press("escape")
+        await console.settle()
+        assert shown(console) == 9 and items.cursor == console.review_ids[1] and items.marks == {console.review_ids[1]}
+
+
+async def test_filter_that_does_not_parse_keeps_the_last_good_list(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("slash", *"agent:mail*")
+        await console.until_shown("3 of 9")
+        await console.press("end", *" risk:odd")
+        await console.until_shown("risk: cannot be 'odd'")
+        assert shown(console) == 3
+
+
+async def test_filter_completes_fields_and_values(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("slash", *"mail ag")
+        field = console.app.screen.query_one(Input)
+        await console.press("tab")
+        assert field.value == "mail agent:"
+        await console.press(*"sq")
+        await console.until_shown("agent:sql_steward")
+        await console.press("tab", "space", *"-risk:irr")
+        assert field.value == "mail agent:sql_steward -risk:irr"
+        await console.press("tab", "tab")
+        assert field.value == "mail agent:sql_steward -risk:irreversible"
+        await console.until_shown("there is nothing to complete here")
+
+
+async def test_filter_without_a_hit_says_so_and_escape_clears_it(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("slash", *"agent:nobody", "enter")
+        await console.until_shown("no review matches agent:nobody, esc clears", "esc clear filter")
+        await console.press("escape")
+        await console.until_shown("Waiting 9")
+        assert shown(console) == 9
+        await console.press("f2", "slash", *"no such run", "enter")
+        await console.until_shown("no run matches no such run, esc clears")
+        await console.press("escape")
+        await console.settle()
+        assert len(console.app.query_one(RunsList).order) == 9
+        await console.press("f3", "slash", *"by:nobody", "enter")
+        await console.until_shown("no decision matches by:nobody, esc clears")
+        await console.press("escape", "escape")
+        await console.until_shown("there is nothing to go back to")
