@@ -20,6 +20,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from hitl_tui import canonical_json
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
@@ -27,7 +28,7 @@ from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, line, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
 LONGEST = 600
@@ -377,7 +378,7 @@ def _head(tool: ToolCalls) -> Iterator[Line]:
     for name, value in tool.shared.items():
         yield from _value(name, value)
     for decision, template in tool.variants[0].calls[0].action.templates.items():
-        yield from value_lines(template.value, f"   {decision} sends", LABEL_CELLS)
+        yield from paragraph(canonical_json.dumps(template.value), "", f"   {decision} sends", LABEL_CELLS)
 
 
 def _fits_on_row(tool: ToolCalls) -> bool:

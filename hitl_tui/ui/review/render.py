@@ -178,7 +178,7 @@ def _question(action: Action) -> Iterator[Line]:
         yield BLANK
         yield line("sent by the policy's answer template", "muted")
         for decision, template in action.templates.items():
-            yield from value_lines(template.value, f"  {decision}", 11, "accent")
+            yield from paragraph(canonical_json.dumps(template.value), "", f"  {decision}", 11, "accent")
             if template.problem:
                 yield from paragraph(f"{decision} is not offered: the template {template.problem}", "warning", "⚠", 2, "warning")
 

@@ -130,7 +130,7 @@ async def test_marked_questions_are_decided_together_with_their_template(start_c
         (console.home.path / "policy.toml").write_text(TEMPLATE)
         reviews = [await ask(console, {"question": f"Send letter {number}?"}) for number in range(2)]
         await console.press("g", "J", "J", "A")
-        await console.until_shown("approve 2 calls of 2 reviews", "approve sends", '"approved": true')
+        await console.until_shown("approve 2 calls of 2 reviews", "approve sends", '{"approved": true}')
         await console.press("r", *"no", "ctrl+s")
         assert [await answer_to(console, review) for review in reviews] == [
             ("reject", "no", {"approved": False, "reason": "no", "by": "ann"})
