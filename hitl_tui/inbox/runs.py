@@ -67,7 +67,8 @@ class Runs:
             raise Refused(f"{count} runs cannot share the thread {thread}", "leave --thread out, or launch one")
         stored = _stored_input(found, text, given)
         title = canonical_json.one_line(text if text is not None else given, 120)
-        made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
+        project = found.project if found else project
+        made = [runs.NewRun(project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
         ids = await runs.insert(self._store, made, options, self._inbox.reviewer)
         failpoints.reached(Failpoint.LAUNCHED)
         self._inbox.ring()

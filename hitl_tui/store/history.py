@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -231,16 +231,17 @@ async def _tokens(store: Store, term: Term) -> AsyncIterator[str]:
 
 
 async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[HistoryRow]:
-    ratings = await feedback.opinions(store, [row[0] for row in found])
-    return [_row(row, ratings.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
+    ratings = await feedback.opinions(store, [decision for decision, *_ in found])
+    return sorted((_row(row, ratings) for row in found), key=lambda row: row.decision, reverse=True)
 
 
-def _row(row: Sequence[Any], rating: Rating | None) -> HistoryRow:
+def _row(row: Sequence[Any], ratings: Mapping[int, Rating]) -> HistoryRow:
+    """The decision of a row of `LISTED`."""
     (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, viewed_ms, in_force, actor_kind, seen,
      undone_at, back, said, changed, summary, set_size, set_first) = row  # fmt: skip
     return HistoryRow(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, viewed_ms, bool(in_force),
-        undone_at, bool(back), rating, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
+        undone_at, bool(back), ratings.get(decision), said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
         ActorKind(actor_kind), seen, set_size, set_first or decision,
     )  # fmt: skip
 

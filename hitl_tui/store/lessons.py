@@ -62,6 +62,7 @@ UPDATE lessons SET decided_at = CASE state WHEN :state THEN decided_at ELSE :now
     state = :state, text = :text, wording = :wording, actor = :actor, changed_at = :now
 WHERE id = :id
 """
+LOGGED = "SELECT changed_at, actor, agent, tool, topic, state, wording, text FROM lessons WHERE id = ?"
 LISTED = f"""
 {SELECT} WHERE state IN (SELECT value FROM json_each(?))
 ORDER BY CASE state WHEN 'proposed' THEN 0 WHEN 'accepted' THEN 1 ELSE 2 END, coalesce(decided_at, made_at) DESC, id DESC
@@ -139,9 +140,9 @@ def _update(db: Transaction, id_: int, sql: str, values: Mapping[str, Any]) -> N
 def _note_change(db: Transaction, id_: int) -> None:
     """Give a lesson the next revision, so that readers see the change, and log it."""
     db.execute("UPDATE lessons SET rev = 1 + (SELECT max(rev) FROM lessons) WHERE id = ?", (id_,))
-    names = "agent, tool, topic, state, wording, text"
-    at, actor, *values = db.row(f"SELECT changed_at, actor, {names} FROM lessons WHERE id = ?", (id_,))
-    audit.note(db, at, "lesson", Actor(actor), {"lesson": id_, **dict(zip(names.split(", "), values, strict=True))})
+    at, actor, agent, tool, topic, state, wording, text = db.row(LOGGED, (id_,))
+    body = {"lesson": id_, "agent": agent, "tool": tool, "topic": topic, "state": state, "wording": wording, "text": text}
+    audit.note(db, at, "lesson", Actor(actor), body)
 
 
 def _still_fits(wording: str, gist: str, new: DrawnLesson) -> bool:

@@ -18,7 +18,7 @@ INSERT = """
 INSERT INTO autonomy (agent, tool, was, level, actor, actor_kind, at, why, evidence, decision, feedback)
 VALUES (:agent, :tool, :was, :level, :actor, :actor_kind, :at, :why, :evidence, :decision, :feedback)
 """
-CALL = """
+DECIDED_CALL = """
 SELECT d.agent, d.tool, d.review, d.slot, d.kind, d.actor, d.actor_kind, d.at, a.spot_check,
     EXISTS (SELECT 1 FROM attention_checks t WHERE t.review = d.review)
 FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE d.id = ?
@@ -55,6 +55,20 @@ class NewLevel:
     """The rating that caused it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _DecidedCall:
+    agent: str
+    tool: str
+    review: int
+    slot: int
+    kind: str
+    actor: str
+    actor_kind: str
+    at: float
+    is_spot_check: bool
+    is_attention_check: bool
+
+
 def level_of(db: Transaction, agent: str, tool: str) -> Level:
     """The level of an agent's tool."""
     found = db.row("SELECT level FROM levels WHERE agent = :agent AND tool = :tool", {"agent": agent, "tool": tool})
@@ -71,26 +85,29 @@ def change(db: Transaction, new: NewLevel) -> int:
 
 def lower_for_decision(db: Transaction, decision: int) -> None:
     """Lower the tool's level when a person did not approve a spot check."""
-    *_, review, _, kind, actor, _, at, is_spot_check, is_attention_check = db.row(CALL, (decision,))
-    if kind in DID and is_spot_check and not is_attention_check:
-        _lower(db, decision, at, f"{actor} {DID[kind]} a spot check, review {review}")
+    call = _decided_call(db, decision)
+    if call.kind in DID and call.is_spot_check and not call.is_attention_check:
+        _lower(db, decision, call, call.at, f"{call.actor} {DID[call.kind]} a spot check, review {call.review}")
 
 
 def lower_for_feedback(db: Transaction, decision: int, feedback: int, actor: str, at: float) -> None:
     """Lower the tool's level when a person rates a call down that policy approved, or a spot check that somebody approved."""
-    *_, review, _, kind, _, actor_kind, _, is_spot_check, _ = db.row(CALL, (decision,))
-    if kind == "approve" and (actor_kind == "policy" or is_spot_check):
-        what = "a spot check" if is_spot_check else "what went on by itself"
-        _lower(db, decision, at, f"{actor} gave thumbs down to {what}, review {review}", feedback)
+    call = _decided_call(db, decision)
+    if call.kind == "approve" and (call.actor_kind == "policy" or call.is_spot_check):
+        what = "a spot check" if call.is_spot_check else "what went on by itself"
+        _lower(db, decision, call, at, f"{actor} gave thumbs down to {what}, review {call.review}", feedback)
 
 
-def _lower(db: Transaction, decision: int, at: float, why: str, feedback: int | None = None) -> None:
-    agent, tool, review, slot, *_ = db.row(CALL, (decision,))
-    level = level_of(db, agent, tool)
-    if level is Level.ASK or db.row(LOWERED_BEFORE, {"review": review, "slot": slot, "decision": decision}):
+def _decided_call(db: Transaction, decision: int) -> _DecidedCall:
+    return _DecidedCall(*db.row(DECIDED_CALL, (decision,)))
+
+
+def _lower(db: Transaction, decision: int, call: _DecidedCall, at: float, why: str, feedback: int | None = None) -> None:
+    level = level_of(db, call.agent, call.tool)
+    if level is Level.ASK or db.row(LOWERED_BEFORE, {"review": call.review, "slot": call.slot, "decision": decision}):
         return
     lower = ORDER[ORDER.index(level) - 1]
-    change(db, NewLevel(agent, tool, level, lower, AUTOMATIC, at, why, decision=decision, feedback=feedback))
+    change(db, NewLevel(call.agent, call.tool, level, lower, AUTOMATIC, at, why, decision=decision, feedback=feedback))
 
 
 def restore(db: Transaction, decision: int, at: float) -> None:

@@ -9,7 +9,7 @@ import json
 import time
 from array import array
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -50,10 +50,21 @@ INSERT INTO runs (
 """
 
 
-async def insert(
-    store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]], options: RunOptions = RunOptions(), by: str = ""
-) -> list[int]:
-    """Queue runs given as `(project, agent, thread, title, input)`, launched by a person; all or none. Returns their ids."""
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to queue."""
+
+    project: int | None
+    """None: that of the worker that takes it."""
+    agent: str
+    thread: str
+    title: str
+    input: Json
+    """`{"text": …}` or `{"input": …}`."""
+
+
+async def insert(store: Store, runs: Sequence[NewRun], options: RunOptions = RunOptions(), by: str = "") -> list[int]:
+    """Queue runs that a person launched (`by`); all or none. Returns their ids."""
     made = []
     shared = {
         "gates_before": canonical_json.dumps(list(options.gates_before)),
@@ -63,8 +74,11 @@ async def insert(
         "launched_by": by,
     }
     async with store.transaction() as db:
-        for project, agent, thread, title, given in runs:
-            own = {"project": project, "agent": agent, "thread": thread, "title": title, "input": canonical_json.dumps(given)}
+        for run in runs:
+            own = {
+                "project": run.project, "agent": run.agent, "thread": run.thread, "title": run.title,
+                "input": canonical_json.dumps(run.input),
+            }  # fmt: skip
             made.append(int(db.execute(INSERT, {**shared, **own, "created_at": time.time()}).lastrowid or 0))
             run_states.note_launch(db, made[-1])
     return made

@@ -218,9 +218,9 @@ async def test_blocked_event_loop_holds_no_database_lock(tmp_path: Path) -> None
             other.execute("INSERT INTO projects (target, label, seen_at) VALUES ('other', 'o', 0)")
 
     async with Store.open(tmp_path / "hitl.db") as store:
-        await runs.insert(store, [(None, "a", "t", "title", {})])
+        await runs.insert(store, [runs.NewRun(None, "a", "t", "title", {})])
         asyncio.get_running_loop().call_soon(blocked)  # whatever another task does at the next turn of the loop
-        await runs.insert(store, [(None, "a", f"t{n}", "title", {}) for n in range(50)])
+        await runs.insert(store, [runs.NewRun(None, "a", f"t{n}", "title", {}) for n in range(50)])
         await asyncio.sleep(0)
         assert len(await store.all("SELECT 1 FROM projects")) == 1
         assert len(await runs.ids(store)) == 51

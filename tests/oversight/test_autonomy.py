@@ -257,7 +257,7 @@ class AutonomyHome:
         self, *, by_itself: bool = False, spot_check: bool = False, confidence: float | None = None, kind: PauseKind = PauseKind.TOOL_CALLS
     ) -> int:
         """Add a call of `move` that asks, is a spot check, or ran automatically. Returns its review's id."""
-        (run,) = await runs.insert(self.store, [(self.project, "desk", f"t{time.monotonic_ns()}", "", {})])
+        (run,) = await runs.insert(self.store, [runs.NewRun(self.project, "desk", f"t{time.monotonic_ns()}", "", {})])
         outcome = Outcome.AUTO if by_itself else Outcome.ASK
         action = seed.action("move", {"path": "a"}, risk="reversible")
 

@@ -171,7 +171,7 @@ async def test_claim_or_decision_acknowledges_escalations(people: TwoReviewers) 
 
 
 async def test_decision_by_policy_does_not_acknowledge_escalations(people: TwoReviewers) -> None:
-    (run,) = await runs.insert(people.store, [(people.project, "mail_assistant", "t", "", {})])
+    (run,) = await runs.insert(people.store, [runs.NewRun(people.project, "mail_assistant", "t", "", {})])
 
     def judge(pause: Pause) -> Routed:
         return Routed({0: Verdict(Outcome.AUTO, "reads", ""), 1: Verdict(Outcome.ASK, "writes", "")})

@@ -142,12 +142,12 @@ async def test_locked_database_is_busy_and_works_after_release(tmp_path: Path, m
         with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(Busy, match="locked by another program"):
-                await runs.insert(store, [(None, "a", "t", "", {})])
+                await runs.insert(store, [runs.NewRun(None, "a", "t", "", {})])
             with pytest.raises(Busy):
                 await store.write("DELETE FROM changes WHERE seq = 0")
             assert await runs.newest(store, 10) == [], "reading goes on"
             other.execute("ROLLBACK")
-        assert await runs.insert(store, [(None, "a", "t", "", {})]) == [1]
+        assert await runs.insert(store, [runs.NewRun(None, "a", "t", "", {})]) == [1]
 
 
 async def test_lone_surrogates_are_stored_as_escapes(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Reviews(RuleBasedStateMachine):
         self.stack = contextlib.AsyncExitStack()
         self.store = self.do(self.stack.enter_async_context(Store.open(Path(self.folder.name) / "hitl.db")))
         self.project = self.do(agents.register_project(self.store, "p", "p"))
-        [self.run] = self.do(runs.insert(self.store, [(self.project, "a", "t", "", {})]))
+        [self.run] = self.do(runs.insert(self.store, [runs.NewRun(self.project, "a", "t", "", {})]))
         self.asked = 0
         self.seen: dict[int, ReviewState] = {}
 

@@ -24,6 +24,7 @@ HOPELESS = 300
 REBUILT = ("changes", "workers", "cells", "tallies", "beliefs", "lessons_due")
 """Tables that are not copied, because their readers fill them again, like the history."""
 SIDES = ("-wal", "-shm", "-journal")
+FOREIGN_KEY = 'SELECT "from" FROM pragma_foreign_key_list(:table) WHERE id = :number'
 LOST_RUNS = """
 INSERT INTO runs (id, agent, thread, title, input, state, error, created_at)
 SELECT run, min(agent), 'lost:' || run, 'lost', ?, 'failed', 'the run was lost with a damaged hitl.db', min(opened_at)
@@ -127,13 +128,13 @@ def _schema(old: sqlite3.Connection) -> int:
 
 def _tables(db: sqlite3.Connection) -> list[str]:
     found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
-    names = [str(row[0]) for row in found]
+    names = [str(name) for (name,) in found]
     return [name for name in names if name not in REBUILT and not name.startswith("history")]
 
 
 def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
-    columns = [str(row[1]) for row in db.execute(f"PRAGMA table_info({table})")]
-    keys = [str(row[1]) for row in sorted(db.execute(f"PRAGMA table_info({table})"), key=lambda row: int(row[5])) if row[5]]
+    columns = [str(name) for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    keys = [str(name) for (name,) in db.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,))]
     listed = ", ".join(columns)
     has_rowid = "WITHOUT ROWID" not in str((db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone() or ("",))[0])
     order = ["rowid"] if has_rowid else keys
@@ -213,5 +214,5 @@ def _restore_owners(db: sqlite3.Connection) -> None:
             if rowid is not None:
                 db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
                 continue
-            key = next(row[3] for row in db.execute(f"PRAGMA foreign_key_list({table})") if row[0] == number)
+            (key,) = db.execute(FOREIGN_KEY, {"table": table, "number": number}).fetchone()
             db.execute(f"DELETE FROM {table} WHERE {key} NOT IN (SELECT rowid FROM {owner})")

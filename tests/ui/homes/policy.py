@@ -89,7 +89,7 @@ async def add_routed_run(
     """Add a run that waits with these calls, routed by the policy, and return its review's id."""
     now = time.time() if now is None else now
     (known,) = await store.one("SELECT count(*) FROM runs")  # a thread's name decides whether it is drawn for a spot check
-    launched = [(project, agent, f"thread-{agent}-{known}", "Answer everything.", {"text": "Answer everything."})]
+    launched = [runs.NewRun(project, agent, f"thread-{agent}-{known}", "Answer everything.", {"text": "Answer everything."})]
     (id_,) = await runs.insert(store, launched, RunOptions(tags=tags), "ann")
     run = await runs.get(store, id_)
     assert run is not None

@@ -127,7 +127,7 @@ async def add_worker(store: Store, project: int) -> None:
 
 async def add_waiting_run(store: Store, project: int, agent: str, what: Pause, title: str = "Answer everything from Ann today.") -> int:
     """Add a run that waits with one pause, and return its review's id."""
-    (run,) = await runs.insert(store, [(project, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
+    (run,) = await runs.insert(store, [runs.NewRun(project, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
     await reconcile.reconcile(store, run, agent, "nobody", [what], {})
     await store.db.execute("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
     return int((await store.one("SELECT max(id) FROM reviews"))[0])
@@ -169,7 +169,10 @@ async def add_runs(store: Store, project: int, now: float) -> None:
     """Add one run each that is queued, running, done, failed and cancelled."""
     made = await runs.insert(
         store,
-        [(project, "mail_assistant", f"t-{n}", f"Tidy the folder, part {n}", {"text": f"Tidy the folder, part {n}"}) for n in range(5)],
+        [
+            runs.NewRun(project, "mail_assistant", f"t-{n}", f"Tidy the folder, part {n}", {"text": f"Tidy the folder, part {n}"})
+            for n in range(5)
+        ],
     )
     states = (RunState.QUEUED, RunState.RUNNING, RunState.DONE, RunState.FAILED, RunState.CANCELLED)
     for run, state in zip(made, states, strict=True):
