@@ -199,6 +199,28 @@ def test_prompt_excludes_the_turn_that_proposed_the_calls(home: Path) -> None:
     assert export(home, "dpo", "--filter", "tool:write_file")[0] == []
 
 
+def test_equal_calls_of_one_conversation_keep_their_own_answers(home: Path) -> None:
+    first = (Message("user", "Do it."), Message("agent", "", calls=(SQL,)))
+    second = (*first, Message("tool", "No.", SQL[0], failed=True), Message("user", "Now do it."), Message("agent", "", calls=(SQL,)))
+    third = (*second, Message("tool", "1", SQL[0]), Message("user", "Read it."), Message("agent", "", calls=(READ,)))
+
+    async def decide() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            for made, answer, around in ((SQL, NO, first), (SQL, YES, second), (READ, YES, third)):
+                await ask(store, Inbox(store, "ann"), [made], [answer], around=around, thread="t")
+
+    asyncio.run(decide())
+    (last,) = export(home, "sft", "--filter", f"tool:{READ[0]}")[0]
+    assert last["messages"] == [
+        {"role": "user", "content": "Do it."},
+        {"role": "user", "content": "Now do it."},
+        speaks(call(1, SQL[1], SQL[0])),
+        {"role": "tool", "content": "1", "tool_call_id": "call_1", "name": SQL[0]},
+        {"role": "user", "content": "Read it."},
+        speaks(call(2, READ[1], READ[0])),
+    ]
+
+
 GATED = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(["free", "approve", "edit", "reject", "better"])), min_size=1, max_size=4
 )

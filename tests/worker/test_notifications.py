@@ -20,7 +20,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Notification, PauseKind
 from hitl_tui.policy import parser as policies
 from hitl_tui.policy.notification import channel_of, end_of_quiet
-from hitl_tui.store import Store
+from hitl_tui.store import Store, notifications
 from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
 from hitl_tui.worker.notifier import Notifier
@@ -381,6 +381,16 @@ async def test_two_workers_send_each_notice_once(at: Callable[[str], Any], hook:
             await asyncio.gather(office.notifier.send_due(), second.send_due())
             await asyncio.gather(office.notifier.wait(), second.wait())
     assert sorted(map(int, (tmp_path / "sent").read_text().split())) == expected
+
+
+async def test_notice_taken_by_a_worker_that_is_gone_is_sent_by_another(at: Callable[[str], Any], tmp_path: Path) -> None:
+    office = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write('once')")))
+    review = await office.ask()
+    await office.escalate(review)
+    assert len(await notifications.take(office.store, "gone", office.project, office.now, 9)) == 1
+    await office.send()
+    found = [(notification.state, notification.tries) for notification in await office.inbox.reviews.notifications(review)]
+    assert (found, (tmp_path / "sent").read_text()) == ([("sent", 2)], "once")
 
 
 # With whole workers

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from langchain_core.messages import AIMessage, ToolCall
 
 from hitl_tui.agents.source import StepProgress, ThreadSnapshot
+from hitl_tui.agents.tool_gates import message_without_refusals
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Submission
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
 
@@ -98,3 +100,14 @@ def test_in_doubt_when_a_gate_may_have_been_passed_says_so_in_every_answer() -> 
     assert (doubted.note, doubted.repeats) == ("may have run once", "k1")
     assert doubted.actions[0].means == {"approve": "lets tools run, maybe for the second time", "reject": "ends the run here"}
     assert in_doubt(ASKED, "n", None).actions == ASKED.actions
+
+
+def test_gated_message_that_lost_its_refused_calls_is_found_to_be_restored() -> None:
+    made = [ToolCall(name="send", args={"to": "bob"}, id="c1"), ToolCall(name="send", args={"to": "eve"}, id="c2")]
+    other = replace(CALL, slot=1, args={"to": "eve"}, tool_call="c2")
+    mixed = {0: Answer(DecisionKind.APPROVE), 1: Answer(DecisionKind.REJECT)}
+    sent = Submission(7, "gate:5", PauseKind.TOOL_GATE, "tools", (CALL, other), mixed)
+    whole, cut = AIMessage("", tool_calls=made), AIMessage("", tool_calls=made[:1])
+    assert message_without_refusals({"messages": [cut]}, sent) is cut
+    assert message_without_refusals({"messages": [whole]}, sent) is None
+    assert message_without_refusals({"messages": [cut]}, replace(sent, by_slot=dict.fromkeys(mixed, mixed[0]))) is None
