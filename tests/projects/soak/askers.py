@@ -36,7 +36,8 @@ def graph_of(name: str, node: Any) -> Any:
 
 
 def question(state: Asking, what: str = "go on?", **more: Any) -> dict[str, Any]:
-    return {"question": what, "ref": state["ref"], **more}
+    """A question that true and false answer, too, so that reviewers also approve and reject it."""
+    return {"question": what, "type": "boolean", "ref": state["ref"], **more}
 
 
 def ask(state: Asking) -> Asking:
