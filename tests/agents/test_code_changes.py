@@ -73,7 +73,7 @@ async def test_answer_when_the_question_changed_with_the_code_is_not_given(autho
     review = await reviewer.open_review(run)
     author.write("pay 10000?")
     author.restart()
-    await reviewer.decide(review, approve())
+    await reviewer.decide(review, respond("yes"))
     again = await reviewer.open_review(run)
     assert (again.value, again.row.id != review.row.id) == ("pay 10000?", True)
     stale = await reviewer.inbox.reviews.get(review.row.id)
@@ -89,17 +89,17 @@ async def test_answer_when_the_code_changed_but_not_the_question_is_given(author
     review = await reviewer.open_review(run)
     author.write("pay 10?", more="# a remark\n")
     author.restart()
-    await reviewer.decide(review, approve())
+    await reviewer.decide(review, respond("yes"))
     await reviewer.result_of(run)
     assert await reviewer.review_states(run) == ["applied"]
-    assert [d["answer"] for d in reviewer.effects(run) if d["did"] == "answered"] == [True]
+    assert [d["answer"] for d in reviewer.effects(run) if d["did"] == "answered"] == ["yes"]
 
 
 async def test_restart_without_a_code_change_asks_nothing_again(author: Author, reviewer: Reviewer) -> None:
     run = await reviewer.launch("graph", text="go")
     review = await reviewer.open_review(run)
     author.restart()
-    await reviewer.decide(review, approve())
+    await reviewer.decide(review, respond("yes"))
     await reviewer.result_of(run)
     assert [d["did"] for d in reviewer.effects(run)] == ["asks", "asks", "answered", "rests"], "as often as LangGraph itself runs it"
 
@@ -108,7 +108,7 @@ async def test_gate_when_the_code_changed_is_not_passed(author: Author, reviewer
     author.write("pay 10?", options='interrupt_before=["rest"]')
     author.restart()
     run = await reviewer.launch("graph", text="go")
-    await reviewer.decide(await reviewer.open_review(run), approve())
+    await reviewer.decide(await reviewer.open_review(run), respond("yes"))
     gate = await reviewer.open_review(run)
     author.write("pay 10?", more="# a remark\n", options='interrupt_before=["rest"]')
     author.restart()

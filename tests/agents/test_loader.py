@@ -13,7 +13,7 @@ import pytest
 from hitl_tui.agents import targets
 from hitl_tui.errors import BadTarget, Refused
 from hitl_tui.model import RunState
-from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, approve, open_reviewer
+from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, open_reviewer, respond
 
 ASKING = {
     "compiled": "compiled",
@@ -55,13 +55,13 @@ async def kinds(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 @pytest.mark.parametrize("agent", ASKING)
 async def test_every_kind_of_graph_runs_pauses_and_resumes(kinds: Reviewer, agent: str) -> None:
     run = await kinds.launch(agent, given={"text": "hi"})
-    await kinds.decide(await kinds.open_review(run), approve())
+    await kinds.decide(await kinds.open_review(run), respond("yes"))
     assert (await kinds.result_of(run))["by"] == ASKING[agent].format(thread=run.thread)
 
 
 async def test_entrypoint_function_takes_a_string(kinds: Reviewer) -> None:
     run = await kinds.launch("function", text="just text")
-    await kinds.decide(await kinds.open_review(run), approve())
+    await kinds.decide(await kinds.open_review(run), respond("yes"))
     assert (await kinds.result_of(run)) == {"by": "function"}
 
 

@@ -79,20 +79,23 @@ async def test_insights_count_decisions_overall_and_per_group(start_console: Sta
         await filled(console)
         first = time.time() // DAY * DAY - 30 * DAY
         rows = await console.store.all(
-            "SELECT d.kind, d.actor, v.agent FROM decisions d JOIN reviews v ON v.id = d.review "
+            "SELECT d.kind, d.actor, v.agent, d.tool, d.message FROM decisions d JOIN reviews v ON v.id = d.review "
             "WHERE d.at >= ? AND d.actor NOT LIKE 'policy:%'",
             (first,),
         )
         approved = sum(kind == "approve" for kind, *_ in rows)
+        reasons = {message for kind, *_, message in rows if kind == "reject"}
+        changed = {insights.CHANGED[tool] for kind, *_, tool, _ in rows if kind == "edit"}
         shown = " ".join(text(console).split())
         assert f"{len(rows)} decisions in the last 30 days" in shown
         assert f"✓ approved {approved} {percent(approved / len(rows))}" in shown
         low, high = Rates(approved, rejected=len(rows) - approved).unchanged or (0, 0)
         assert f"approved unchanged: {percent_range(low, high)} (95 % CI)" in shown
-        assert "decisions per day" in shown and "median wait" in shown and "× body" in shown and "× not asked for" in shown
+        assert "decisions per day" in shown and "median wait" in shown
+        assert reasons and changed and all(f"× {name}" in shown for name in reasons | changed)
         by_name = {(row.section, row.name): row for row in view(console).items.rows.values() if not row.is_heading}
-        assert by_name["reviewer", "you"].count == sum(actor == "ann" for _, actor, _ in rows)
-        assert by_name["agent", "sql_steward"].count == sum(agent == "sql_steward" for *_, agent in rows)
+        assert by_name["reviewer", "you"].count == sum(actor == "ann" for _, actor, *_ in rows)
+        assert by_name["agent", "sql_steward"].count == sum(agent == "sql_steward" for _, _, agent, *_ in rows)
         assert by_name["tool", "issue_refund"].detail == "support_desk" and ("rule", "large refunds") in by_name
 
 
