@@ -466,7 +466,7 @@ async def test_streaming_gives_each_message_one_id(name: str, request_text: str,
         assert chunks.response_metadata["model_name"] == "scripted (offline)"
 
 
-@pytest.mark.parametrize("name", ["mail_assistant", "sql_steward", "support_desk", "writing_room", "event_planner"])
+@pytest.mark.parametrize("name", ["mail_assistant", "sql_steward", "support_desk", "writing_room", "party_planner"])
 async def test_agent_describes_its_input(name: str) -> None:
     assert "messages" in load(name).get_input_jsonschema()["properties"]
 

@@ -1,4 +1,4 @@
-"""The event planner: three free questions, as graphs ask them that know nothing of a console. No model is needed.
+"""The party planner: three free questions, as graphs ask them that know nothing of a console. No model is needed.
 
 ask_guests ──▶ choose_room ──▶ book
 
@@ -16,7 +16,7 @@ ROOMS = {"attic": ("The attic", 12), "hall": ("The hall", 80), "garden": ("The g
 
 
 class State(MessagesState, total=False):
-    """The conversation and the event."""
+    """The conversation and the party."""
 
     guests: int
     room: str
@@ -54,4 +54,4 @@ builder.add_edge("ask_guests", "choose_room")
 builder.add_edge("choose_room", "book")
 builder.add_edge("book", END)
 
-agent = builder.compile(name="event_planner")
+agent = builder.compile(name="party_planner")

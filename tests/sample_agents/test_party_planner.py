@@ -16,7 +16,7 @@ def planner(new_sandbox: SandboxFactory) -> Iterator[Callable[[], SampleRun]]:
     """Launch the event planner."""
     sandbox = new_sandbox(SAMPLES)
     sandbox.start()
-    yield lambda: SampleRun(sandbox, "event_planner", "plan the summer party")
+    yield lambda: SampleRun(sandbox, "party_planner", "plan the summer party")
 
 
 @pytest.mark.parametrize(
