@@ -88,7 +88,8 @@ def validate(plan: TakeoverPlan, head: RunHead, schema: Json) -> None:
     speaks = [part for part in ("text", "calls", "results", "guidance", "answer") if getattr(plan, part) not in (None, {}, "")]
     if speaks and not has_messages(head, schema):
         raise Refused(f"the graph keeps no messages, so the plan cannot have {speaks[0]!r}", "edit the state, or decide the review")
-    before = {"state": head.context.state, "calls": _calls_json(head.calls)}
+    state = head.context.state if isinstance(head.context.state, dict) else {}
+    before = {"state": {key: state[key] for key in plan.state if key in state}, "calls": _calls_json(head.calls)}
     if problem := validation.storage_problem(canonical_json.changed(as_json(plan), before)):
         raise Refused(f"the plan {problem}", "correct it")
     validate_state(plan.state, schema, head.context.state)

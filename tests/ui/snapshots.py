@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from hitl_tui.ui.app import HitlApp
 
@@ -25,6 +26,14 @@ def has_loaded(app: HitlApp) -> bool:
     return not any(worker.is_running and worker.group in READERS for worker in app.workers)
 
 
+def stop_cursors(app: HitlApp) -> None:
+    """Draw the text cursor, and let it blink no more."""
+    for field in app.screen.query("*").results():
+        if isinstance(field, Input | TextArea):
+            field.cursor_blink = False
+            field.notify_style_update()  # a text area keeps lines that it drew while the cursor was out of sight
+
+
 def press_keys(keys: Sequence[str], done: Callable[[HitlApp], bool] = has_loaded) -> Callable[[Pilot[None]], Awaitable[None]]:
     """Return what `snap_compare` runs before the picture: press each key and wait until it is done, then stop the text cursor."""
 
@@ -40,9 +49,7 @@ def press_keys(keys: Sequence[str], done: Callable[[HitlApp], bool] = has_loaded
                 await pilot.pause(0.02)
         if len(app.screen_stack) == 1:
             await app.catch_up()
-        focused = app.screen.focused
-        if focused is not None and hasattr(focused, "cursor_blink"):
-            focused.cursor_blink = False
+        stop_cursors(app)
         await pilot.pause(0.3)
 
     return drive

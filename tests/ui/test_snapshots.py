@@ -22,6 +22,7 @@ from hitl_tui.ui.queue import view_tracking
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
+from tests.ui.snapshots import stop_cursors
 
 Compare = Callable[..., bool]
 
@@ -180,9 +181,7 @@ def test_screen(
             else:
                 await pilot.press(key)
                 await pilot.pause(0.1)
-        for focused in [pilot.app.screen.focused]:
-            if focused is not None and hasattr(focused, "cursor_blink"):
-                focused.cursor_blink = False
+        stop_cursors(pilot.app)
         await pilot.pause(0.3)
 
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)

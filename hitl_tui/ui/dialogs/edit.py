@@ -111,7 +111,7 @@ class EditScreen(AnswerScreen):
         try:
             await self._editor.toggle()
         except HitlError as error:
-            self.complain(f"{error.happened}; correct it before you change the form")
+            self.complain(str(error))
         else:
             self._show_keys()
             self._check()

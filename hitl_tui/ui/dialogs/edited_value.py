@@ -9,6 +9,8 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import Json
 from hitl_tui.ui.dialogs.fields import Field, at, escaped, filled_in, texts_for
 
+MOST = 100
+"""Fields up to which there is a form: each is a widget of its own."""
 WHOLE = "JSON"
 """Name of the whole value where it is edited as JSON."""
 
@@ -26,6 +28,8 @@ class EditedValue:
         self.is_raw = False
         """Whether the whole is edited as JSON."""
         self.begin(original if start is None else start)
+        if len(self.fields) > MOST:
+            self.show_json()
 
     def begin(self, value: Json) -> None:
         """Fill the fields with another value.
@@ -53,9 +57,12 @@ class EditedValue:
         """Edit field by field from now on.
 
         Raises:
-            Refused: the JSON is not valid, or has no such fields.
+            Refused: the JSON is not valid, or has no such fields or too many.
         """
-        self.begin(canonical_json.loads(self.json, self._what))
+        value = canonical_json.loads(self.json, self._what)
+        if (count := len(tuple(self._fields_of(value)))) > MOST:
+            raise Refused(f"{self._what} has {count} fields, too many for a form", "edit the JSON")
+        self.begin(value)
         self.is_raw = False
 
     def read(self) -> Json:

@@ -13,6 +13,8 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import Json
 from hitl_tui.sanitize import INVISIBLE
 
+FEW = 20
+"""Plain values up to which an object without a schema is shown as fields."""
 DEPTH = 3
 """Objects nested deeper than this are one JSON field."""
 DATES: Mapping[str, Callable[[str], object]] = {
@@ -257,7 +259,7 @@ def _is_object(schema: Mapping[str, Any], value: Json | Absent) -> bool:
     """Whether a value is shown as fields of its own: an object its schema describes, or one with a few plain values."""
     if isinstance(schema.get("properties"), dict) and schema["properties"]:
         return value is ABSENT or isinstance(value, dict)
-    plain = isinstance(value, dict) and len(value) > 1 and not any(isinstance(item, dict | list) for item in value.values())
+    plain = isinstance(value, dict) and 1 < len(value) <= FEW and not any(isinstance(item, dict | list) for item in value.values())
     return plain and schema.get("type") in ("object", None)
 
 

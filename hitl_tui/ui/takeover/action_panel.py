@@ -58,7 +58,7 @@ class ActionPanel(Vertical):
     @property
     def is_typing(self) -> bool:
         """Whether a field has the focus."""
-        return self.editor.has_focus_within
+        return any(editor.has_focus_within for editor in self.query(Editor))
 
     async def choose(self, intervention: Intervention) -> None:
         """Show an intervention and its editor."""

@@ -190,7 +190,7 @@ class TakeOverScreen(OverlayScreen):
         try:
             await self._panel.editor.toggle()
         except Refused as refused:
-            self._panel.complain(f"{refused.happened}; correct it before you change the form")
+            self._panel.complain(str(refused))
         else:
             self._panel.check()
             self._show_hints()
@@ -212,6 +212,8 @@ class TakeOverScreen(OverlayScreen):
             self._show_panel(acting=True)
 
     def _show_hints(self) -> None:
+        if not self.query(InterventionList):  # the panel is made anew after a plan that failed
+            return
         is_typing = self._panel.is_typing
         self._fit(is_typing)
         other = self._panel.editor.other_form

@@ -126,6 +126,19 @@ async def test_edit_when_shown_as_json_and_back_keeps_what_was_typed(start_conso
         assert console.app.screen.query_one(Form).texts[0] == "xann@example.com"
 
 
+async def test_edit_when_arguments_have_too_many_fields_shows_json(start_console: StartConsole) -> None:
+    async with start_console("nothing") as console:
+        args = {f"key{number}": number for number in range(150)}
+        action = seed.action("write_many", args)
+        await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, action))
+        await console.until_keys_accepted()
+        await console.press("e")
+        area = console.app.screen.query_one("#edit-text")
+        assert isinstance(area, JsonArea) and json.loads(area.text) == args
+        await console.press("ctrl+t")
+        await console.until_shown("this has 150 fields, too many for a form")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "is_json", "expected"),
     [

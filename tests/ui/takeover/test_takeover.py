@@ -31,6 +31,7 @@ from tests.support.tiers import sampled
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
 from tests.ui.homes.run_heads import SAID, add_heads
+from tests.ui.snapshots import stop_cursors
 from tests.ui.test_snapshots import Pictured
 from tests.ui.test_two_reviewers import second
 
@@ -503,8 +504,7 @@ def test_screen(
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.5)
-        for area in pilot.app.screen.query(TextArea):
-            area.cursor_blink = False
+        stop_cursors(pilot.app)
         await pilot.pause(0.5)
 
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
