@@ -1,4 +1,4 @@
-"""Turns LangGraph's snapshot of a thread into pauses: one per pending interrupt, or one for the static gate it stands at."""
+"""Finds a thread's pauses in LangGraph's snapshot: one per pending interrupt, or one for a static gate. `interrupt_payloads.py` reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts of an action that policy can read, risks, and verdicts."""
+"""`Facts`, which are what policy can read of an action (to add one, fill it in in `policy/facts.py`), risks, and verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the facts that policy judges, of a new pause, a stored review or a past action: fill in a new field of `Facts` here. Pure."""
+"""Builds the `Facts` that policy judges, of a new pause, a stored review or a past action; the class is in `model/verdicts.py`. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters of the queue and of the runs as SQL: where each field is found on a row. Filters of the history are in `history.py`."""
+"""Filters of the queue and of the runs as SQL: where each field of the filter language is found. `history.py` filters the history."""
 
 from __future__ import annotations
 

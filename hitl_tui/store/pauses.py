@@ -1,4 +1,6 @@
-"""Paused agents: workers finish the current step of their runs, and start nothing new until somebody resumes the agents.
+"""Agents that a person has paused, until somebody resumes them. (The pauses of a run are reviews.)
+
+Workers finish the current step of their runs, and start nothing new.
 
 Decisions made meanwhile, by people or by policy, are stored and wait.
 """

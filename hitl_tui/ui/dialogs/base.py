@@ -1,4 +1,4 @@
-"""Base classes of all dialogs: to add a dialog, write a `DialogScreen` in a module beside this one, and push it from its view.
+"""Base classes of all dialogs: to add a dialog, write a `DialogScreen` in a module beside this one, and open it in its view's module.
 
 In every dialog ctrl+s submits, escape goes back and keeps what was typed, and ctrl+e opens the focused text in $EDITOR.
 """

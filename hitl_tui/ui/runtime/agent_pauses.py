@@ -1,4 +1,4 @@
-"""Pauses agents and lets them go on, as the person chooses in a dialog."""
+"""The console's pause key: pauses agents (not runs) and resumes them, as the person chooses in a dialog."""
 
 from __future__ import annotations
 
