@@ -1,4 +1,7 @@
-"""Finds a thread's pauses in LangGraph's snapshot: one per pending interrupt, or one for a static gate. `interrupt_payloads.py` reads them."""
+"""Finds a thread's pauses in LangGraph's snapshot: one per pending interrupt, or one for a static gate.
+
+`interrupt_payloads.py` reads what each asks.
+"""
 
 from __future__ import annotations
 

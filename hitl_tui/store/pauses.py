@@ -1,8 +1,6 @@
 """Agents that a person has paused, until somebody resumes them. (The pauses of a run are reviews.)
 
-Workers finish the current step of their runs, and start nothing new.
-
-Decisions made meanwhile, by people or by policy, are stored and wait.
+Workers finish the current step of their runs, and start nothing new. Decisions made meanwhile, by people or by policy, are stored and wait.
 """
 
 from __future__ import annotations
