@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.errors import BadHome, Busy, Stale
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Routed, RunState
 from hitl_tui.store import Store, audit, connection, migrations, reconcile, reviews, runs, submissions
@@ -30,6 +31,17 @@ async def test_store_is_created_from_nothing(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     async with Store.open(path, "NORMAL") as store:
         assert await store.one("PRAGMA synchronous") == (1,)
+
+
+def test_home_that_others_may_read_is_made_private_unless_it_is_shared(tmp_path: Path) -> None:
+    for name, shared in (("ours", False), ("mixed", True)):
+        home = Home(tmp_path / name).prepare()
+        home.database.touch()
+        (home.path / ("letters.txt" if shared else "policy.toml")).touch()
+        home.path.chmod(0o755)
+        home.database.chmod(0o644)
+        home.prepare()
+        assert [path.stat().st_mode & 0o777 for path in (home.path, home.database)] == [0o755 if shared else 0o700, 0o600]
 
 
 async def test_migration_step_is_applied_to_old_and_new_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
