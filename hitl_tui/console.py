@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hitl_tui.agents import targets as parsing
 from hitl_tui.errors import BadTarget, HitlError
 from hitl_tui.home import Home, find_home
 from hitl_tui.settings import Settings, login, read_settings
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from hitl_tui.supervisor import Supervisor
     from hitl_tui.ui.app import HitlApp
 
+DRIVER_VARIABLE = "TEXTUAL_DRIVER"
+"""Set where something else than a terminal shows the console: by textual-serve, for a browser."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that ask the console to end."""
 
@@ -32,28 +33,37 @@ class Workers:
     """A console's workers: one supervised process for each target."""
 
     def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0) -> None:
-        """Prepare the workers of these targets, or of the default one.
-
-        Raises:
-            BadTarget: a given target cannot be read. The default one may be broken: then it is a problem that the console shows.
-        """
-        self._given = parsing.or_default(targets)
+        """Prepare the workers of these targets, or of the default one. `read_targets` must be called before `start`."""
+        self._given = list(targets)
         self.labels: list[str] = []
         self.targets: list[str] = []
         self.problems: list[tuple[str, str]] = []
-        if targets:
-            self._read()
-        else:
-            self._read_default()
-        self.told = "" if targets else _about_default(self._given[0])
+        self.told = ""
         self._home = home
         self._concurrency = concurrency
         self._time_limit_s = time_limit_s
         self._supervisors: list[Supervisor] = []
         self._tasks: list[asyncio.Future[None]] = []
 
+    def read_targets(self) -> None:
+        """Read what the targets name. Not done when they are given, for the first frame would wait for it.
+
+        Raises:
+            BadTarget: a given target cannot be read. The default one may be broken: then it is a problem that the console shows.
+        """
+        if self._given:
+            self._read()
+            return
+        from hitl_tui.agents import targets
+
+        self._given = targets.or_default(())
+        self.told = _about_default(self._given[0])
+        self._read_default()
+
     def _read(self) -> None:
-        parsed = [parsing.parse(target) for target in self._given]
+        from hitl_tui.agents.targets import parse
+
+        parsed = [parse(target) for target in self._given]
         self.labels, self.targets, self.problems = [target.label for target in parsed], [target.key for target in parsed], []
 
     def _read_default(self) -> None:
@@ -114,25 +124,28 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
     """
     opened = find_home(home).prepare()
     settings = read_settings(opened)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) and DRIVER_VARIABLE not in os.environ:
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
-    gc.disable()  # until the first frame, which garbage collections during imports would delay
+    gc.disable()  # until the queue is shown, which garbage collections during imports would delay
     workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s)
     return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
 
 
 def _about_default(target: str) -> str:
     """What the console says of the target that it chose by itself."""
-    if parsing.here():
+    from hitl_tui.agents.targets import here
+
+    if here():
         return f"the console runs the agents of {target}"
     return "no langgraph.json in this folder: the console runs the sample agents"
 
 
 def _policies(home: Home, workers: Workers) -> Policies:
+    from hitl_tui.agents.targets import root_of
     from hitl_tui.policy.loader import Policies
 
-    return Policies(home.path, parsing.root_of, workers.targets)
+    return Policies(home.path, root_of, workers.targets)
 
 
 async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str) -> int:
@@ -143,6 +156,7 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
 
         async def open_inbox() -> Inbox:
             nonlocal inbox
+            workers.read_targets()
             from hitl_tui.inbox import Inbox
             from hitl_tui.store import Store
 
@@ -152,17 +166,25 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             return inbox
 
         app = HitlApp(open_inbox, settings, workers, home)
-        app.call_after_refresh(gc.enable)
+        start = asyncio.ensure_future(_collect_garbage_after_start(app))
         try:
             with _leave_on_signals(app):
                 await app.run_async()
         finally:
+            start.cancel()
             await workers.stop()
         if app.failure:
             raise app.failure
         if inbox and (waiting := await inbox.reviews.count_unsent()):
             print(f"hitl-tui: {waiting} decided and not yet applied; a console or `hitl-tui worker` goes on with it", file=sys.stderr)
     return 1 if app.return_code is None else app.return_code  # without a code it did not leave by itself
+
+
+async def _collect_garbage_after_start(app: HitlApp) -> None:
+    """Collect garbage from then on, without walking what the start has made: that takes longer than a frame, and most of it stays."""
+    await app.until_begun()
+    gc.freeze()
+    gc.enable()
 
 
 @contextlib.contextmanager

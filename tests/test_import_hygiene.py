@@ -9,10 +9,37 @@ from pathlib import Path
 import pytest
 from click import Context, Group
 
+from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import SECTIONS, main
+from tests.benchmarks.terminal import terminal
 
 LANGGRAPH = ("langgraph", "langchain", "langchain_core")
 TEXTUAL = ("textual",)
+
+AFTER_FIRST_FRAME = (
+    "aiosqlite", "sqlite3", "json", "hashlib", "click", "jsonschema", "tomllib", "textual.drivers.web_driver",
+    "textual.widgets._text_area", "hitl_tui.agents", "hitl_tui.model", "hitl_tui.inbox", "hitl_tui.store", "hitl_tui.policy",
+    "hitl_tui.supervisor", "hitl_tui.ui.queue", "hitl_tui.ui.review", "hitl_tui.ui.dialogs", "hitl_tui.ui.messages",
+    "hitl_tui.ui.text.lines", "hitl_tui.ui.web_driver",
+)  # fmt: skip
+"""What the console imports only once something is on the screen."""
+UNTIL_FIRST_FRAME = """
+import sys
+from pathlib import Path
+from hitl_tui.console import Workers
+from hitl_tui.errors import HitlError
+from hitl_tui.home import Home
+from hitl_tui.settings import Settings
+from hitl_tui.ui.app import HitlApp
+
+async def open_inbox():
+    (home.path / "modules").write_text("\\n".join(sys.modules))
+    raise HitlError("seen enough")
+
+home = Home(Path(sys.argv[1]))
+HitlApp(open_inbox, Settings(), Workers([sys.argv[2]], home, 1), home).run()
+"""
+"""Runs the console until it opens its home, which it does after the first frame."""
 
 
 def imported_by(statement: str, packages: tuple[str, ...]) -> list[str]:
@@ -25,6 +52,14 @@ def imported_by(statement: str, packages: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize("module", ["hitl_tui.ui.app", "hitl_tui.console", "hitl_tui.inbox", "hitl_tui.store", "hitl_tui.supervisor"])
 def test_reviewer_side_imports_no_langgraph(module: str) -> None:
     assert imported_by(f"import {module}", LANGGRAPH) == []
+
+
+def test_first_frame_waits_for_no_import_of_what_it_does_not_show(tmp_path: Path) -> None:
+    with terminal([sys.executable, "-c", UNTIL_FIRST_FRAME, str(tmp_path), str(sample_agents())]) as screen:
+        drawn = screen.wait()
+    assert b"hitl-tui" in drawn and b"60\xc3\x9716" not in drawn
+    imported = set((tmp_path / "modules").read_text().split())
+    assert imported & {*AFTER_FIRST_FRAME, *LANGGRAPH} == set()
 
 
 @pytest.mark.parametrize("module", ["hitl_tui.worker.process", "hitl_tui.agents.local_source", "hitl_tui.inbox", "hitl_tui.cli.output"])

@@ -27,8 +27,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, elsewhere, group, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
-from hitl_tui.ui.messages import CommandClicked, FailuresSeen, HintsChanged, KeyIgnored, ProposalsCounted, RowsChanged, RunChosen, RunShown
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
+from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, worker_status
@@ -42,6 +41,16 @@ from hitl_tui.ui.widgets.status_line import Messages, Said, Status, StatusLine
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes, Inbox
     from hitl_tui.model import Run
+    from hitl_tui.ui.messages import (
+        CommandClicked,
+        FailuresSeen,
+        HintsChanged,
+        KeyIgnored,
+        ProposalsCounted,
+        RowsChanged,
+        RunChosen,
+        RunShown,
+    )
     from hitl_tui.ui.queue.view import QueueView
     from hitl_tui.ui.runs.view import RunsView
     from hitl_tui.ui.takeover.open import TakeoverDrafts
@@ -66,6 +75,9 @@ TEXTUAL_COMMANDS = frozenset({"Theme", "Quit", "Screenshot"})
 """Textual's own commands in the palette. Its keys are replaced by the help; another enlarges a part of a view."""
 
 DIGITS = frozenset("123456789")
+
+VIEW_STYLES = Path(__file__).with_name("views.tcss")
+"""Styles that all views share. The first frame, which has no view, does not wait for them."""
 
 OpenInbox = Callable[[], Awaitable["Inbox"]]
 """Opens the home. Called after the first frame, so that neither database nor model is imported before it."""
@@ -171,9 +183,13 @@ class HitlApp(LeavableApp):
         text = Content.from_markup(message).plain if markup else message
         self.post_message(Said(Status(text, severity), self.NOTIFICATION_TIMEOUT if timeout is None else timeout))
 
+    async def until_begun(self) -> None:
+        """Wait until the queue is shown with its rows."""
+        await self._begun.wait()
+
     async def catch_up(self) -> None:
         """Look at the rows now, and wait until they are on the screen."""
-        await self._begun.wait()
+        await self.until_begun()
         self._updates.ring()
         await self._updates.look()
 
@@ -200,6 +216,7 @@ class HitlApp(LeavableApp):
         self._outcomes = RunOutcomes(self._inbox, self._clock())
         self._lessons = LessonAlert(self._inbox)
         self._terminal = TerminalStatus(self, self._inbox, self._settings, self._clock)
+        self._add_styles(VIEW_STYLES)
         await self._show("queue")
         self._has_view.set()
         if self._pool.told:
@@ -214,7 +231,7 @@ class HitlApp(LeavableApp):
                 self._show_failures()
                 await self._update_header()
                 self._begun.set()
-            except STORE_ERRORS as error:
+            except store_errors() as error:
                 self._report(error)
                 await asyncio.sleep(RETRY_S)
         self.set_interval(1, self._update_header_again)
@@ -363,14 +380,17 @@ class HitlApp(LeavableApp):
             view.display = view is self._view and not self.has_class("-too-small")
         self._view.shown(self._queue.selection)
         self.screen_stack[0].set_focus(self._view.focus_target)
-        self.post_message(HintsChanged())
+        self._hints_changed()
+
+    def _add_styles(self, sheet: Path) -> None:
+        self.stylesheet.read(sheet)
+        self.stylesheet.parse()
 
     async def _make(self, name: str) -> ListDetail[Any, Any]:
         """Mount a view; it takes no rows before that is done, for its widgets are not there."""
         view_class = VIEWS[name].load()
         if view_class.SHEET:
-            self.stylesheet.read(view_class.SHEET)
-            self.stylesheet.parse()
+            self._add_styles(view_class.SHEET)
         view = view_class(self._view_context)
         await self.mount(view, after=self.query_one(PauseBanner))
         return view
@@ -490,6 +510,11 @@ class HitlApp(LeavableApp):
         self._updates.ring()
         self._look_for_lessons_soon()
 
+    def _hints_changed(self) -> None:
+        from hitl_tui.ui.messages import HintsChanged  # the first frame has no hints
+
+        self.post_message(HintsChanged())
+
     def on_hints_changed(self, message: HintsChanged) -> None:
         if not self._has_view.is_set():
             return
@@ -504,7 +529,7 @@ class HitlApp(LeavableApp):
         self._proposed = message.count
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        self.post_message(HintsChanged())
+        self._hints_changed()
 
     def on_resize(self, event: events.Resize) -> None:
         small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]

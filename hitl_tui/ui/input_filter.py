@@ -1,6 +1,6 @@
 """Reads the terminal before Textual does: splits bytes into keys and pastes, and tells taps from repeats of a held key.
 
-`InputFilter` is a function of bytes and times; the drivers at the end run it on a terminal and on a browser's connection.
+`InputFilter` is a function of bytes and times; the driver at the end runs it on a terminal, `web_driver.py` on a browser's connection.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import selectors
 import signal
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -21,9 +20,7 @@ from textual import constants, events
 from textual._keyboard_protocol import MODIFIER_FUNCTIONAL_KEYS
 from textual.app import App
 from textual.driver import Driver
-from textual.drivers._byte_stream import ByteStream
 from textual.drivers.linux_driver import LinuxDriver
-from textual.drivers.web_driver import WebDriver, _ExitInput
 from textual.message import Message
 
 from hitl_tui.ui.runtime.textual_internals import SequenceParser
@@ -41,6 +38,9 @@ ESCAPE_S = 0.1
 
 POLL_S = 0.1
 """How long a read waits at most, so that the driver can stop."""
+
+WEB_DRIVER = "textual.drivers.web_driver"
+"""The module of Textual's driver for browsers. Only a console in a browser imports it."""
 
 REPLACEMENT = "\ufffd"
 PASTE_START, PASTE_END = b"\x1b[200~", b"\x1b[201~"
@@ -330,11 +330,11 @@ class FilteredLinuxDriver(LinuxDriver):
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 deadline = input_filter.deadline
-                ready = selector.select(_patience(deadline)) or selector.select(0)  # this thread may have woken late
+                ready = selector.select(patience(deadline)) or selector.select(0)  # this thread may have woken late
                 if not ready:
                     found = input_filter.expire(time.monotonic())
                 elif data := _read_all(self.fileno, selector):
-                    found = input_filter.feed(data, _arrival(deadline))
+                    found = input_filter.feed(data, arrival(deadline))
                 else:
                     leave(self)
                     return
@@ -365,36 +365,15 @@ class FilteredLinuxDriver(LinuxDriver):
             self._app.call_later(self._app.refresh, layout=True)
 
 
-class FilteredWebDriver(WebDriver):
-    """Textual's driver for browsers, reading through an `InputFilter`."""
-
-    def run_input_thread(self) -> None:
-        """Read until the browser leaves."""
-        input_filter, packets = InputFilter(), ByteStream()
-        try:
-            with contextlib.suppress(_ExitInput), contextlib.closing(self._input_reader):
-                for data in self._input_reader:
-                    deadline = input_filter.deadline
-                    for kind, payload in packets.feed(data) if data else ():
-                        if kind == "D":
-                            self._process(input_filter.feed(payload, _arrival(deadline)))
-                        else:
-                            self._on_meta(kind, payload)
-                    if not data:
-                        self._process(input_filter.expire(time.monotonic()))
-                    self._input_reader.timeout = _patience(input_filter.deadline)
-        finally:
-            if not self.exit_event.is_set():
-                leave(self)
-
-    def _process(self, found: Iterable[Message]) -> None:
-        for message in found:
-            self.process_message(message)
-
-
 def filtered(driver: type[Driver]) -> type[Driver]:
     """The driver that reads through an `InputFilter`, for one of Textual's."""
-    return {LinuxDriver: FilteredLinuxDriver, WebDriver: FilteredWebDriver}.get(driver, driver)
+    if driver is LinuxDriver:
+        return FilteredLinuxDriver
+    if driver.__module__ == WEB_DRIVER:
+        from hitl_tui.ui.web_driver import FilteredWebDriver
+
+        return FilteredWebDriver
+    return driver
 
 
 class LossyFile:
@@ -419,12 +398,12 @@ def leave(driver: Driver) -> None:
     driver._app.call_later(driver._app.exit, return_code=128 + signal.SIGHUP)
 
 
-def _patience(deadline: float | None) -> float:
+def patience(deadline: float | None) -> float:
     """How long a read may wait, in seconds."""
     return POLL_S if deadline is None else min(POLL_S, max(0.0, deadline - time.monotonic()))
 
 
-def _arrival(deadline: float | None) -> float:
+def arrival(deadline: float | None) -> float:
     """The time of what was just read. It was there before the deadline: only this thread may be late."""
     now = time.monotonic()
     return now if deadline is None else min(now, math.nextafter(deadline, 0.0))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.screen import Screen
@@ -52,7 +52,8 @@ class View:
 
     def load(self) -> type[ListDetail[Any, Any]]:
         """Import its class."""
-        found: type[ListDetail[Any, Any]] = resolve_name(self.location)
+        module, _, name = self.location.partition(":")
+        found: type[ListDetail[Any, Any]] = getattr(import_module(module), name)
         return found
 
 

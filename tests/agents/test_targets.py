@@ -16,7 +16,9 @@ DOTENV = PROJECTS / "dotenv"
 
 
 def workers(home: Path, *given: str) -> Workers:
-    return Workers(given, Home(home), 1)
+    found = Workers(given, Home(home), 1)
+    found.read_targets()
+    return found
 
 
 def test_console_uses_the_project_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import decision, export, key_latency, past, queue_list, replay, resume, startup
+from tests.benchmarks import decision, export, key_latency, many_waiting, past, queue_list, replay, resume, startup
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "startup": startup.measure,
     "queue": lambda: asyncio.run(queue_list.measure()),
     "keys": key_latency.measure,
+    "waiting": many_waiting.measure,
     "resume": lambda: [asyncio.run(resume.measure())],
     "replay": lambda: [asyncio.run(replay.measure())],
     "past": past.measure,
@@ -22,7 +24,8 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
 
 
 def main() -> int:
-    """Measure the named benchmarks, or all."""
+    """Measure the named benchmarks, or all. Modules are compiled, as they are after a first start."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     within = True
     for name in sys.argv[1:] or ALL:
         for ratio in ALL[name]():

@@ -21,19 +21,20 @@ REVIEWS = 40
 ROUNDS = 5
 
 
-def _number_them(home: Home) -> None:
-    """Give every review an argument by which its detail is recognised on the screen."""
+def number_details(home: Home, count: int) -> None:
+    """Give the first reviews an argument by which their detail is recognised on the screen."""
 
     async def number() -> None:
         async with Store.open(home.database) as store:
-            for row in await Inbox(store, "bench").reviews.pending(REVIEWS):
-                args = canonical_json.dumps({"to": "ann@example.com", "mark": _mark(row.id).decode()})
+            for row in await Inbox(store, "bench").reviews.pending(count):
+                args = canonical_json.dumps({"to": "ann@example.com", "mark": detail_mark(row.id).decode()})
                 await store.db.execute("UPDATE actions SET args = ? WHERE review = ?", (args, row.id))
 
     asyncio.run(number())
 
 
-def _mark(review: int) -> bytes:
+def detail_mark(review: int) -> bytes:
+    """The argument that tells a review's detail from others."""
     return f"detail-of-{review:04}-".encode()
 
 
@@ -49,17 +50,17 @@ def _samples(agent: str) -> list[float]:
     """Seconds from `j` to the next review's argument in the terminal, once up and down the list."""
     with tempfile.TemporaryDirectory() as folder:
         home = seed_home(Path(folder), REVIEWS)
-        _number_them(home)
+        number_details(home, REVIEWS)
         if agent:
             _launch(home, agent)
         with terminal(console_command(home.path, f"{GRAPHS}:{agent or 'burning'}")) as screen:
-            screen.until(_mark(1))
+            screen.until(detail_mark(1))
             screen.drain(6.0)  # until the worker has loaded and the agent runs
             found = []
             for review in range(2, REVIEWS):
                 time.sleep(0.05)
                 typed = screen.send(b"j")
-                found.append(screen.until(_mark(review)) - typed)
+                found.append(screen.until(detail_mark(review)) - typed)
     return found
 
 

@@ -24,7 +24,7 @@ from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.fields import ABSENT, Field, fields_of, filled_in, is_form
 from hitl_tui.ui.dialogs.form import Form, FormChanged
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, reports_errors, sentence
+from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
@@ -179,7 +179,7 @@ class NewRunScreen(DialogScreen[int]):
         try:
             text, given = self._entered()
             (run,) = await self._inbox.runs.launch(agent.name, text=text, given=given, project=agent.project)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             self.complain(sentence(error))
             return
         for mode in KEYS:

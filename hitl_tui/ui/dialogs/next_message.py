@@ -14,7 +14,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.runs.outcome import last_message
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, sentence
+from hitl_tui.ui.runtime.errors import sentence, store_errors
 from hitl_tui.ui.text.lines import line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
@@ -56,7 +56,7 @@ class NextMessageScreen(DialogScreen[int]):
             return
         try:
             made = await self._inbox.runs.next_message(self._run.id, self.draft)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             self.complain(sentence(error))
         else:
             self.dismiss(made.id)

@@ -14,7 +14,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.runs.trace import SAID
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
@@ -52,7 +52,7 @@ class RatingController:
             else:
                 self._pending[subject] = rating
                 self._owner.run_worker(self._rate(subject, about, rating), group="send")
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
 
     def choose_message(self, run: int) -> None:
@@ -73,7 +73,7 @@ class RatingController:
             viewer = Viewer(self._inbox.reviewer, self._clock())
             self._messages = MessagesScreen(run, messages, await self._inbox.feedback.of_run(run), viewer, self.press)
             await ask(self._owner, self._messages)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
         finally:
             self._messages = None
@@ -85,7 +85,7 @@ class RatingController:
         except Refused as error:
             other = f"; {active_key(self._owner.app, 'rate_message')} rates the messages of its run" if subject.review is not None else ""
             report(self._owner, Refused(error.happened, f"{error.todo}{other}"))
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
         finally:
             if self._pending.get(subject) == rating:
@@ -95,7 +95,7 @@ class RatingController:
         try:
             await self._inbox.feedback.withdraw(subject)
             await self._notify(subject, f"your rating of {about} is removed")
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
 
     async def _comment(self, subject: Subject, about: str, rating: Rating) -> None:
@@ -114,7 +114,7 @@ class RatingController:
                     await self._notify(subject, f"{labels.RATINGS[rating][1]} on {about}, with a comment")
                     return
                 self._drafts[subject, rating] = screen.draft
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
 
     async def _stored(self, subject: Subject, rating: Rating, comment: str, tags: str) -> bool:

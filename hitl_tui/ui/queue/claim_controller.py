@@ -16,7 +16,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.queue.prompts import Prompts
 from hitl_tui.ui.review import assignment
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
 
@@ -67,7 +67,7 @@ class ClaimController:
             elif (reason := await self._prompts.why_claim(row, self._here.calls, viewer)) is not None:
                 await self._inbox.reviews.claim(row.id, reason)
                 self._prompts.done(row.id, "claim")
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
         self._owner.post_message(RowsChanged())
 
@@ -82,7 +82,7 @@ class ClaimController:
         while (asked := await self._prompts.escalation(row, self._here.calls, functools.partial(self._names, row.id))) is not None:
             try:
                 await self._inbox.reviews.escalate(row.id, *asked)
-            except STORE_ERRORS as error:
+            except store_errors() as error:
                 report(self._owner, error)
                 if isinstance(error, Refused):
                     continue

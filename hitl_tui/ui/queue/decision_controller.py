@@ -24,7 +24,7 @@ from hitl_tui.ui.queue.undo_stack import UndoStack
 from hitl_tui.ui.review import assignment, render
 from hitl_tui.ui.review.assignment import ReviewActivity
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text import labels
 from hitl_tui.validation import can_revise, not_allowed
@@ -193,7 +193,7 @@ class DecisionController:
                 await self._ask(review, action, kind, options, viewing)
             else:
                 await self._store(review, action, Answer(kind), viewing())
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             self._hold_approval(kind, str(kind))
             report(self._owner, error)
         finally:
@@ -305,6 +305,8 @@ class DecisionController:
         if self.busy or not ids:
             return
         self._asking = True
+        if len(ids) > MOST_TOGETHER:
+            self._notify(f"the first {MOST_TOGETHER:,} of {len(ids):,} reviews: so many are decided together at most")
         try:
             found = [await self._inbox.reviews.get(id_) for id_ in ids[:MOST_TOGETHER]]
             calls, arguments = undecided_calls(found), self._pane.arguments
@@ -313,7 +315,7 @@ class DecisionController:
             if decision is not None:
                 async with self._storing:
                     await self._send_many(decision)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
         finally:
             self._asking = False

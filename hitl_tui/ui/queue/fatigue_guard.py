@@ -15,7 +15,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import DecisionKind, Risk, Viewing
 from hitl_tui.oversight.statistics import LONG_STREAK, Reader
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.errors import report, store_errors
 
 SOON_S = 0.25
 """Delay after a decision before the pace is read, so that keys come first."""
@@ -67,7 +67,7 @@ class FatigueGuard:
     async def _read(self) -> None:
         try:
             reader = await self._inbox.insights.pace()
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)
             return
         self.too_fast = reader is not None and reader.pace.too_fast

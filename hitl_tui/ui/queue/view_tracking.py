@@ -13,7 +13,7 @@ from textual.widget import Widget
 from hitl_tui.inbox import Inbox
 from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.errors import report, store_errors
 
 STAYED_S = 0.25
 """Time on a review after which its context is loaded."""
@@ -61,7 +61,7 @@ class ViewTracker:
         """Store the last view when the console ends, if that takes no longer than `LEAVE_S`."""
         rest = self._rest()
         if rest is not None and self._review is not None:
-            with contextlib.suppress(TimeoutError, *STORE_ERRORS):
+            with contextlib.suppress(TimeoutError, *store_errors()):
                 await asyncio.wait_for(self._inbox.reviews.record_view(self._review, rest), LEAVE_S)
 
     def _leave(self) -> None:
@@ -101,5 +101,5 @@ class ViewTracker:
     async def _steadily(self, what: Coroutine[None, None, None]) -> None:
         try:
             await what
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._owner, error)

@@ -18,7 +18,7 @@ from hitl_tui.ui.messages import FailuresSeen, HintsChanged, Opened, RowsChanged
 from hitl_tui.ui.runs.list import RunOrder, RunsList
 from hitl_tui.ui.runs.outcome import takes_messages
 from hitl_tui.ui.runs.pane import RunPane
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
+from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.runtime.live_updates import RETRY_S
 from hitl_tui.ui.text.lines import line
@@ -117,7 +117,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
             try:
                 ids = await self._inbox.runs.matching_ids(self._filter)
                 return ids, {one.run for one in await self._inbox.runs.unseen_failures()}
-            except STORE_ERRORS as error:
+            except store_errors() as error:
                 report(self, error)
                 await asyncio.sleep(RETRY_S)
 

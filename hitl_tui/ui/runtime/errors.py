@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
@@ -13,8 +12,6 @@ from textual.dom import DOMNode
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.sanitize import visible
 
-STORE_ERRORS = (HitlError, sqlite3.Error)
-"""What reading or writing rows may raise."""
 QUIET_S = 15.0
 """Time for which the same sentence is not repeated."""
 
@@ -22,10 +19,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def store_errors() -> tuple[type[Exception], ...]:
+    """What reading or writing rows may raise, for `except`, which calls this only when something is raised."""
+    import sqlite3  # the first frame needs no database
+
+    return HitlError, sqlite3.Error
+
+
 def sentence(error: Exception) -> str:
     """What happened, and what to do about it."""
     if isinstance(error, HitlError):
         return str(error)
+    import sqlite3
+
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return "the database is locked by another program; it is tried again, or end that program"
     return f"the database cannot be used: {error}; it is tried again, `hitl-tui doctor` looks closer"
@@ -65,7 +71,7 @@ def reports_errors(method: Callable[P, Awaitable[None]]) -> Callable[P, Awaitabl
     async def steadied(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await method(*args, **kwargs)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             node = args[0]
             assert isinstance(node, DOMNode)
             report(node, error)

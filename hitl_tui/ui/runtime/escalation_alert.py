@@ -11,7 +11,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.review import assignment
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.terminal_alerts import LONGEST, alert
 from hitl_tui.ui.text import labels
 
@@ -42,7 +42,7 @@ class EscalationAlert:
                 for escalation in await self._inbox.reviews.escalations(row.id):
                     if escalation.id not in self._told and escalation.at >= self._since:
                         await self._hear(row, escalation)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self._app, error)
 
     async def _hear(self, row: ReviewRow, one: Escalation) -> None:

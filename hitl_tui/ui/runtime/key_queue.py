@@ -19,7 +19,6 @@ from textual.worker import get_current_worker
 
 from hitl_tui.ui.commands import MOVES
 from hitl_tui.ui.input_filter import KeysRead, Press, PressSettled, TypedKey
-from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.runtime.textual_internals import forward_key
 
 T = TypeVar("T")
@@ -160,6 +159,8 @@ class KeyGate:
 
     def _ignore(self, reason: str) -> None:
         """Say once that a key is ignored, not for each repeat."""
+        from hitl_tui.ui.messages import KeyIgnored
+
         if not self._told:
             self._told = True
             self._app.post_message(KeyIgnored(reason))

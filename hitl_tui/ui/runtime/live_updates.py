@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from hitl_tui.inbox import Changes, Inbox, Rev
-from hitl_tui.ui.runtime.errors import STORE_ERRORS
+from hitl_tui.ui.runtime.errors import store_errors
 
 POLL_S = 0.05
 RETRY_S = 1.0
@@ -42,7 +42,7 @@ class LiveUpdates:
                 await asyncio.wait_for(self._rung.wait(), POLL_S)
             try:
                 await self.look()
-            except STORE_ERRORS as error:
+            except store_errors() as error:
                 self._trouble(error)
                 await asyncio.sleep(RETRY_S)
 
@@ -58,6 +58,6 @@ class LiveUpdates:
                 changes = await self._inbox.changes(self._rev)
                 await self._apply(changes)
                 self._rev = changes.rev
-            except STORE_ERRORS:
+            except store_errors():
                 self._rung.set()  # the changes were not applied: read them again
                 raise

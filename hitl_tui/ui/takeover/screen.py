@@ -24,7 +24,7 @@ from hitl_tui.ui.commands import BY_ID, group
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.messages import CommandClicked, RowsChanged
-from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors, sentence
+from hitl_tui.ui.runtime.errors import report, reports_errors, sentence, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.takeover.action_list import InterventionList
 from hitl_tui.ui.takeover.action_panel import ActionPanel
@@ -182,7 +182,7 @@ class TakeOverScreen(OverlayScreen):
     def action_outside(self) -> None:
         try:
             self._panel.editor.edit_outside(self.app)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self, error)
         self._panel.check()
 
@@ -239,7 +239,7 @@ class TakeOverScreen(OverlayScreen):
         await self._save()
         try:
             latest = await self._inbox.takeovers.latest(self._details.run.id)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             report(self, error)
             return
         is_ours = latest is not None and latest.id == self._takeover.id and latest.is_live
@@ -256,7 +256,7 @@ class TakeOverScreen(OverlayScreen):
             self._saved = state
         except Stale:
             self._saved = state  # the header says who has taken it
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             if is_new:  # report once, retry on every poll
                 report(self, error)
 
@@ -278,7 +278,7 @@ class TakeOverScreen(OverlayScreen):
         """Release the run, for which nothing was written. Returns what became of it, as a sentence."""
         try:
             await self._inbox.takeovers.discard(self._takeover.id)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             return sentence(error)
         return f"nothing was written: run r{self._details.run.id} is released, as it was before"
 
@@ -328,7 +328,7 @@ class TakeOverScreen(OverlayScreen):
             self._saved = (plan, {})
             await self._inbox.takeovers.hand_back(self._takeover.id, plan)
             await self._wait_for_result(summary)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             self._panel.complain(sentence(error))
         finally:
             for panel in self.query(ActionPanel):
@@ -361,7 +361,7 @@ class TakeOverScreen(OverlayScreen):
         try:
             self._takeover = await self._inbox.takeovers.take(run)
             self._details = await read_run_details(self._inbox, run)
-        except STORE_ERRORS as error:
+        except store_errors() as error:
             self._finish(f"the plan was not applied: {failed.note or failed.state}; {sentence(error)}", keep_draft=True)
             return
         self._saved = (self._takeover.plan, dict(self._takeover.typed))

@@ -11,8 +11,6 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.messages import CommandClicked
-from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 TITLE = " hitl-tui   "
@@ -96,9 +94,15 @@ class HeaderBar(StyledWidget):
             if _cells(pieces) <= room:
                 return pieces
         left = room - cell_len(self._reviewer) - 2
-        return [(fit(now.worker, left), now.worker_style), near, reviewer, near] if left > 0 else []
+        if left <= 0:
+            return []
+        from hitl_tui.ui.text.lines import fit  # the first frame has no worker to name
+
+        return [(fit(now.worker, left), now.worker_style), near, reviewer, near]
 
     def on_click(self, event: events.Click) -> None:
+        from hitl_tui.ui.messages import CommandClicked
+
         view = next((view for end, view in self._places if event.x < end), None)
         if view:
             self.post_message(CommandClicked(view))

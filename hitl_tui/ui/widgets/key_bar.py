@@ -11,7 +11,6 @@ from textual.strip import Strip
 
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import BY_ID, shown_key
-from hitl_tui.ui.messages import CommandClicked
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 Hint = tuple[str, str]
@@ -56,6 +55,8 @@ class KeyBar(StyledWidget):
         self.tooltip = BY_ID[command].about if command else None
 
     def on_click(self, event: events.Click) -> None:
+        from hitl_tui.ui.messages import CommandClicked
+
         command = self._at(event.x)
         if command:
             self.post_message(CommandClicked(command))
