@@ -40,7 +40,7 @@ class Terminal:
             ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.perf_counter()))
             if not ready:
                 raise TimeoutError(f"{marker!r} was never drawn; the last was {self._seen[-500:]!r}")
-            self._seen += os.read(self._fd, 1 << 16)
+            self._seen += self._read()
         now = time.perf_counter()
         self.before, _, self._seen = self._seen.partition(marker)
         return now
@@ -51,16 +51,24 @@ class Terminal:
         with contextlib.suppress(OSError):  # the program may end meanwhile
             while (left := end - time.perf_counter()) > 0:
                 if select.select([self._fd], [], [], left)[0]:
-                    os.read(self._fd, 1 << 16)
+                    self._read()
         self._seen = b""
 
     def wait(self) -> bytes:
         """Wait until the program has ended. Returns what it drew since the last marker."""
         with contextlib.suppress(OSError):  # Linux reports a closed other end like this
-            while data := os.read(self._fd, 1 << 16):
+            while data := self._read():
                 self._seen += data
         self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self._seen
+
+    def _read(self) -> bytes:
+        """What was drawn since the last call.
+
+        Raises:
+            OSError: the program has ended.
+        """
+        return os.read(self._fd, 1 << 16)
 
     def hang_up(self) -> None:
         """Close the terminal, and wait until the program has ended."""

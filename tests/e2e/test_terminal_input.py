@@ -4,65 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from hitl_tui.home import Home
 from tests.benchmarks.resume import GRAPHS
 from tests.benchmarks.rows import seed_home
 from tests.benchmarks.startup import console_command
-from tests.benchmarks.terminal import Terminal, terminal
+from tests.benchmarks.terminal import terminal
+from tests.support.keyboard import Keyboard
 from tests.support.tiers import sampled
 from tests.support.tmux import needs_tmux, tmux
 
 AGENT = f"{GRAPHS}:asking"
-F1, F2 = b"\x1bOP", b"\x1bOQ"
+PRESS, REPEAT, RELEASE = b"1", b"2", b"3"
+"""Events of a key in Kitty's protocol."""
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[<u")
 """Sequences that leave the alternate screen and turn off mouse, paste and focus reports and Kitty's keys."""
-
-
-@dataclass
-class Keyboard:
-    """A console in a terminal, and the rows behind it."""
-
-    screen: Terminal
-    home: Home
-
-    def count(self, table: str) -> int:
-        """Return the current rows of a table."""
-        with sqlite3.connect(self.home.database) as db:
-            found: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            return found
-
-    def until_count(self, table: str, expected: int) -> None:
-        """Wait until a table has so many rows."""
-        deadline = time.monotonic() + 20
-        while (found := self.count(table)) != expected:
-            assert time.monotonic() < deadline, f"{found} rows in {table}, not {expected}; the screen had {self.screen._seen[-800:]!r}"
-            time.sleep(0.02)
-
-    def type(self, *reads: bytes, pause_s: float = 0.15) -> None:
-        """Send reads one after another, each once the one before was handled."""
-        for data in reads:
-            self.screen.drain(pause_s)
-            self.screen.send(data)
-
-    def settle(self) -> None:
-        """Wait until all keys so far have acted: a key that changes the view is handled after them."""
-        self.screen.drain(0.3)
-        self.screen.send(F2)
-        self.screen.until(b"Trace")
-        self.screen.send(F1)
-        self.screen.until(b"Waiting")
-        self.screen.drain(0.3)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +109,32 @@ def test_a_paste_in_a_dialog_submits_nothing(keyboard: Keyboard) -> None:
     keyboard.type(b"\x1b")
     keyboard.settle()
     assert keyboard.count("decisions") == decisions
+
+
+def kitty_key(key: str, event: bytes) -> bytes:
+    """A letter as a terminal reports it that has Kitty's protocol with all of its reports on."""
+    text = b"" if event == RELEASE else b";%d" % ord(key)
+    modifiers = b"2" if key.isupper() else b"1" if event != PRESS else b""
+    modifiers += b":" + event if event != PRESS else b""
+    return b"\x1b[%d;%s%su" % (ord(key.lower()), modifiers, text)
+
+
+def test_a_terminal_that_reports_repeats_is_believed(tmp_path: Path) -> None:
+    home = seed_home(tmp_path, 12)
+    with terminal(console_command(home.path, AGENT)) as screen:
+        screen.until(b"\x1b[?u")
+        [pushed], [added] = (re.findall(pattern, screen.before) for pattern in (rb"\x1b\[>(\d+)u", rb"\x1b\[=(\d+);2u"))
+        screen.send(b"\x1b[?%du" % (int(pushed) | int(added)))
+        screen.until(b"approve")
+        keyboard = Keyboard(screen, home)
+        keyboard.settle()
+        keyboard.type(kitty_key("a", PRESS), *[kitty_key("a", REPEAT)] * 3, pause_s=0.8)  # so slow that times alone would say taps
+        keyboard.screen.until(b"key is held down")
+        keyboard.type(kitty_key("a", RELEASE))
+        keyboard.settle()
+        assert keyboard.count("decisions") == 1
+        keyboard.type(*[kitty_key("J", event) for _ in range(3) for event in (PRESS, RELEASE)], pause_s=0.02)  # and so fast, held
+        keyboard.screen.until(b"4 marked")
 
 
 @pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT]))

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 
 from hitl_tui.errors import Refused
 from hitl_tui.ui.text.syntax import suffix_of
@@ -49,11 +49,14 @@ def edit_file(app: App[object], path: Path) -> None:
 
 def _edit(app: App[object], path: Path, failed: str) -> None:
     command, code = _command(), 0
-    with app.suspend():  # nothing may be raised in here: the screen would not come back
-        try:
-            code = subprocess.run([*command, str(path)], check=False).returncode
-        except OSError:
-            code = -1
+    try:
+        with app.suspend():  # nothing may be raised in here: the screen would not come back
+            try:
+                code = subprocess.run([*command, str(path)], check=False).returncode
+            except OSError:
+                code = -1
+    except SuspendNotSupported:
+        raise Refused("a browser has no room for $EDITOR", "type it here, or use a terminal") from None
     if code == -1:
         raise Refused(f"the editor {command[0]} cannot be started", "set EDITOR")
     if code:

@@ -317,6 +317,14 @@ async def test_editor_that_does_not_exist_is_reported(start_console: StartConsol
         assert "cannot be started" in console.screen_text()
 
 
+async def test_editor_key_without_a_terminal_to_give_away_says_so(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under pilot, as in a browser, the console cannot make room for another program."""
+    monkeypatch.setenv("VISUAL", "true")
+    async with start_console() as console:
+        await console.press("E")
+        await console.until_shown("a browser has no room for $EDITOR")
+
+
 async def test_arguments_too_long_for_the_dialog_open_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "sed -i s/x!/y!/")
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
