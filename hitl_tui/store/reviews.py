@@ -80,7 +80,7 @@ WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 PAGE_OF_IDS = "SELECT id FROM reviews WHERE state = 'open' AND id > :after ORDER BY id LIMIT 20000"
 PAGE_OF_FACTS = f"""
 SELECT v.id, v.agent, {TOOL_NAMES}, v.risk, v.escalated, v.deadline_at FROM reviews v
-WHERE v.state = 'open' AND v.id > :after ORDER BY v.id LIMIT 5000
+WHERE v.state = 'open' AND v.id > :after ORDER BY v.id LIMIT 1000
 """
 URGENT_FACTS = f"SELECT id, '', '', risk, escalated, deadline_at FROM reviews INDEXED BY reviews_urgent WHERE {URGENT}"
 
@@ -109,10 +109,10 @@ async def urgent(store: Store) -> list[QueueFacts]:
 async def facts(store: Store) -> list[QueueFacts]:
     """What orders and groups every open review, oldest first."""
     found: list[QueueFacts] = []
-    while True:  # a page at a time, as in `waiting_ids`
+    while True:  # a page at a time, as in `waiting_ids`; small ones, so that the caller's event loop is not held up
         page = await store.all(PAGE_OF_FACTS, {"after": found[-1].id if found else 0})
         found += [QueueFacts(*row) for row in page]
-        if len(page) < 5000:
+        if len(page) < 1000:
             return found
 
 

@@ -73,6 +73,7 @@ COMMANDS = (
     Command("previous_call", "left", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
     Command("filter", "slash", "filter", "filter", "Show only matching reviews, like agent:mail* since:7d invoice.", "queue"),
     Command("mark", "x", "mark", "mark", "Mark the review or the group under the cursor, or remove its mark.", "queue_list"),
+    Command("mark_all", "X", "mark_all", "mark all", "Mark everything that is listed, or remove all marks.", "queue_list"),
     Command("mark_down", "J", "extend(1)", "mark down", "Mark this one and the next.", "queue_list"),
     Command("mark_up", "K", "extend(-1)", "mark up", "Mark this one and the one before.", "queue_list"),
     Command(

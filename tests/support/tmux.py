@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -41,13 +41,17 @@ class Tmux:
 
     def until(self, *texts: str, timeout: float = 40) -> str:
         """Wait until all texts are on the screen, and return the screen."""
+        return self.until_true(lambda screen: all(text in screen for text in texts), f"never saw {texts}", timeout)
+
+    def until_true(self, is_so: Callable[[str], bool], otherwise: str, timeout: float = 40) -> str:
+        """Wait until something is true of the screen, and return the screen; `otherwise` says what was not."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             screen = self.screen()
-            if all(text in screen for text in texts):
+            if is_so(screen):
                 return screen
             time.sleep(0.2)
-        raise AssertionError(f"never saw {texts}; the screen was:\n{self.screen()}")
+        raise AssertionError(f"{otherwise}; the screen was:\n{self.screen()}")
 
 
 @contextmanager

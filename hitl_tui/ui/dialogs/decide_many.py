@@ -33,8 +33,8 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 LONGEST = 600
 """Characters of a value beyond which the table shows only how it begins: it is read in its own review."""
-MOST_LABELS = 6
-"""Runs named beside a row; of more it says how many."""
+MOST_LABELS, LABELS_BESIDE_VALUES = 6, 3
+"""Runs named beside a row, and on one that shows values too; of more it says how many."""
 LABEL_CELLS = 26
 ROW_CELLS = 24
 """Cells of the runs' names where the values stand on the same row."""
@@ -216,9 +216,10 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         """The calls of a row, with its mark in the gutter: the text is the same whatever the mark is."""
         alone = why_alone(variant.calls[0], tool, DecisionKind.APPROVE, self._viewer.reviewer, self._viewer.now)
         names = [call.label for call in variant.calls]
-        told = ", ".join(names[:MOST_LABELS]) + (f" and {len(names) - MOST_LABELS} more" if len(names) > MOST_LABELS else "")
-        text = f"×{len(names)}  {told}" if len(names) > 1 else told
         values = _cells(tool, variant) if _fits_on_row(tool) else ""
+        most = LABELS_BESIDE_VALUES if values else MOST_LABELS
+        told = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+        text = f"×{len(names)}  {told}" if len(names) > 1 else told
         text = f"{text:<{ROW_CELLS - 2}}  {values}" if values else text
         here = "▌" if variant is self._rows[self._row][1] else " "
         out = bool(alone) or variant.digest in self._left_out

@@ -59,6 +59,8 @@ class ToolCalls:
     """The arguments that all of them have alike."""
     variants: tuple[Variant, ...]
     """The one whose values are rarest comes first."""
+    oddness: float
+    """By how much the values of the first are rarer than those of the last: 0 where all are as rare, up to 1 for each argument."""
 
     @property
     def count(self) -> int:
@@ -72,12 +74,12 @@ def undecided_calls(reviews: Iterable[Review]) -> list[ReviewCall]:
 
 
 def compare(calls: Sequence[ReviewCall]) -> list[ToolCalls]:
-    """Calls by agent and tool: irreversible ones first, then those with the fewest calls."""
+    """Calls by agent and tool: irreversible ones first, then what stands out, by a rare tool and by one call's rare values."""
     by_tool: dict[tuple[str, str], list[ReviewCall]] = {}
     for call in calls:
         by_tool.setdefault((call.review.row.agent, call.action.name), []).append(call)
     found = [_tool_calls(agent, tool, ones) for (agent, tool), ones in by_tool.items()]
-    return sorted(found, key=lambda one: (one.risk != Risk.IRREVERSIBLE, one.count))
+    return sorted(found, key=lambda one: (one.risk != Risk.IRREVERSIBLE, one.count / len(calls) - one.oddness))
 
 
 def _tool_calls(agent: str, tool: str, calls: Sequence[ReviewCall]) -> ToolCalls:
@@ -103,7 +105,7 @@ def _tool_calls(agent: str, tool: str, calls: Sequence[ReviewCall]) -> ToolCalls
     order = sorted(range(len(variants)), key=lambda place: (-rarity[place], place))
     risk = next((call.action.risk or call.review.row.risk for call in calls if call.is_irreversible), calls[0].action.risk)
     shared = {name: value for name, value in named[0].items() if name not in differing}
-    return ToolCalls(agent, tool, risk, shared, tuple(variants[place] for place in order))
+    return ToolCalls(agent, tool, risk, shared, tuple(variants[place] for place in order), max(rarity) - min(rarity))
 
 
 def _named(args: Json) -> Mapping[str, Json]:

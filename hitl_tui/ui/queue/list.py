@@ -53,6 +53,13 @@ class QueueList(VirtualList[ReviewRow]):
         else:
             self.post_message(KeyIgnored("the list is empty"))
 
+    def action_mark_all(self) -> None:
+        """Mark all that is listed and open; remove all marks where it is marked already."""
+        listed = [id_ for id_ in self.order.slice(0, len(self.order)) if id_ not in self.rows or self.rows[id_].state == ReviewState.OPEN]
+        reviews = {member for id_ in listed for member in self.groups.members(id_)}
+        self.marks = set() if reviews <= self.marks else reviews
+        self._marked()
+
     def action_extend(self, by: int) -> None:
         """Mark the item under the cursor, move, and mark that too."""
         if self.cursor is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from textual.timer import Timer
 from textual.widget import Widget
@@ -14,7 +16,8 @@ from hitl_tui.model import QueueFacts, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.queue.brief_args import group_differences
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.queue.queue_order import ORDINARY, Groups, Order, RankedIds, Sort, names_of
+from hitl_tui.ui.queue.queue_order import ORDINARY, Groups, Key, Order, RankedIds, Sort, names_of
+from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 NEAR = 50
@@ -23,6 +26,35 @@ FEW = (3, 5)
 """The list is narrow from the first number of items down, and wide again from more than the second on: one more does not move it."""
 MOST_COMPARED = 100
 """Reviews of a group whose arguments are compared for its row."""
+
+SLICE_S, REST_S = 0.001, 0.002
+"""Seconds for which a large queue is sorted at a time, and for which keys and frames then have their turn."""
+
+T = TypeVar("T")
+
+
+async def _in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+    """The items, with a rest every `SLICE_S`."""
+    until = time.monotonic() + SLICE_S
+    for item in items:
+        yield item
+        if time.monotonic() > until:
+            await asyncio.sleep(REST_S)
+            until = time.monotonic() + SLICE_S
+
+
+async def _ordered(order: Order, listed: Sequence[int], facts: Sequence[QueueFacts], me: frozenset[str]) -> tuple[RankedIds, Groups]:
+    """The reviews to list in this order, of each group only the first; and the groups."""
+    keys: dict[int, Key] = {}
+    groups, members = Groups(), set(listed) if order.grouped else ()
+    async for one in _in_slices(facts):
+        keys[one.id] = order.key(one, me)
+        if one.id in members:
+            groups.put(one)
+    ids: Sequence[int] = [id_ async for id_ in _in_slices(listed) if groups.leads(id_)] if order.grouped else listed
+    if order.sort is Sort.NEWEST:
+        keys = {id_: (-id_,) for id_ in ids}
+    return RankedIds(ids, keys, () if order.sort is Sort.OLDEST else ORDINARY), groups
 
 
 class QueueModel:
@@ -39,7 +71,9 @@ class QueueModel:
         self._snoozed: dict[int, float | None] = {}
         self._wake: Timer | None = None
         self.order = Order()
-        """How the list is sorted and grouped."""
+        """How the list is to be sorted and grouped with the next load."""
+        self._order = self.order
+        """How it is sorted and grouped now."""
         self.show_snoozed = False
         self._decided_items = DecidedItems(owner, let_go, clock)
         self.filter = ""
@@ -57,55 +91,58 @@ class QueueModel:
         return len(self._items.order) > 0 or bool(self.filter)
 
     async def load(self) -> None:
-        """Read all ids, at the start and for another filter."""
-        wanted, ids = self.filter, await self._inbox.reviews.open_ids()
-        self._open, self.loaded = SortedIds(ids), True
+        """Read all ids, at the start and for another filter or order. Keys act meanwhile; the list changes at the end, at once.
+
+        Rows that change meanwhile must be applied afterwards.
+        """
+        order, wanted = self.order, self.filter
+        ids = await self._inbox.reviews.open_ids()
         shown = await self._inbox.reviews.matching_ids(wanted) if wanted else array("q", ids)
-        self._snoozed = self._inbox.reviews.snoozed()
-        facts = await (self._inbox.reviews.facts() if self.order.needs_all else self._inbox.reviews.urgent())
+        snoozed = self._inbox.reviews.snoozed()
+        facts = await (self._inbox.reviews.facts() if order.needs_all else self._inbox.reviews.urgent())
+        me = names_of(self._inbox.reviewer, self._groups_of_people() if any(one.escalated for one in facts) else {})
+        hidden: Collection[int] = () if self.show_snoozed else snoozed
+        listed: Sequence[int] = [id_ for id_ in shown if id_ not in hidden] if hidden else shown
+        ids_in_order, groups = await _ordered(order, listed, facts, me)
         if wanted != self.filter:
             return  # another filter is being read
-        self._me = names_of(self._inbox.reviewer, self._groups_of_people() if any(one.escalated for one in facts) else {})
-        order = self._ordered(shown, facts)
+        self._open, self.loaded = SortedIds(ids), True
+        self._snoozed, self._me, self._order = snoozed, me, order
+        self._items.groups, self._items.group_notes = groups, {}
         for id_ in self._fitting([id_ for id_ in self._decided_items if id_ in self._items.rows]):
-            order.add(id_)
+            ids_in_order.add(id_)
         self._items.marks &= set(shown)
-        self._items.load(order)
+        self._items.load(ids_in_order)
+        self._compare(self._items.rows.values())
         self._plan_wake()
         self.title()
-
-    def _ordered(self, shown: Sequence[int], facts: Sequence[QueueFacts]) -> RankedIds:
-        """The reviews to list in the present order; of each group only the first."""
-        keys = {one.id: self.order.key(one, self._me) for one in facts}
-        hidden = () if self.show_snoozed else self._snoozed
-        ids: Sequence[int] = [id_ for id_ in shown if id_ not in hidden] if hidden else shown
-        groups = Groups()
-        if self.order.grouped:
-            listed = set(ids)
-            for one in facts:
-                if one.id in listed:
-                    groups.put(one)
-            ids = [id_ for id_ in listed if groups.leads(id_)]
-        if self.order.sort is Sort.NEWEST:
-            keys = {id_: (-id_,) for id_ in ids}
-        self._items.groups = groups
-        self._items.group_notes.clear()
-        return RankedIds(ids, keys, () if self.order.sort is Sort.OLDEST else ORDINARY)
 
     def _groups_of_people(self) -> Mapping[str, Sequence[str]]:
         policy = self._inbox.policy.active()
         return policy.groups if policy else {}
 
     async def fetch(self, ids: Sequence[int]) -> list[ReviewRow]:
-        """Read rows for the list, and for rows that stand for a group how its calls differ."""
+        """Read rows for the list."""
         rows = await self._inbox.reviews.rows(ids)
-        if self.order.grouped:
-            for row in rows:
-                members = self._items.groups.members(row.id)
-                if len(members) > 1:
-                    args = await self._inbox.reviews.first_args(members[:MOST_COMPARED])
-                    self._items.group_notes[row.id] = group_differences(args) if len(row.tools) == 1 else ""
+        self._compare(rows)
         return rows
+
+    def _compare(self, rows: Iterable[ReviewRow]) -> None:
+        """Say in rows that stand for a group how its calls differ, soon."""
+        if self._order.grouped:
+            self._owner.run_worker(self._compare_groups(list(rows)), group="groups")
+
+    async def _compare_groups(self, rows: Sequence[ReviewRow]) -> None:
+        groups, notes = self._items.groups, self._items.group_notes
+        try:
+            for row in rows:
+                members = groups.members(row.id)
+                if len(members) > 1 and len(row.tools) == 1 and row.id not in notes:
+                    notes[row.id] = group_differences(await self._inbox.reviews.first_args(members[:MOST_COMPARED]))
+                    await asyncio.sleep(REST_S)
+        except store_errors() as error:
+            report(self._owner, error)
+        self._items.refresh()
 
     def chosen(self, cursor: int | None) -> list[int]:
         """The open reviews that a decision on many is about: those marked, else those of the row under the cursor."""
@@ -160,13 +197,13 @@ class QueueModel:
     def _is_listed(self, row: ReviewRow, fits: bool) -> bool:
         """Whether an open review has a row; it gets its place in the order and its group."""
         order = self._items.order
-        if isinstance(order, RankedIds) and self.order.sort is not Sort.OLDEST:
-            order.rank(row.id, self.order.key(row.facts, self._me))
+        if isinstance(order, RankedIds) and self._order.sort is not Sort.OLDEST:
+            order.rank(row.id, self._order.key(row.facts, self._me))
         if row.id in order:  # what is shown stays where it is, and is told as it is
             return True
         if not fits or (row.id in self._snoozed and not self.show_snoozed):
             return False
-        if not self.order.grouped:
+        if not self._order.grouped:
             return True
         if (before := self._items.groups.put(row.facts)) is not None and before != self._items.cursor:
             order.drop(before)
@@ -196,7 +233,7 @@ class QueueModel:
         """Show the number of items above the list, and make room for the review if there are few."""
         count = f"{len(self._open):,}" if not self.filter else f"{len(self._items.order):,} of {len(self._open):,}"
         asleep = sum(id_ in self._open for id_ in self._snoozed)
-        parts = [f"Waiting  {count}", self.order.title(), f"{asleep:,} snoozed" if asleep else ""]
+        parts = [f"Waiting  {count}", self._order.title(), f"{asleep:,} snoozed" if asleep else ""]
         title = " · ".join(filter(None, parts)) + (f"  /{one_line(self.filter, 20)}" if self.filter else "")
         self._items.border_title = title.replace("[", "\\[")
         self._items.nothing = f"no review matches {one_line(self.filter, 60)},\nesc clears" if self.filter else ""

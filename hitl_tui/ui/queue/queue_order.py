@@ -83,8 +83,11 @@ class RankedIds(SortedIds):
         super().__init__()
         self._keys = dict(keys)
         self._default = default
-        self._entries = sorted((self._key(id_), id_) for id_ in ids)
-        self._members = {id_ for _, id_ in self._entries}
+        self._members = set(ids)
+        by_key: dict[Key, list[int]] = {}
+        for id_ in self._members:
+            by_key.setdefault(self._key(id_), []).append(id_)
+        self._entries = [(key, id_) for key in sorted(by_key) for id_ in sorted(by_key[key])]  # ids compare faster than keys
 
     def __len__(self) -> int:
         return len(self._entries)

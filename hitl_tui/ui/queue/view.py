@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -63,6 +64,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
         self.items = QueueList(lambda ids: self._queue.fetch(ids), self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
+        self._loading, self._missed = asyncio.Lock(), list[ReviewRow]()
         self._queue = QueueModel(self, inbox, self.items, self._let_go, clock)
         self._tracker = ViewTracker(self, self.pane, inbox, self._cache)
         self._claims = ClaimController(self, inbox, self._prompts, self)
@@ -139,13 +141,21 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         await self._read_empty_state()
 
     async def load(self) -> None:
-        """Read all ids, once, or again for another filter."""
-        await self._queue.load()
+        """Read all ids, once, or again for another filter or order."""
+        async with self._loading:
+            try:
+                await self._queue.load()
+            finally:
+                missed, self._missed = self._missed, []
+                self.apply(missed, now=True)
         self._show_if_any()
         await self._read_empty_state()
 
-    def apply(self, changed: Sequence[ReviewRow]) -> None:
-        """Show reviews that are new or changed."""
+    def apply(self, changed: Sequence[ReviewRow], now: bool = False) -> None:
+        """Show reviews that are new or changed; while all ids are being read, once that is done, or `now`."""
+        if self._loading.locked() and not now:
+            self._missed += changed
+            return
         if not self._queue.loaded:
             return
         for row in changed:

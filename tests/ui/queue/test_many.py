@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.model import Action, PauseKind
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
 from hitl_tui.oversight.statistics import LONG_STREAK
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
@@ -97,7 +97,7 @@ async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: St
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)), [odd])
         await shown(console, ids)
         await console.press("s", "5", "enter")
-        assert "restart_service ×5" in await console.until_shown("grouped")
+        await console.until_shown("grouped", "restart_service ×5", "host, force differ")
         await console.press("A")
         await table(console)
         screen = console.screen_text()
@@ -107,6 +107,45 @@ async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: St
         await console.until_shown("approve 4 calls of 4 reviews · 1 left out by you")
         await console.press("a")
         assert await states(console.store) == ["decided"] * 4 + ["open"]
+
+
+async def test_mark_all_when_some_are_decided_marks_the_open_ones_and_then_none(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)))
+        await shown(console, ids)
+        await console.press("g", "a", "X")
+        assert console.app.query_one(QueueList).marks == set(ids[1:])
+        await console.until_shown("2 marked")
+        await console.press("X")
+        assert console.app.query_one(QueueList).marks == set()
+
+
+async def test_mark_all_when_grouped_marks_every_review_of_every_group(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)), [seed.action("wipe", {"host": "web-1"})])
+        await shown(console, ids)
+        await console.press("s", "5", "enter", "X")
+        assert console.app.query_one(QueueList).marks == set(ids)
+
+
+async def test_the_table_when_one_call_of_a_common_tool_stands_out_shows_that_tool_first(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        mails = ["oncall@example.com"] * 3 + ["press@example.net"]
+        calls = [[restart(f"web-{n}"), seed.action("send_mail", {"to": to}, 1)] for n, to in enumerate(mails)]
+        ids = await add(console.store, *calls, [seed.action("wipe", {"host": "web-1"})])
+        await shown(console, ids)
+        await console.press("X", "A")
+        await table(console)
+        screen = console.screen_text()
+        places = [screen.index(text) for text in ("to press@example.net", "to oncall@example.com", "wipe · mail_assistant", "host web-0")]
+        assert places == sorted(places)
+
+
+async def test_the_row_of_a_group_that_is_shown_already_says_how_its_calls_differ(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await shown(console, await add(console.store, *([restart(f"web-{n}")] for n in range(3))))
+        await console.press("s", "5", "enter")
+        await console.until_shown("restart_service ×3", "only host differs: web-0 …")
 
 
 async def test_calls_that_must_be_decided_alone_when_all_are_decided_are_left_out_and_named(start_console: StartConsole) -> None:
@@ -234,6 +273,23 @@ async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(s
                 break
             await console.pilot.pause(0.05)
         assert items.order.slice(0, 4) == [ids[2], risky, ids[0], ids[1]] and items.cursor == ids[1]
+
+
+@pytest.mark.parametrize("choice", ["3", "4", "5"])
+async def test_reviews_that_change_while_the_queue_is_sorted_are_listed_as_they_are(start_console: StartConsole, choice: str) -> None:
+    async with start_console("") as console:
+        await seed.add_many_reviews(console.store, 1500)
+        await shown(console, range(1500))
+        await console.press("s", choice)
+        await console.pilot.press("enter")
+        for review in (2, 3):
+            await console.bob.reviews.decide(await console.bob.reviews.get(review), {0: Answer(DecisionKind.APPROVE)})
+        (new,) = await add(console.store, [restart("web-1")])
+        await console.until_shown("Waiting 1,499", {"3": "newest first", "4": "by agent", "5": "grouped"}[choice])
+        await console.settle()
+        assert new in console.app.query_one(QueueList).order
+        await console.press("X")
+        assert len(console.app.query_one(QueueList).marks) == 1499
 
 
 async def test_rows_when_reviews_call_several_tools_name_all_and_say_what_differs(start_console: StartConsole) -> None:
