@@ -360,6 +360,8 @@ class HitlApp(LeavableApp):
         if key in DIGITS and self._view.choose(int(key) - 1):
             return True
         if told := elsewhere(key, self.keymap):
+            from hitl_tui.ui.messages import KeyIgnored
+
             self.post_message(KeyIgnored(told))
         return bool(told)
 

@@ -15,7 +15,6 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.runtime.textual_internals import update_scrollbars
 
 STYLES = {
@@ -124,4 +123,6 @@ class ScrollSurface(StyledWidget, ScrollView, can_focus=True, inherit_bindings=F
             self.scroll_relative(y=rows, animate=False)
         elif len(self.app.screen_stack) == 1:
             whole, end = not self.max_scroll_y, self.scroll_offset.y > 0
+            from hitl_tui.ui.messages import KeyIgnored
+
             self.app.post_message(KeyIgnored("all of it is shown" if whole else f"this is the {'end' if end else 'beginning'}"))
