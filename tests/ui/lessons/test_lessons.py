@@ -37,23 +37,16 @@ async def taught_on(console: ConsoleDriver, odd: bool = False) -> None:
 async def test_proposed_lessons_are_counted_and_each_new_one_is_told_once(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await lessons.add_corrections(console.store, console.project, time.time())
-        await console.until_shown("2 lessons proposed: L shows them")
-        await console.press("f2")
         await console.until_shown("Insights ◇2")
-        await lessons.add_decision(
-            console.store,
-            console.project,
-            "mail_assistant",
-            ("send_email", lessons.mail_args(1, "Re: {}")),
-            Answer(DecisionKind.APPROVE),
-            1.0,
-        )
-        await console.settle()
+        told = [text for text in console.said if "proposed" in text]
+        assert told == ["2 lessons proposed: L shows them"] or len(set(told)) == len(told) == 2, "a slow machine may see them one by one"
+        call = ("send_email", lessons.mail_args(1, "Re: {}"))
+        await lessons.add_decision(console.store, console.project, "mail_assistant", call, Answer(DecisionKind.APPROVE), 1.0)
         await console.press("L")
         await console.until_shown("Lessons  2  2 proposed", "drawn from")
         await console.press("d")
         await console.until_shown("Insights ◇1")
-        assert console.said.count("2 lessons proposed: L shows them") == 1
+        assert [text for text in console.said if "proposed" in text] == told
 
 
 async def states(console: ConsoleDriver) -> dict[str, LessonState]:
