@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -13,6 +14,11 @@ from hitl_tui.ui.app import HitlApp
 
 READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "lessons", "lesson", "review", "rows"})
 """Textual worker groups that load what a key asked for."""
+
+
+def cases(gate: Iterable[tuple[Any, ...]], slow: Iterable[tuple[Any, ...]] = ()) -> list[Any]:
+    """Pictures for `pytest.mark.parametrize`, named by their first value: those taken with every change, and slow tests."""
+    return [*(pytest.param(*one, id=one[0]) for one in gate), *(pytest.param(*one, id=one[0], marks=pytest.mark.slow) for one in slow)]
 
 
 def use_utc(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hitl_tui.store import Store
 from hitl_tui.ui.history.view import HistoryView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import history, seed
-from tests.ui.snapshots import press_keys, use_utc
+from tests.ui.snapshots import cases, press_keys, use_utc
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
@@ -141,7 +141,12 @@ SCREENS: list[tuple[str, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+LARGE = [
+    ("history_200x50_light", (200, 50), "hitl-light", ["f3"]),
+]
+
+
+@pytest.mark.parametrize(("name", "size", "theme", "keys"), cases(SCREENS, LARGE))
 def test_screen(
     name: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,

@@ -40,7 +40,7 @@ from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import insights, seed
-from tests.ui.snapshots import press_keys, use_utc
+from tests.ui.snapshots import cases, press_keys, use_utc
 from tests.ui.test_snapshots import Pictured
 
 DAY = 86_400.0
@@ -276,7 +276,13 @@ SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "any_", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+LARGE = [
+    ("insights_200x50_light", True, (200, 50), "hitl-light", ["f4"]),
+    ("insights_calibration_200x50", True, (200, 50), "", ["f4", "p", "j"]),
+]
+
+
+@pytest.mark.parametrize(("name", "any_", "size", "theme", "keys"), cases(SCREENS, LARGE))
 def test_screen(
     name: str, any_: bool, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     pictured: Path, monkeypatch: pytest.MonkeyPatch,

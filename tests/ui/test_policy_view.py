@@ -20,7 +20,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import policy as ruled
 from tests.ui.homes import seed
-from tests.ui.snapshots import press_keys, use_utc
+from tests.ui.snapshots import cases, press_keys, use_utc
 from tests.ui.test_snapshots import Pictured
 
 REFUND = ("issue_refund", {"order": "9912", "amount": 420.0})
@@ -251,7 +251,12 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+LARGE = [
+    ("policy_200x50_light", "good", (200, 50), "hitl-light", ["f5", "j", "j"]),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, LARGE))
 def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,

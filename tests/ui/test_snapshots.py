@@ -22,7 +22,7 @@ from hitl_tui.ui.queue import view_tracking
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
-from tests.ui.snapshots import stop_cursors
+from tests.ui.snapshots import cases, stop_cursors
 
 Compare = Callable[..., bool]
 
@@ -144,14 +144,15 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("form_80x24", "variety", (80, 24), "", [*["j"] * 7, "wait:500", "enter", "wait:500", "m"]),
     *[(name, what, (120, 36), "", ["wait:500", *keys]) for name, (what, keys) in DIALOGS.items()],
 ]
+OTHER_SIZES = ("runs", "claim", "escalate", "undo", "empty")
+"""Those of `SCREENS` that are taken in the other sizes too."""
 SLOW = [
-    pytest.param(f"{name}{end}", what, size, theme, ["wait:500", *keys], id=f"{name}{end}", marks=pytest.mark.slow)
-    for end, size, theme in SIZES
-    for name, (what, keys) in DIALOGS.items()
+    *[(f"{one[0]}{end}", one[1], size, theme, one[4]) for end, size, theme in SIZES for one in SCREENS if one[0] in OTHER_SIZES],
+    *[(f"{name}{end}", what, size, theme, ["wait:500", *keys]) for end, size, theme in SIZES for name, (what, keys) in DIALOGS.items()],
 ]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), [*(pytest.param(*one, id=one[0]) for one in SCREENS), *SLOW])
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, SLOW))
 def test_screen(
     name: str,
     what: str,

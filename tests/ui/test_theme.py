@@ -7,6 +7,7 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 from hitl_tui.ui.theme import CONTRAST, DISTANCE, READABLE, THEMES, completed, contrast_of, distance
+from tests.support.tiers import sampled
 from tests.ui.conftest import StartConsole
 
 ALL = [*THEMES, *(theme for name, theme in BUILTIN_THEMES.items() if not name.startswith("ansi"))]
@@ -31,7 +32,7 @@ def test_focus_in_every_theme_differs_from_warnings_and_from_what_has_no_focus(t
     assert contrast_of(found["text-accent"], found["background"]) >= READABLE
 
 
-@pytest.mark.parametrize("theme", ["hitl-light", "solarized-light", "dracula"])
+@pytest.mark.parametrize("theme", sampled(["hitl-light", "solarized-light", "dracula"]))
 async def test_focused_field_of_a_dialog_has_an_edge_of_its_own(start_console: StartConsole, theme: str) -> None:
     async with start_console() as console:
         console.app.theme = theme

@@ -174,7 +174,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if self.has_class("-empty"):
             now = await read_empty_state(self._inbox, self._workers)
             for page in self.query("#empty").results(TextView):
-                page.splice(0, list(empty_lines(now)))
+                page.splice(0, list(empty_lines(now)), follows_end=False)
 
     @work(group="empty", exclusive=True)
     @reports_errors

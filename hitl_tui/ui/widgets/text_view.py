@@ -68,9 +68,9 @@ class TextView(ScrollSurface):
         else:
             self.scroll_to(y=0, animate=False)
 
-    def splice(self, keep: int, lines: Iterable[Line]) -> None:
-        """Keep the first lines and replace the rest; a view at the end stays at the end."""
-        follow = self.scroll_offset.y >= self.max_scroll_y
+    def splice(self, keep: int, lines: Iterable[Line], follows_end: bool = True) -> None:
+        """Keep the first lines and replace the rest; a view at the end stays at the end, unless `follows_end` is false."""
+        follow = follows_end and self.scroll_offset.y >= self.max_scroll_y
         self._lines = [*islice(chain(self._lines, self._source), keep), *lines]
         self._source = iter(())
         if self._search:

@@ -20,7 +20,7 @@ from hitl_tui.ui.lessons.edit_dialog import LessonScreen
 from hitl_tui.ui.lessons.view import LessonsView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, seed
-from tests.ui.snapshots import press_keys, use_utc
+from tests.ui.snapshots import cases, press_keys, use_utc
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
@@ -186,7 +186,12 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+LARGE = [
+    ("lessons_200x50_light", "odd", (200, 50), "hitl-light", ["L", "g"]),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, LARGE))
 def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
