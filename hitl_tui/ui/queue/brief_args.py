@@ -24,7 +24,7 @@ def asked(row: ReviewRow, above: ReviewRow | None) -> str:
     other = above.variants if above is not None and is_alike else ()
     if is_alike and row.variants == other:
         return "same arguments as above"
-    if len(row.tools) == 1:
+    if len(row.variants) < 2:
         return (_differing(row.variants[0], other[0]) if row.variants and other else "") or row.summary
     tools = {name: _calls(_of(row.variants, name), _of(other, name)) for name in row.tool_counts}
     told = {name: text for name, text in tools.items() if text}

@@ -313,7 +313,7 @@ async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_colu
         assert any(row.startswith("run_shell, send_mail ×2, delete ×2") for row in rows), rows
         assert any(row.startswith("run_shell rm -r /srv · send_mail to ann@example.com, bob@") for row in rows), rows
         assert any(row.startswith("run_shell command rm -r /opt") and "send_mail" not in row for row in rows), rows
-        assert any(row.startswith("restart_service ×40") for row in rows) and any(row.startswith("web-1 api") for row in rows), rows
+        assert any(row.startswith("restart_service ×40") for row in rows) and any(row.startswith("web-1 · api") for row in rows), rows
 
 
 async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartConsole) -> None:
