@@ -203,6 +203,12 @@ class TakeOverScreen(OverlayScreen):
 
     def on_resize(self) -> None:
         self._show_hints()
+        self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        """A panel that is hidden for want of room loses the focus: the run has it then."""
+        if self.focused is None and self.is_current:
+            self.set_focus(self._run_text)
 
     def _fit(self, typing: bool = False) -> None:
         """Give a field that is typed in the rows of what has none left for it."""
