@@ -23,6 +23,8 @@ MANY, FEW = 10_000, 50
 TOOLS = 50
 """Reviews in a row call as many different tools, so that `j` goes from one to the next in every order, grouped or not."""
 ROUNDS = 2
+STILL_S = 0.5
+"""Ages are drawn anew every second; between them nothing is, unless a key has still to act."""
 OLDEST, AGENT, URGENCY, GROUP = b"2", b"4", b"1", b"5"
 """Numbers in the dialog of `s`."""
 
@@ -52,9 +54,9 @@ def _choose(screen: Terminal, number: bytes, review: int = 1) -> None:
     """Sort or group the queue by the number of the choice; returns once the review is seen again, while the queue is sorted."""
     screen.send(b"s")
     screen.until(b"Sort and group")
-    screen.drain(0.4)
+    screen.until_still(STILL_S)
     screen.send(number)
-    screen.drain(0.4)
+    screen.until_still(STILL_S)
     screen.send(b"\r")
     screen.until(detail_mark(review))
 
@@ -70,7 +72,7 @@ def _samples(screen: Terminal, choices: Sequence[bytes] = ()) -> list[float]:
         typed = screen.send(b"j")
         found.append(screen.until(detail_mark(review)) - typed)
         if choices:
-            screen.drain(0.5)
+            screen.until_still(STILL_S)
     return found
 
 

@@ -54,6 +54,12 @@ class Terminal:
                     self._read()
         self._seen = b""
 
+    def until_still(self, seconds: float) -> None:
+        """Discard what is drawn until nothing was drawn for so long."""
+        while select.select([self._fd], [], [], seconds)[0]:
+            self._read()
+        self._seen = b""
+
     def wait(self) -> bytes:
         """Wait until the program has ended. Returns what it drew since the last marker."""
         with contextlib.suppress(OSError):  # Linux reports a closed other end like this
