@@ -96,5 +96,5 @@ async def measure() -> Ratio:
                 await console.decide_and_see()
                 await bare()
             return await median_ratio_async(
-                "durable decision → resumed run's first event ÷ bare resume", 3.0, PAIRS, console.decide_and_see, bare
+                "durable decision → resumed run's first event ÷ bare resume", 4.0, PAIRS, console.decide_and_see, bare
             )

@@ -141,7 +141,7 @@ def test_broken_project_of_the_current_folder_is_told_and_loaded_once_mended(tmp
     (tmp_path / "langgraph.json").write_text("{")
     (tmp_path / "agent.py").write_text(AGENT)
     with tmux(["sh", "-c", f"cd {tmp_path} && exec {HITL} --home {tmp_path}/home"]) as screen:
-        screen.until("langgraph.json cannot be read", "Nothing waits", "✗ down")
+        screen.until("langgraph.json", "cannot be read", "Nothing waits", "✗ down")
         (tmp_path / "langgraph.json").write_text('{"graphs": {"mended": "./agent.py:graph"}}')
         screen.keys("R")
         screen.until("to start a run of", "mended", "●")
