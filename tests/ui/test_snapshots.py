@@ -107,7 +107,7 @@ DIALOGS: dict[str, tuple[str, Sequence[str]]] = {
     "filter": ("variety", ["slash"]),
     "search": ("variety", ["enter", "slash", *"invoice"]),
     "searched": ("variety", ["enter", "slash", *"invoice", "enter"]),
-    "decide_many": ("mixed", ["A", "wait:1500"]),
+    "decide_many": ("mixed", ["wait:500", "A", "wait:1500"]),
     "snooze": ("variety", ["h"]),
     "copy": ("variety", ["y"]),
     "sort": ("variety", ["s"]),

@@ -118,7 +118,9 @@ class CallTable(TextView):
         super().on_resize(event)
 
     def _look(self) -> None:
-        self._due = None
+        """The rows that were painted first have been on the screen for long enough; wait for those painted since."""
+        waiting = [left for at in self._painted_at.values() if (left := at + SEEN_S - time.monotonic()) > 0]
+        self._due = self.set_timer(max(waiting) + 0.01, self._look) if waiting else None
         self._record()
         self.post_message(RowsSeen())
 

@@ -19,6 +19,8 @@ from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
+SOURCE_CELLS = 10
+"""Cells for the run's number, the mark and the gaps between them, which a row always has."""
 WORTH = 6
 """Cells below which the beginning of the summary is left out."""
 
@@ -99,10 +101,13 @@ class QueueList(VirtualList[ReviewRow]):
         if row.state != ReviewState.OPEN:
             yield from self._decided(row, part, width)
         elif part == 0:
-            deadline = assignment.deadline(row, now)
-            when = deadline if deadline[0] else (age(now - row.opened_at), "muted")
+            due, due_short, due_style = assignment.deadline(row, now)
+            members = self.groups.members(row.id)
+            when = (due, due_style) if due else (age(now - row.opened_at), "muted")
+            if due and width < cell_len(row.tools_told) + SOURCE_CELLS + cell_len(due):
+                when = (due_short, due_style)
             style = "muted" if row.is_claimed_by_another(self._reviewer, now) else "strong"
-            yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
+            yield from _first(row, width, when, style, members, row.id in self.marks)
         else:
             said = self.group_notes.get(row.id) or asked(row, self._above(row))
             yield from _second(row, width, assignment.phrases(row, self._reviewer, now), said)
@@ -122,6 +127,7 @@ class QueueList(VirtualList[ReviewRow]):
 
 
 def _first(row: ReviewRow, width: int, when: Piece, style: str, members: Sequence[int], marked: bool) -> Iterator[Piece]:
+    counts = [f"{one_line(name)} ×{count}" if count > 1 else one_line(name) for name, count in row.tool_counts.items()]
     named = one_line(row.tools_told)
     mark = "" if len(members) == 1 else f" ×{len(members)}"
     arrow = "☑ " if marked else "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
@@ -130,11 +136,21 @@ def _first(row: ReviewRow, width: int, when: Piece, style: str, members: Sequenc
     wanted = min(cell_len(named) + len(mark), max(NAME_CELLS, width * 5 // 8))
     agent = min(cell_len(source), max(8, width // 3), max(0, width - time - wanted - cell_len(arrow) - 2))
     name = width - cell_len(arrow) - agent - 1 - time - 1
-    title = fit(named, name - len(mark)).rstrip() + mark
+    title = _tools(counts or [named], name - len(mark)).rstrip() + mark
     yield arrow, "accent" if marked else "warning"
     yield set_cell_size(title, name), style
     yield f" {_source(source, agent)}", "muted"
     yield f"{when[0]:>{time}} ", when[1]
+
+
+def _tools(tools: Sequence[str], cells: int) -> str:
+    """The tools of a review, the riskiest first; where room is short, how many more there are: `delete_mail ×2 +1`."""
+    for shown in range(len(tools), 0, -1):
+        text = ", ".join(tools[:shown]) + (f" +{len(tools) - shown}" if shown < len(tools) else "")
+        if cell_len(text) <= cells:
+            return text
+    more = f" +{len(tools) - 1}" if len(tools) > 1 else ""
+    return fit(tools[0], cells - len(more)).rstrip() + more
 
 
 def _source(source: str, cells: int) -> str:

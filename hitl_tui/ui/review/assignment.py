@@ -109,14 +109,13 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
     return Phrase((f"claimed by {name} {end}", f"{name} {end}", f"by {name}"), "accent" if mine else "muted")
 
 
-def deadline(row: ReviewRow, now: float) -> tuple[str, str]:
-    """What happens if nobody decides, when, and its style; empty without a deadline."""
+def deadline(row: ReviewRow, now: float) -> tuple[str, str, str]:
+    """What happens if nobody decides, and when; the time alone, for where room is short; and their style. Empty without a deadline."""
     if row.deadline_at is None or row.state != ReviewState.OPEN:
-        return "", ""
+        return "", "", ""
     seconds = row.deadline_at - now
-    does = f"{row.deadline_then}s"
-    style = "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
-    return (f"{does} in {remaining(seconds)}" if seconds > 0 else f"{does} now"), style
+    when = f"in {remaining(seconds)}" if seconds > 0 else "now"
+    return f"{row.deadline_then}s {when}", when, "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
 
 
 def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float) -> list[tuple[str, str]]:
@@ -128,7 +127,7 @@ def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str
     parts = [(f"↑ {one.forms[0]}" if one.style == "warning" else one.forms[0], one.style) for one in lines]
     if action.reviewers > 1 and action.slot in review.undecided:
         parts.append((agreed(action, activity, reviewer), "warning"))
-    end, style = deadline(row, now)
+    end, _, style = deadline(row, now)
     return [*parts, (end, style)] if end else parts
 
 

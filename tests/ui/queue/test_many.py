@@ -316,6 +316,20 @@ async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_colu
         assert any(row.startswith("restart_service ×40") for row in rows) and any(row.startswith("web-1 · api") for row in rows), rows
 
 
+async def test_row_when_a_mixed_review_has_a_deadline_names_its_tools_and_its_run(start_console: StartConsole) -> None:
+    async with start_console("", size=(120, 36)) as console:
+        mails = [seed.action("send_mail", {"to": f"{who}@example.com"}, place) for place, who in enumerate(("ann", "bob"))]
+        gone = [seed.action("delete_mail", {"id": name}, place, risk="irreversible") for place, name in enumerate("ab", 2)]
+        ids = await add(console.store, [*mails, *gone], *([restart("web-1")] for _ in range(3)))
+        await console.store.db.execute(
+            "UPDATE reviews SET deadline_at = :at, deadline_then = 'reject' WHERE id = :id", {"at": time.time() + 4 * 3600, "id": ids[0]}
+        )
+        await console.bob.reviews.escalate(ids[0], "", "look")
+        await shown(console, ids)
+        first = next(row for row in console.screen_text().split("\n") if "delete_mail ×2 +1" in row)
+        assert " r1 " in first and "in 4 h" in first
+
+
 async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartConsole) -> None:
     async with start_console("") as console:
         ids = await add(console.store, [restart("web-1")], [restart("web-2")])
