@@ -297,7 +297,7 @@ async def test_rows_when_reviews_call_several_tools_name_all_and_say_what_differ
         shell = seed.action("run_shell", {"command": "ls"}, 1, risk="irreversible")
         ids = await add(console.store, [restart("web-1", risk="reversible"), shell], [restart("web-1")], [restart("web-2")])
         await shown(console, ids)
-        screen = await console.until_shown("run_shell, restart_", "host web-2")
+        screen = await console.until_shown("run_shell +1", "host web-2")
         assert " r3 " in screen
 
 
