@@ -344,6 +344,7 @@ def test_damaged_checkpoints_are_explained(new_sandbox: SandboxFactory) -> None:
     assert "checkpoints.db is damaged or no database: file is not a database" in done.stderr
 
 
+@pytest.mark.slow
 def test_home_and_reviewer_are_read_from_environment_and_config(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     command = [sys.executable, "-m", "hitl_tui"]

@@ -71,6 +71,7 @@ def test_policy_explain_gives_a_reason_for_every_rule(new_sandbox: SandboxFactor
     assert shown.endswith("  → asks: rule 'letters' says ask\n")
 
 
+@pytest.mark.slow
 def test_policy_explain_uses_the_current_policy_and_shows_the_earlier_verdict(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", SENDS)

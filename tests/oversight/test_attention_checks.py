@@ -319,6 +319,7 @@ async def test_attention_check_takeover_reveals_it_and_respects_claims(store: St
         await ann.takeovers.take(check.row.run)
 
 
+@pytest.mark.slow
 async def test_attention_check_whose_run_was_lost_still_never_runs(store: Store) -> None:
     check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
@@ -331,6 +332,7 @@ async def test_attention_check_whose_run_was_lost_still_never_runs(store: Store)
         assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
 
 
+@pytest.mark.slow
 async def test_attention_check_whose_details_were_lost_is_still_one(store: Store) -> None:
     check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:

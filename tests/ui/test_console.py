@@ -175,6 +175,7 @@ async def test_launch_with_text_adds_a_run(start_console: StartConsole) -> None:
         assert "is queued" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_launch_with_invalid_json_keeps_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "down", "enter", "ctrl+t")

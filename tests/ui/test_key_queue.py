@@ -31,6 +31,7 @@ async def test_new_run_typed_in_one_burst_is_launched(start_console: StartConsol
         assert await console.store.one("SELECT count(*) FROM decisions") == (0,)
 
 
+@pytest.mark.slow
 async def test_letters_typed_on_the_agent_list_go_into_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n")

@@ -83,6 +83,7 @@ async def test_policy_view_explains_the_review_under_the_queue_cursor(start_cons
         assert "▶ thresholds matched: its confidence 0.95 is at least 0.9" in text(console, "#walk")
 
 
+@pytest.mark.slow
 async def test_policy_view_explains_the_call_selected_in_the_queue(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -121,6 +122,7 @@ async def test_policy_view_updates_match_counts(start_console: StartConsole) -> 
         assert "ask 2 times, last 0 s ago" in text(console, "#rule-text")
 
 
+@pytest.mark.slow
 async def test_policy_view_rereads_a_changed_file_and_keeps_the_cursor_on_its_rule(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)

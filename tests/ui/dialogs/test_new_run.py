@@ -12,6 +12,7 @@ from hitl_tui.ui.dialogs.text_areas import SendArea
 from tests.ui.conftest import StartConsole
 
 
+@pytest.mark.slow
 async def test_agent_launched_last_is_selected_with_the_focus_on_its_task(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "G", "enter", *"tidy", "enter", "n")

@@ -67,6 +67,7 @@ async def test_rating_key_pressed_twice_opens_the_comment(start_console: StartCo
         await console.until_shown("edited by bob · ▼ thumbs down", "▼ thumbs down by you at", "tone · a", "not to her")
 
 
+@pytest.mark.slow
 async def test_rating_can_be_replaced_and_removed(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await in_history(console)

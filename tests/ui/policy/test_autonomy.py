@@ -126,6 +126,7 @@ async def test_autonomy_view_follows_new_decisions(start_console: StartConsole) 
         await console.until_shown("↑ ask → threshold by bob")
 
 
+@pytest.mark.slow
 async def test_autonomy_view_when_disabled_explains_how_to_enable_it(start_console: StartConsole) -> None:
     async with start_console("") as console:
         policy.write_policy(console.home.path)

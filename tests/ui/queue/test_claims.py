@@ -69,6 +69,7 @@ async def test_claim_blocks_others_until_released(start_console: StartConsole) -
         assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_claim_can_be_taken_over_with_a_reason_and_typed_text_stays(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await bob.press("c")

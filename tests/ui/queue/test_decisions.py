@@ -242,6 +242,7 @@ async def test_choice_can_be_selected(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [(0, "respond", "null", "Bellevue")]
 
 
+@pytest.mark.slow
 async def test_choice_with_a_json_value_is_sent_as_it_is(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, CHOICES)
@@ -325,6 +326,7 @@ async def test_editor_key_without_a_terminal_to_give_away_says_so(start_console:
         await console.until_shown("a browser has no room for $EDITOR")
 
 
+@pytest.mark.slow
 async def test_arguments_too_long_for_the_dialog_open_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "sed -i s/x!/y!/")
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())

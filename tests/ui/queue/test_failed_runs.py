@@ -24,6 +24,7 @@ async def failed(console: ConsoleDriver) -> tuple[int, int]:
     return run, review
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "kind", "then"), [("a", "approve", RunState.QUEUED), ("r", "reject", RunState.FAILED)])
 async def test_failed_run_review_can_retry_or_leave_the_run(start_console: StartConsole, key: str, kind: str, then: RunState) -> None:
     async with start_console() as ann:

@@ -63,6 +63,7 @@ async def test_filtered_queue_keeps_items_that_no_longer_match(start_console: St
         assert shown(console) == 1 and "claimed by bob" not in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_filter_with_a_mistake_is_explained_and_kept(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"agnet:mail*", "enter")

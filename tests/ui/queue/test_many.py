@@ -162,6 +162,7 @@ async def test_calls_that_must_be_decided_alone_when_all_are_decided_are_left_ou
         assert [slot for slot, *_ in await console.decisions_of(1)] == [2, 3]
 
 
+@pytest.mark.slow
 async def test_a_long_table_when_not_read_to_the_end_approves_only_what_was_seen(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60, size=(120, 24)) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(40)))
@@ -217,6 +218,7 @@ async def test_calls_decided_together_when_the_policy_sets_grace_times_share_the
         assert graces == [(600,), (5,), (60,)]
 
 
+@pytest.mark.slow
 async def test_a_text_too_long_for_the_table_when_read_in_its_review_is_approved_there_and_measured(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         first, second = ("\n".join(f"echo {name} {number}" for number in range(60)) for name in "ab")

@@ -332,6 +332,7 @@ async def test_takeover_receives_keys_typed_ahead(start_console: StartConsole) -
         assert isinstance(area, TextArea) and area.text == "quick"
 
 
+@pytest.mark.slow
 async def test_takeover_plan_too_long_for_the_screen_opens_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console() as console:
         await add_heads(console.store)
