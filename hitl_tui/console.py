@@ -133,7 +133,7 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
 
 
 def _about_default(target: str) -> str:
-    """What the console says of the target that it chose by itself."""
+    """The status line's message about the default target."""
     from hitl_tui.agents.targets import here
 
     if here():

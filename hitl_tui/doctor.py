@@ -89,7 +89,7 @@ def _usable(home: Home) -> Finding:
 
 
 def _default_target() -> Finding:
-    """What runs without a target. It is read, not loaded."""
+    """The checks of the default target. Parses it, and loads no graph."""
     (target,) = or_default(())
     try:
         parsed = parse(target)

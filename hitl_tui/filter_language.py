@@ -122,7 +122,7 @@ def parse(text: str, now: float) -> Filter:
 
 
 def completions(text: str, values: Mapping[str, Sequence[str]], fields: Collection[str] = FIELDS.keys()) -> list[str]:
-    """What the last word of a filter that is being typed can become: names of fields with their colon, else values that go on from it.
+    """Completions of the last word of a filter: field names with a colon, or values that begin with it.
 
     Args:
         text: the filter so far.

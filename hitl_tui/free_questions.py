@@ -1,4 +1,4 @@
-"""What a free question takes as its answer: yes or no, one of a list, or a choice for each of several questions. Pure.
+"""Derives the answers to a free question: yes and no, one of a list, or one choice per question. Pure.
 
 A free question is an `interrupt(...)` of no known shape. Approve and reject exist for it only where its payload or its response schema
 says what they send: `yes_no` decides that for every key, command and policy.
@@ -42,7 +42,7 @@ DEPTH = 8
 
 
 def yes_no(value: Json, choices: Sequence[Json], schema: Json) -> dict[DecisionKind, Json]:
-    """What approve and reject send to a free question; a decision that is missing is no answer to it.
+    """The values that approve and reject send to a free question; a missing key means that the decision is not possible.
 
     Args:
         value: the interrupt's value.
@@ -79,7 +79,7 @@ def _declared(value: Json, choices: Sequence[Json], schema: Json) -> Iterator[tu
 
 
 def _takes_boolean(root: Json, schema: Json, depth: int = DEPTH) -> bool:
-    """Whether a JSON Schema names true or false, or their type, as an answer. One that accepts everything does not."""
+    """Whether a JSON Schema declares a boolean answer. A schema that accepts everything does not."""
     if not isinstance(schema, dict) or not depth:
         return False
     kind, listed = schema.get("type"), [*_list(schema.get("enum")), schema.get("const")]
@@ -114,7 +114,7 @@ def _list(value: Json) -> list[Any]:
 
 
 def choices_of(value: Json, schema: Json = None) -> tuple[Json, ...]:
-    """What a payload lists to choose one of, as it is in the payload; nothing that its response schema refuses."""
+    """The choices that a payload lists, unchanged; empty if the response schema rejects one of them."""
     if not isinstance(value, dict):
         return ()
     for key in (*ANSWERS, *THINGS):

@@ -182,7 +182,7 @@ def _question(value: Json, node: str, response_schema: Json) -> Action:
 
 
 def _is_malformed(value: Json) -> bool:
-    """Whether this is a known shape with a mistake in it. Its graph expects that shape's answers; true or false would poison the thread."""
+    """Whether this is a known shape with a mistake in it. True or false would break its graph, which expects that shape's answers."""
     known = ("tool_approval", "mcp_elicitation")
     if isinstance(value, dict) and value.get("type") in ("escalation", "draft"):
         return "answers" in value

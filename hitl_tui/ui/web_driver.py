@@ -1,4 +1,8 @@
-"""Reads a browser's connection before Textual does: textual-serve sends what is typed in packets, among others about the page."""
+"""Reads a browser's connection before Textual does: textual-serve sends what is typed in packets, among others about the page.
+
+Uses private names of Textual's driver, since there is no public hook between its bytes and its events. They are not in
+`runtime/textual_internals.py`, because that is imported before the first frame and this only in a browser.
+"""
 
 from __future__ import annotations
 

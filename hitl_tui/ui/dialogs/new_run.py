@@ -93,7 +93,8 @@ class NewRunScreen(DialogScreen[int]):
         await self.reread()
         if self._agents:
             known = self._last is not None and self._agent is not None and self._agent.name == self._last[1]
-            self.set_focus(self._field() if known else self.query_one("#agents"))
+            alone = len(self._agents) == 1
+            self.set_focus(self._field() if known or alone else self.query_one("#agents"))
         self.set_interval(REREAD_S, self._again)
 
     @reports_errors
