@@ -212,7 +212,7 @@ def _edges(graph: Pregel[Any, Any, Any, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
-    """JSON Schema of the input; if LangGraph has none (Python 3.11's own TypedDict), one of its channels' names and types."""
+    """JSON Schema of the input; if LangGraph has none (Python 3.11's own TypedDict), one with the names of its channels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -220,8 +220,7 @@ def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
     except Exception:  # noqa: BLE001 - pydantic refuses some state types; the graph still runs
         names = [graph.input_channels] if isinstance(graph.input_channels, str) else list(graph.input_channels)
         start = [c for c in graph.channels if not c.startswith(("__", "branch:"))] if names == ["__start__"] else names
-        state: Any = state_schema(graph) or {"properties": {}}
-        schema = {**state, "type": "object", "properties": {name: state["properties"].get(name, {}) for name in start}}
+        schema = {"type": "object", "properties": {name: {} for name in start}}
     properties = schema.get("properties", {})
     if "messages" not in properties:
         return schema

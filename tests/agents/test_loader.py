@@ -6,13 +6,11 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import pytest
-from langgraph.graph import START, StateGraph
 
 from hitl_tui.agents import targets
-from hitl_tui.agents.introspection import input_schema
 from hitl_tui.errors import BadTarget, Refused
 from hitl_tui.model import RunState
 from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, open_reviewer, respond
@@ -59,21 +57,6 @@ async def test_every_kind_of_graph_runs_pauses_and_resumes(kinds: Reviewer, agen
     run = await kinds.launch(agent, given={"text": "hi"})
     await kinds.decide(await kinds.open_review(run), respond("yes"))
     assert (await kinds.result_of(run))["by"] == ASKING[agent].format(thread=run.thread)
-
-
-def test_input_schema_of_a_typed_dict_has_the_types_of_its_keys() -> None:
-    class Booking(TypedDict):
-        city: str
-        nights: int
-        extras: list[str]
-
-    graph = StateGraph(Booking).add_node("book", lambda state: state).add_edge(START, "book").compile()
-    schema: Any = input_schema(graph)
-    assert {name: shape["type"] for name, shape in schema["properties"].items()} == {
-        "city": "string",
-        "nights": "integer",
-        "extras": "array",
-    }
 
 
 async def test_entrypoint_function_takes_a_string(kinds: Reviewer) -> None:
