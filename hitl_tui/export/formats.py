@@ -124,6 +124,8 @@ class Format:
     """Why a case gives no example, as a clause of the manifest."""
     finish: Callable[[Example], Example] = lambda example: example
     """Gives an example its final shape. Called after masking, which could break arguments that are JSON text."""
+    pair: tuple[str, str] | None = None
+    """The two answers that a trainer compares. A pair that masking made equal teaches nothing, and is left out."""
     objects: tuple[str, ...] = ()
     """Columns of JSON objects that `datasets` needs to be told of."""
     labels: tuple[str, ...] = ()
@@ -143,12 +145,13 @@ class Format:
         return {**objects, **{name: {"_type": "Value", "dtype": "bool"} for name in self.labels}}
 
 
+PAIR = ("chosen", "rejected")
 NO_CORRECTION = "no correction, a call that was refused, or no conversation"
 FORMATS: Mapping[str, Format] = {
     "sft": Format(sft, True, "no call to learn from, or no conversation", objects=("messages", "tools")),
-    "dpo": Format(dpo, True, NO_CORRECTION, objects=("prompt", "chosen", "rejected", "tools")),
+    "dpo": Format(dpo, True, NO_CORRECTION, pair=PAIR, objects=("prompt", "chosen", "rejected", "tools")),
     "kto": Format(kto, True, "no conversation", objects=("prompt", "completion", "tools"), labels=("label",)),
-    "openai-dpo": Format(dpo, True, NO_CORRECTION, _openai),
+    "openai-dpo": Format(dpo, True, NO_CORRECTION, _openai, pair=PAIR),
     "jsonl": Format(jsonl),
     "csv": Format(
         csv,

@@ -24,6 +24,8 @@ UNPAIRED = re.compile("[\ud800-\udfff]")
 """Lone surrogates: UTF-8 cannot encode them, and readers of training data refuse them."""
 LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
 """Characters that some readers take for the end of a line, with their escapes."""
+EQUAL = "whose two answers are equal once they are masked"
+"""Why a pair is left out."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet run a cell as a formula."""
 
@@ -131,9 +133,13 @@ def _texts(
     if left := left_out_reason(case, selection, done.began, format_.is_chat):
         done.left_out[left] += 1
         return
-    made = 0
+    made = equal = 0
     for example in format_.examples(case):
-        whole = format_.finish(masker.example(example) if masker else example)
+        masked = masker.example(example) if masker else example
+        if masker and format_.pair and masked[format_.pair[0]] == masked[format_.pair[1]]:
+            equal = 1
+            continue
+        whole = format_.finish(masked)
         if format_.column_types:
             whole, count = fit_columns(whole)
             done.as_text += count
@@ -141,7 +147,9 @@ def _texts(
         done.examples += 1
         made = 1
     done.reviews += made
-    if not made:
+    if equal:
+        done.left_out[EQUAL] += 1
+    elif not made:
         done.left_out[f"nothing for {done.format}: {format_.no_example}"] += 1
 
 

@@ -1,10 +1,11 @@
 """Made-up credentials in their issuers' documented formats, secret and harmless key names, and ordinary text.
 
-The collection was written before, and without looking at, the rules of `hitl_tui/export/redaction.py` that it measures. Correct facts here, such as a
-length an issuer documents otherwise, but never a sample because a rule misses it.
+The collection was written without looking at the rules in `hitl_tui/export/` that it measures. Correct facts here, such as a length that
+an issuer documents otherwise, but never a sample because a rule misses it.
 
-A template builds its credential from parts, so that the repository holds nothing that looks like a real one: `|` is left out, `{x40}` stands for
-40 random characters of the alphabet `x` below. What is between `«` and `»` is the secret, by default all of it; the text around it may stay.
+A template builds its credential from parts, so that the repository holds nothing that looks like a real one: `|` is left out, and `{x40}`
+stands for 40 random characters of the alphabet `x` below. What is between `«` and `»` is the secret, by default all of it; the text around
+it may stay.
 """
 
 import random
@@ -72,9 +73,10 @@ FORMATS = {
     "Google OAuth client secret": "GOC|SPX-{w28}",
     "Google OAuth refresh token": "1/|/0{w90}",
     "Google Cloud storage HMAC key": "GO|OG1E{U55}",
-    "Google service account": '{"type": "service_account", "private_key": "-----BEGIN PRIVATE| KEY-----\\n«{b64}\\n{b64}\\n{b40}»\\n-----END PRIVATE| KEY-----\\n"}',
+    "Google service account": '{"type": "service_account", "private_key": "'
+    '-----BEGIN PRIVATE| KEY-----\\n«{b64}\\n{b64}\\n{b40}»\\n-----END PRIVATE| KEY-----\\n"}',
     "Google signed URL": "https://storage.googleapis.com/b/o?X-Goog-Date=20250101T000000Z&X-Goog-Signature=«{x256}»",
-    "Azure storage connection string": "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=«{b86}==»;EndpointSuffix=core.windows.net",
+    "Azure storage connection string": "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=«{b86}==»",
     "Azure Service Bus connection string": "Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=«{b43}=»",
     "Azure Cosmos DB connection string": "AccountEndpoint=https://shop.documents.azure.com:443/;AccountKey=«{b86}==»;",
     "Azure SAS URL": "https://shop.blob.core.windows.net/c/a.txt?sv=2024-05-04&sp=r&se=2025-01-01&sig=«{A43}%3D»",
@@ -250,7 +252,8 @@ FORMATS = {
     "OpenSSH private key": f"-----BEGIN OPENSSH PRIVATE| KEY-----\n«{PEM_BODY}»\n-----END OPENSSH PRIVATE| KEY-----",
     "PGP private key": f"-----BEGIN PGP PRIVATE| KEY BLOCK-----\n\n«{PEM_BODY}\n=x3Fa»\n-----END PGP PRIVATE| KEY BLOCK-----",
     "private key that was cut off": "-----BEGIN RSA PRIVATE| KEY-----\n«{b64}\n{b64}\n{b20}»",
-    "PuTTY private key": "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 2\n{b64}\n{b16}\nPrivate-Lines: 1\n«{b48}»\nPrivate-MAC: {x64}",
+    "PuTTY private key": "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 2\n{b64}\n{b16}\n"
+    "Private-Lines: 1\n«{b48}»\nPrivate-MAC: {x64}",
     "WireGuard private key": "[Interface]\nPrivateKey = «{b42}0=»\nAddress = 10.0.0.2/32",
     "JSON web key": '{"kty": "EC", "crv": "P-256", "x": "{w43}", "d": "«{w43}»"}',
     "bcrypt hash": "$2|b$12${A53}",
@@ -295,17 +298,19 @@ FORMATS = {
     "Python dict": "{'user': 'ann', 'passwd': '«{A12}»'}",
 }
 
-SECRET_KEYS = (
-    "password passwd pwd pass passphrase passcode userPassword user_password db_password DB_PASSWORD PGPASSWORD MYSQL_PWD newPassword "
-    "password_confirmation smtp-password adminPassword keystorePassword secret client_secret clientSecret app_secret consumer_secret "
-    "secret_key SECRET_KEY secretKey shared_secret signing_secret webhook_secret jwt_secret totp_secret secret_access_key AWS_SECRET_ACCESS_KEY "
-    "api_key apikey apiKey api-key API_KEY x-api-key X-API-Key openai_api_key OPENAI_API_KEY stripeApiKey private_key privateKey PRIVATE_KEY "
-    "ssh_private_key ssh_key encryption_key encryptionKey signing_key master_key account_key accountKey storage_account_key access_key "
-    "access_token accessToken refresh_token refreshToken id_token auth_token authToken _authToken bearer_token oauth_token oauthTokenSecret "
-    "session_token bot_token slackBotToken GITHUB_TOKEN gh_token npm_token X-Auth-Token X-Vault-Token token authorization Authorization "
-    "proxy-authorization cookie Set-Cookie session_id sessionid session_cookie csrf_token credentials credential otp one_time_password "
-    "mfa_code recovery_codes backup_code seed_phrase mnemonic pin cvv cvc security_code psk preshared_key wifi_password license_key hmac_key"
-).split()
+_SECRET_KEYS = """
+    password passwd pwd pass passphrase passcode userPassword user_password db_password DB_PASSWORD PGPASSWORD MYSQL_PWD newPassword
+    password_confirmation smtp-password adminPassword keystorePassword secret client_secret clientSecret app_secret consumer_secret
+    secret_key SECRET_KEY secretKey shared_secret signing_secret webhook_secret jwt_secret totp_secret secret_access_key
+    AWS_SECRET_ACCESS_KEY api_key apikey apiKey api-key API_KEY x-api-key X-API-Key openai_api_key OPENAI_API_KEY stripeApiKey
+    private_key privateKey PRIVATE_KEY ssh_private_key ssh_key encryption_key encryptionKey signing_key master_key account_key
+    accountKey storage_account_key access_key access_token accessToken refresh_token refreshToken id_token auth_token authToken
+    _authToken bearer_token oauth_token oauthTokenSecret session_token bot_token slackBotToken GITHUB_TOKEN gh_token npm_token
+    X-Auth-Token X-Vault-Token token authorization Authorization proxy-authorization cookie Set-Cookie session_id sessionid
+    session_cookie csrf_token credentials credential otp one_time_password mfa_code recovery_codes backup_code seed_phrase mnemonic
+    pin cvv cvc security_code psk preshared_key wifi_password license_key hmac_key
+"""
+SECRET_KEYS = tuple(_SECRET_KEYS.split())
 """Names of JSON keys whose value is a secret, whatever it looks like."""
 
 HARMLESS_KEYS = {

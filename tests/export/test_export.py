@@ -422,7 +422,7 @@ def test_secrets_are_masked(home: Path, tmp_path: Path) -> None:
     (tmp_path / "masks.toml").write_text('[masks]\n"customer \\\\1" = "C-[0-9]{6}"\n')
     found, manifest = export(home, "sft", "--filter", "customer", "--masks", str(tmp_path / "masks.toml"))
     args = found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]
-    assert args == {"to": "[e-mail]", "body": "[password], key [token], customer [customer \\1]"}
+    assert args == {"to": "[e-mail]", "body": "password: [password], key [token], customer [customer \\1]"}
     assert manifest["masked"] == {"customer \\1": 1, "e-mail": 1, "password": 1, "token": 1}
     bare, manifest = export(home, "sft", "--filter", "customer", "--no-masks")
     assert bare[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"] == secret
@@ -458,7 +458,7 @@ def test_values_are_masked_by_their_name() -> None:
     secret = {"db_password": "hunter2 or so", "apiKey": "abc-12345", "token": {"type": "string"}, "tokens": "many of them", "n": 1}
     told = {"db_password": "[password]", "apiKey": "[password]", "token": {"type": "string"}, "tokens": "many of them", "n": 1}
     assert masker.mask(secret) == told
-    assert masker.mask("DB_PASSWORD=hunter2222") == "DB_[password]"
+    assert masker.mask("DB_PASSWORD=hunter2222") == "DB_PASSWORD=[password]"
     assert masker.counts == {"password": 3}
 
 
@@ -482,10 +482,20 @@ def test_numbers_are_masked() -> None:
 def test_masking_keeps_json_inside_text_valid(home: Path, tmp_path: Path) -> None:
     secret = {"body": 'api_key = "hunter2222"', "card": 4111111111111111, "to": {"password": 'hunter"2 \\'}}
     asyncio.run(one_more(home, ("send_mail", secret), answer=Answer(DecisionKind.EDIT, {"body": "now"})))
-    kept = {"body": '[password]"', "card": "[card number]", "to": {"password": "[password]"}}
+    kept = {"body": 'api_key = "[password]"', "card": "[card number]", "to": {"password": "[password]"}}
     assert kept in _arguments(export(home, "openai-dpo")[0])
     assert hitl("export", str(tmp_path / "t.csv"), "--format", "csv", "--home", str(home))[0] == 0
     assert kept in [json.loads(row["args"]) for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())]
+
+
+def test_pair_that_differs_only_in_secrets_is_left_out_and_counted(home: Path) -> None:
+    pair = {"key": "hf_" + "a" * 34}, {"key": "hf_" + "b" * 34}
+    asyncio.run(one_more(home, ("deploy", pair[0]), answer=Answer(DecisionKind.EDIT, pair[1])))
+    for format_ in ("dpo", "openai-dpo"):
+        bare, _ = export(home, format_, "--filter", "tool:deploy", "--no-masks")
+        found, manifest = export(home, format_, "--filter", "tool:deploy")
+        assert (len(bare), len(found)) == (1, 0)
+        assert manifest["left_out"] == {"whose two answers are equal once they are masked": 1}
 
 
 def test_csv_has_no_formulas(home: Path, tmp_path: Path) -> None:
