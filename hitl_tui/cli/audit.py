@@ -35,7 +35,9 @@ def audit() -> None:
 def verify(head: str | None, head_file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
     """Verify the log offline.
 
-    Checks every link, and every decision, action and history row against the log. Exits with 1 if one differs.
+    Checks every link, the tables against the log in both directions, and the
+    schema. Exits with 1 if one differs. That the whole log was written anew, or
+    that its end was cut off, shows only by a head that was kept elsewhere.
     """
     text = head_file.read_text("utf-8", "replace") if head_file else head
     found = log.verify(find_home(home).database, log.read_head(text) if text is not None else None)

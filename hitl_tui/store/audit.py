@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def _body(text: Any) -> Json:
 
 
 def verify(database: Path, saved: AuditHead | None = None) -> Verified:
-    """Verify every hash, compare decisions, actions and history with the log, and check a head that was saved earlier; writes nothing.
+    """Verify every hash, compare the tables with the log and the schema with its version, and check an earlier head; writes nothing.
 
     Raises:
         BadHome: the file cannot be read as a database.
@@ -156,7 +157,32 @@ def _verify(db: sqlite3.Connection, saved: AuditHead | None) -> Verified:
             return Verified(good, f"entry {seq} has another hash than the head that was saved: the log was written anew")
     if saved and saved.seq > good.seq:
         return Verified(good, f"the log ends with entry {good.seq}, and had {saved.seq} when the head was saved: its tail was cut off")
-    return Verified(good, audit_verify.found(db))
+    schema = migrations.changed_schema(db)
+    try:
+        with _migrated(db) as now:
+            return Verified(good, audit_verify.found(now) or schema)
+    except sqlite3.OperationalError:  # a table or a column is missing
+        if not schema:
+            raise
+        return Verified(good, schema)
+
+
+@contextlib.contextmanager
+def _migrated(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """The database itself, or a copy with the tables of this version where an earlier one wrote it."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version >= len(migrations.STEPS):
+        yield db
+        return
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.closing(sqlite3.connect(Path(folder) / "hitl.db", isolation_level=None)) as copy,
+    ):
+        copy.text_factory = db.text_factory
+        db.backup(copy)
+        for number in range(version + 1, len(migrations.STEPS) + 1):
+            copy.executescript(migrations.statements(number))
+        yield copy
 
 
 def _hash(previous: str, row: tuple[Any, ...]) -> str:

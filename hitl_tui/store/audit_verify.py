@@ -1,4 +1,4 @@
-"""The tables held against the log, and the history against the tables: the first row that was changed, as a sentence.
+"""The tables held against the log in both directions, and the history against the tables: the first row that differs, as a sentence.
 
 Rows are read one after the other by their keys: it takes as long as there are decisions, and no memory.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.model import Json, call_id, digest_of
@@ -18,8 +19,7 @@ WHERE kind = 'decided' AND json_extract(body, '$.decision') NOT IN (SELECT id FR
 """
 CHANGED_DECISIONS = """
 SELECT d.id, d.review, d.slot FROM decisions d
-WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = 'decided' ORDER BY seq LIMIT 1)
-    AND NOT (
+WHERE NOT (
         EXISTS (
             SELECT 1 FROM audit t
             WHERE t.review = d.review AND t.kind = 'decided'
@@ -38,7 +38,7 @@ WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = '
     )
 LIMIT 1
 """
-"""Decisions that differ from their audit entries; those from before the first entry have none."""
+"""Decisions that differ from their audit entries, or have none."""
 CHANGED_ACTIONS = """
 SELECT d.id, d.review, d.slot, a.review IS NULL
 FROM decisions d LEFT JOIN actions a ON a.review = d.review AND a.slot = d.slot
@@ -63,13 +63,116 @@ DELETED_HISTORY = """
 SELECT decision, review, slot FROM history_source r
 WHERE decision <= (SELECT max(decision) FROM history) AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1
 """
+OPENED = """
+SELECT t.review, t.body, (SELECT json_group_array(json_array(digest, reviewers))
+    FROM (SELECT digest, reviewers FROM actions WHERE review = t.review ORDER BY slot))
+FROM audit t WHERE t.kind = 'opened' AND json_extract(t.body, '$.calls') IS NOT NULL
+"""
+"""What opened, with its calls as they are now. Versions before 0.2.0 logged no calls."""
+ENDED = "('applied', 'stale', 'expired', 'failed')"
+"""States in which a review stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mirrored:
+    """A table whose rows the log describes, and queries for rows and entries without their counterpart. They give a number each."""
+
+    noun: str
+    """With `{}` for the number."""
+    changed: str
+    """Rows that have no entry, or another one."""
+    gone: str
+    """Entries that have no row."""
+
+
+def _mirrored(noun: str, table: str, kind: str, same: str, is_kept: str = "") -> _Mirrored:
+    """A table whose rows have the number of their entry; `same` compares both, `is_kept` excludes entries whose row may be gone."""
+    entry = f"SELECT 1 FROM logged l JOIN audit t ON t.seq = l.seq WHERE l.kind = '{kind}' AND l.number = r.id AND {same}"
+    missing = f"l.kind = '{kind}' AND l.number NOT IN (SELECT id FROM {table}) {is_kept}"
+    return _Mirrored(
+        noun,
+        f"SELECT r.id FROM {table} r WHERE NOT EXISTS ({entry}) ORDER BY r.id LIMIT 1",
+        f"SELECT l.number FROM logged l JOIN audit t ON t.seq = l.seq WHERE {missing} ORDER BY l.seq LIMIT 1",
+    )
+
+
+NOT_PRUNED = "AND t.run NOT IN (SELECT run FROM pruned)"
+MIRRORED = (
+    _mirrored(
+        "run r{}", "runs", "launched", "(t.at, json_extract(t.body, '$.thread')) IS (r.created_at, r.thread)", NOT_PRUNED
+    ),
+    _mirrored(
+        "review {}", "reviews", "opened",
+        "(t.at, t.run, json_extract(t.body, '$.kind'), json_extract(t.body, '$.interrupt')) IS (r.opened_at, r.run, r.kind, r.interrupt)",
+    ),
+    _mirrored(
+        "approval {}", "endorsements", "endorsed",
+        "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
+        "json_extract(t.body, '$.args'), json_extract(t.body, '$.message')) "
+        "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message)",
+    ),
+    _mirrored(
+        "rating {}", "feedback", "rated",
+        "(t.at, t.actor, t.run, t.review, json_extract(t.body, '$.rating'), json_extract(t.body, '$.comment')) "
+        "IS (r.at, r.actor, r.run, r.review, r.rating, r.comment)",
+    ),
+    _mirrored(
+        "takeover {}", "takeovers", "taken_over",
+        "(t.at, t.actor, t.run, json_extract(t.body, '$.head')) IS (r.at, r.actor, r.run, r.head)", NOT_PRUNED,
+    ),
+    _Mirrored(
+        "review {}, or the log of how it ended,",
+        f"SELECT v.id FROM reviews v WHERE (v.state IN {ENDED}) IS NOT EXISTS "
+        f"(SELECT 1 FROM audit t WHERE t.review = v.id AND t.kind IN {ENDED} AND (v.state = t.kind OR v.state NOT IN {ENDED})) LIMIT 1",
+        "SELECT 1 WHERE 0",
+    ),
+    _Mirrored(
+        "escalation of review {}",
+        "SELECT r.review FROM escalations r WHERE NOT EXISTS (SELECT 1 FROM audit t WHERE t.kind = 'escalated' AND t.review = r.review "
+        "AND (t.at, t.actor, t.actor_kind) IS (r.at, r.actor, r.actor_kind)) LIMIT 1",
+        "SELECT t.review FROM audit t WHERE t.kind = 'escalated' AND t.review IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM escalations r WHERE r.review = t.review AND r.at = t.at) LIMIT 1",
+    ),
+    _Mirrored(
+        "change {} of an autonomy level",
+        "SELECT r.id FROM autonomy r WHERE NOT EXISTS (SELECT 1 FROM audit t WHERE t.kind = 'autonomy' AND (t.at, t.actor, t.actor_kind, "
+        "json_extract(t.body, '$.agent'), json_extract(t.body, '$.tool'), json_extract(t.body, '$.was'), json_extract(t.body, '$.level'), "
+        "json_extract(t.body, '$.why')) IS (r.at, r.actor, r.actor_kind, r.agent, r.tool, r.was, r.level, r.why)) LIMIT 1",
+        "SELECT t.seq FROM audit t WHERE t.kind = 'autonomy' AND NOT EXISTS (SELECT 1 FROM autonomy r WHERE "
+        "(t.at, json_extract(t.body, '$.agent'), json_extract(t.body, '$.tool'), json_extract(t.body, '$.level')) "
+        "IS (r.at, r.agent, r.tool, r.level)) LIMIT 1",
+    ),
+    _Mirrored(
+        "lesson {}",
+        "SELECT r.id FROM lessons r WHERE (r.state, r.text) IS NOT (SELECT json_extract(t.body, '$.state'), json_extract(t.body, '$.text') "
+        "FROM logged l JOIN audit t ON t.seq = l.seq WHERE l.kind = 'lesson' AND l.number = r.id ORDER BY l.seq DESC LIMIT 1) LIMIT 1",
+        "SELECT number FROM logged WHERE kind = 'lesson' AND number NOT IN (SELECT id FROM lessons) LIMIT 1",
+    ),
+)  # fmt: skip
+COUNTED = (("decision", "decisions", "decided"), ("review", "reviews", "opened"), ("run", "runs", "launched"))
+"""Tables whose numbers SQLite counts: what was made is known although both its row and its entry are gone."""
+NUMBERS = """
+CREATE TEMP TABLE logged (kind TEXT NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (kind, number, seq)) WITHOUT ROWID;
+CREATE TEMP TABLE pruned (run INTEGER PRIMARY KEY);
+INSERT INTO logged SELECT kind, number, seq FROM (
+    SELECT kind, seq, CASE kind WHEN 'launched' THEN run WHEN 'opened' THEN review
+        WHEN 'decided' THEN json_extract(body, '$.decision') WHEN 'endorsed' THEN json_extract(body, '$.endorsement')
+        WHEN 'rated' THEN json_extract(body, '$.feedback') WHEN 'taken_over' THEN json_extract(body, '$.takeover')
+        WHEN 'lesson' THEN json_extract(body, '$.lesson') END AS number
+    FROM audit
+) WHERE number IS NOT NULL;
+INSERT OR IGNORE INTO pruned SELECT e.value FROM audit t, json_each(t.body, '$.runs') e WHERE t.kind = 'pruned';
+"""
+"""The numbers that entries give, so that no row needs a search of the whole log. They are outside the database, which is only read."""
 ANEW = "it is only an index; `hitl-tui doctor --repair` makes it anew"
 HALF = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 
 
 def found(db: sqlite3.Connection) -> str:
     """What was changed of decisions, of actions and of the history; an empty sentence when nothing was."""
-    for look in (_decisions, _actions, _history):
+    for statement in NUMBERS.split(";"):
+        db.execute(statement)
+    for look in (_decisions, _actions, _opened, _mirrors, _counted, _history):
         if said := look(db):
             return said
     return ""
@@ -92,6 +195,32 @@ def _actions(db: sqlite3.Connection) -> str:
             if decided:
                 return _changed_action(decided[0], review, slot, False)
             return f"the action of review {call_id(review, slot)} is not what was asked: its row was changed"
+    return ""
+
+
+def _opened(db: sqlite3.Connection) -> str:
+    """The first review whose calls are others than when it opened."""
+    for review, body, calls in db.execute(OPENED):
+        if json.loads(body)["calls"] != json.loads(calls):
+            return f"the calls of review {review} are not those that were asked: their rows were changed"
+    return ""
+
+
+def _mirrors(db: sqlite3.Connection) -> str:
+    for table in MIRRORED:
+        if row := db.execute(table.changed).fetchone():
+            return f"{table.noun.format(row[0])} is not what the log says of it, or the log says nothing: its row or its entry was changed"
+        if row := db.execute(table.gone).fetchone():
+            return f"{table.noun.format(row[0])} is in the log and gone from its table"
+    return ""
+
+
+def _counted(db: sqlite3.Connection) -> str:
+    for noun, table, kind in COUNTED:
+        (made,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        (known,) = db.execute("SELECT coalesce(max(number), 0) FROM logged WHERE kind = ?", (kind,)).fetchone()
+        if made != known:
+            return f"{noun} {made} was made, and the last one in the log is {known}: entries were deleted, or rows were written without one"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,34 @@ STEPS: tuple[Callable[[], str], ...] = (_baseline, _step("2_pauses_and_snoozes")
 def statements(number: int) -> str:
     """The script that brings a database to this version (1 for the baseline), in one transaction."""
     return f"BEGIN IMMEDIATE; {STEPS[number - 1]()}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+
+
+OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+
+
+def changed_schema(db: sqlite3.Connection) -> str:
+    """The first table, index, view or trigger that this version of the schema has otherwise, as a sentence; empty if none has."""
+    found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS)}
+    wanted = _objects(int(db.execute("PRAGMA user_version").fetchone()[0]))
+    for kind, name in sorted(found.keys() | wanted.keys()):
+        was, sql = wanted.get((kind, name)), found.get((kind, name))
+        if was != sql:
+            how = "is missing" if sql is None else "was added" if was is None else "was changed"
+            return f"the {kind} {name} {how}: the schema is not the one of its version"
+    return ""
+
+
+def _objects(version: int) -> dict[tuple[str, str], str]:
+    """What a database of this version consists of."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        for number in range(1, version + 1):
+            db.executescript(statements(number))
+        return {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS)}
+
+
+def _plain(sql: str | None) -> str:
+    """The statement without comments and line breaks."""
+    return " ".join(re.sub(r"--[^\n]*", " ", sql or "").split())
 
 
 def check(path: Path) -> None:

@@ -290,7 +290,8 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
         policy_log.count(db, routed.verdicts.values(), now)
     body = {name: values[name] for name in ("kind", "title", "interrupt", "route")}
     note = "; ".join(filter(None, [str(values["note"]), str(values["policy_note"])]))
-    audit.note(db, now, "opened", Actor(f"agent:{agent}", ActorKind.AGENT), {**body, "note": note}, run, review)
+    calls = [[action.digest, action.reviewers] for action in actions]
+    audit.note(db, now, "opened", Actor(f"agent:{agent}", ActorKind.AGENT), {**body, "note": note, "calls": calls}, run, review)
     return review, now
 
 

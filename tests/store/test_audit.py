@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from hitl_tui.model import (
     ReviewState,
     Routed,
     RunState,
+    Subject,
     Verdict,
     digest_of,
 )
@@ -40,6 +41,7 @@ from hitl_tui.store.audit import chained
 from hitl_tui.store.maintenance import repair
 from hitl_tui.store.statistics import period_counts
 from tests.support.properties import examples
+from tests.support.tiers import sampled
 
 COLUMNS = ("seq", "at", "kind", "actor", "actor_kind", "run", "review", "body", "hash")
 
@@ -76,16 +78,26 @@ EDITED = Answer(DecisionKind.EDIT, {"to": "bob@example.com", "text": "hi"})
 
 
 def copy(home: Path, to: Path) -> Path:
-    """Return a copy of the home whose audit log can be changed."""
     shutil.copytree(home, to)
-    with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
-        for trigger in ("audit_kept", "audit_fixed", "audit_chained", "history_follows", "history_counted"):
-            db.execute(f"DROP TRIGGER {trigger}")
     return to
 
 
+@contextlib.contextmanager
+def forging(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection without triggers, which are there again afterwards."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")
+        try:
+            yield db
+        finally:
+            for _, sql in triggers:
+                db.execute(sql)
+
+
 def change(home: Path, sql: str, values: Sequence[Any] = ()) -> None:
-    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+    with forging(home / "hitl.db") as db:
         assert db.execute(sql, values).rowcount
 
 
@@ -169,7 +181,7 @@ def tampered(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @given(data=st.data())
 def test_verify_finds_a_change_of_any_byte(tampered: Path, data: st.DataObject) -> None:
     path = tampered / "hitl.db"
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with forging(path) as db:
         length = db.execute("SELECT count(*) FROM audit").fetchone()[0]
         seq = data.draw(st.integers(1, length))
         column = data.draw(st.sampled_from(COLUMNS[1:]))
@@ -186,13 +198,13 @@ def test_verify_finds_a_change_of_any_byte(tampered: Path, data: st.DataObject) 
             )
             db.execute(f"UPDATE audit SET {column} = ? WHERE seq = ?", (other, seq))
         changed = db.execute(f"SELECT {column} IS NOT ? FROM audit WHERE seq = ?", (was, seq)).fetchone()[0]
-        try:
-            found = audit.verify(path)
-            assert bool(found.problem) is bool(changed)
-            if changed:
-                assert found.head.seq == seq - 1
-        finally:
-            db.execute(f"UPDATE audit SET {column} = ? WHERE seq = ?", (was, seq))
+    try:
+        found = audit.verify(path)
+        assert bool(found.problem) is bool(changed)
+        if changed:
+            assert found.head.seq == seq - 1
+    finally:
+        change(tampered, f"UPDATE audit SET {column} = ? WHERE seq = ?", (was, seq))
     assert not audit.verify(path).problem
 
 
@@ -200,7 +212,7 @@ def test_verify_finds_a_change_of_any_byte(tampered: Path, data: st.DataObject) 
 @given(data=st.data())
 def test_verify_finds_reordered_missing_or_repeated_entries(tampered: Path, data: st.DataObject) -> None:
     path = tampered / "hitl.db"
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with forging(path) as db:
         true = db.execute("SELECT * FROM audit ORDER BY seq").fetchall()
         place, other = data.draw(st.lists(st.integers(0, len(true) - 1), min_size=2, max_size=2, unique=True))
         forged = list(true)
@@ -217,12 +229,13 @@ def test_verify_finds_reordered_missing_or_repeated_entries(tampered: Path, data
             forged = sorted({row[0]: row for row in forged}.values())
         first = next((at for at, (one, was) in enumerate(zip(forged, true, strict=False)) if one != was), min(len(forged), len(true)))
         head = audit.AuditHead(true[-1][0], true[-1][-1])
-        try:
-            _rewrite(db, forged)
-            found = audit.verify(path, head)
-            assert bool(found.problem) is (forged != true)
-            assert found.head.seq == first
-        finally:
+        _rewrite(db, forged)
+    try:
+        found = audit.verify(path, head)
+        assert bool(found.problem) is (forged != true)
+        assert found.head.seq == first
+    finally:
+        with forging(path) as db:
             _rewrite(db, true)
     assert not audit.verify(path, head).problem
 
@@ -271,7 +284,7 @@ def test_verify_finds_a_rewritten_log_by_its_saved_head(decided_home: Path, tmp_
     saved = audit.read_head(hitl("audit", "head", "--home", str(decided_home))[1])
     home = copy(decided_home, tmp_path / "home")
     previous = ""
-    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+    with forging(home / "hitl.db") as db:
         rows = db.execute("SELECT seq, at, kind, actor, actor_kind, run, review, body FROM audit ORDER BY seq").fetchall()
         for seq, at, kind, actor, *rest in rows:
             who = "bob" if seq == 1 else actor
@@ -302,6 +315,103 @@ def test_verify_finds_a_changed_decision_or_action(decided_home: Path, tmp_path:
     home = copy(decided_home, tmp_path / "home")
     change(home, sql)
     assert said in audit.verify(home / "hitl.db").problem
+
+
+@pytest.fixture(scope="session")
+def full_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a row in every table that the log describes, and an open review."""
+    import asyncio
+
+    home = tmp_path_factory.mktemp("full")
+
+    async def work() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            ann, bob = Inbox(store, "ann"), Inbox(store, "bob")
+            two = Routed({0: Verdict(Outcome.ASK, "big", "much money", reviewers=2)})
+            for number in range(4):
+                await ann.runs.launch("mail", text="hello")
+                await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (number + 1,))
+                judge = (lambda _: two) if number == 2 else None
+                await reconcile.reconcile(store, number + 1, "mail", "w", [pause(number)], {}, judge=judge)
+            for id_ in (1, 3):
+                await ann.reviews.decide(await ann.reviews.get(id_), {0: Answer(DecisionKind.APPROVE)})
+            await reconcile.close(store, {1: ReviewOutcome(ReviewState.APPLIED, "")})
+            await ann.feedback.rate(Subject(1, 1, 0), 1, "well done")
+            await bob.reviews.escalate(4, "carol", "too large for me")
+            await bob.agents.pause("mail")
+
+    asyncio.run(work())
+    assert audit.verify(home / "hitl.db").problem == ""
+    return home
+
+
+FORGED = {"args": '{"to":"eve"}', "digest": digest_of("send_mail", {"to": "eve"})}
+OPEN_CHANGED = "UPDATE actions SET args = '{args}', digest = '{digest}' WHERE review = 4".format(**FORGED)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    sampled(
+        [
+            ("DELETE FROM audit", "decision 1 (review 1#1) is not what the log says of it"),
+            (OPEN_CHANGED, "the calls of review 4 are not those that were asked"),
+            ("UPDATE actions SET reviewers = 1 WHERE review = 3", "the calls of review 3 are not those that were asked"),
+            ("DELETE FROM actions WHERE review = 4", "the calls of review 4 are not those that were asked"),
+            ("DELETE FROM reviews WHERE id = 4", "review 4 is in the log and gone from its table"),
+            ("UPDATE reviews SET state = 'applied' WHERE id = 4", "review 4, or the log of how it ended,"),
+            ("UPDATE reviews SET state = 'open' WHERE id = 1", "review 1, or the log of how it ended,"),
+            ("UPDATE reviews SET kind = 'question' WHERE id = 4", "review 4 is not what the log says of it"),
+            ("DELETE FROM runs WHERE id = 4", "run r4 is in the log and gone from its table"),
+            ("UPDATE runs SET thread = 'x' WHERE id = 4", "run r4 is not what the log says of it"),
+            ("DELETE FROM endorsements", "approval 1 is in the log and gone"),
+            ("UPDATE endorsements SET actor = 'bob'", "approval 1 is not what the log says of it"),
+            (
+                "INSERT INTO endorsements (review, slot, kind, actor, actor_key, digest, effect, at) "
+                "SELECT review, slot, kind, 'bob', 'bob', digest, effect, at FROM endorsements",
+                "approval 2 is not what the log says of it, or the log says nothing",
+            ),
+            ("DELETE FROM feedback", "rating 1 is in the log and gone"),
+            ("UPDATE feedback SET rating = -1", "rating 1 is not what the log says"),
+            ("DELETE FROM escalations", "escalation of review 4 is in the log and gone"),
+            ("UPDATE escalations SET actor = 'ann'", "escalation of review 4 is not what the log says"),
+            (
+                "INSERT INTO autonomy (agent, tool, was, level, actor, actor_kind, at, why) "
+                "VALUES ('mail', 'send_mail', 'ask', 'auto', 'ann', 'person', 5.0, 'good')",
+                "change 1 of an autonomy level is not what the log says",
+            ),
+            ("UPDATE sqlite_sequence SET seq = 9 WHERE name = 'decisions'", "decision 9 was made, and the last one in the log is 1"),
+        ],
+        gate=2,
+    ),
+)
+def test_verify_finds_tables_and_log_that_disagree(full_home: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(full_home, tmp_path / "home")
+    change(home, sql)
+    assert said in audit.verify(home / "hitl.db").problem
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    sampled(
+        [
+            ("DROP TRIGGER audit_kept", "the trigger audit_kept is missing"),
+            ("DROP TRIGGER audit_chained; CREATE TRIGGER audit_chained BEFORE INSERT ON audit BEGIN SELECT 1; END",
+             "the trigger audit_chained was changed"),
+            ("CREATE TRIGGER quiet AFTER INSERT ON decisions BEGIN DELETE FROM decisions; END", "the trigger quiet was added"),
+            ("ALTER TABLE decisions ADD COLUMN more TEXT", "the table decisions was changed"),
+            ("DROP TABLE endorsements", "the index endorsements_one is missing"),
+            ("DROP INDEX decisions_slot", "the index decisions_slot is missing"),
+            ("PRAGMA user_version = 1", "the schema is not the one of its version"),
+        ]
+    ),
+)  # fmt: skip
+def test_verify_finds_a_changed_schema(full_home: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(full_home, tmp_path / "home")
+    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+        db.executescript(sql)
+    code, out = hitl("audit", "verify", "--home", str(home))
+    assert code == 1
+    assert said in out
 
 
 @pytest.mark.parametrize(

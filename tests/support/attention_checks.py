@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Pause, PauseKind, Review
+from hitl_tui.model import Answer, DecisionKind, Pause, PauseKind, Review, ReviewOutcome, ReviewState
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store
+from hitl_tui.store import Store, reconcile
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from tests.ui.homes import seed
 
@@ -29,10 +29,8 @@ async def approve_mails(store: Store, project: int, count: int, viewed_ms: int =
         review = await inbox.reviews.get(await seed.add_waiting_run(store, project, "mail_assistant", mail_pause(number)))
         await seed.add_trace(store, review.row.run, review.row.opened_at - 1)
         await inbox.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)}, viewed_ms)
-        await store.write(
-            "UPDATE reviews SET state = 'applied', submitted_at = ?1, submitted_by = NULL, applied_at = ?1 WHERE id = ?2",
-            (time.time(), review.row.id),
-        )
+        await store.write("UPDATE reviews SET state = 'submitted', submitted_at = ? WHERE id = ?", (time.time(), review.row.id))
+        await reconcile.close(store, {review.row.id: ReviewOutcome(ReviewState.APPLIED, "")})
         await store.write("UPDATE runs SET state = 'done', ended_at = ? WHERE id = ?", (time.time(), review.row.run))
 
 
