@@ -1,4 +1,4 @@
-"""LangGraph's own databases as the console opens them: strict deserialisation, private files, and disk errors raised as `Storage`."""
+"""Opens LangGraph's own databases: private files, which are checked first, and disk errors raised as `Storage`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any
 
-import aiosqlite
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple, DeltaChannelHistory
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.base import Op, Result
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
-from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.errors import BadHome, Storage
 from hitl_tui.home import Home
 from hitl_tui.store.errors import told
@@ -27,70 +22,6 @@ from hitl_tui.store.maintenance import integrity
 BUSY_S = 15.0
 PROBE_BYTES = 1_000_000
 """Free space required before runs go on after a full disk: one step of a graph can be large."""
-
-
-class Checkpoints(AsyncSqliteSaver):
-    """LangGraph's saver. Errors of its file are raised as `Storage`, so that they are not taken for the agent's."""
-
-    def __init__(self, conn: aiosqlite.Connection, path: Path) -> None:
-        self._strict = StrictSerializer()
-        super().__init__(conn, serde=self._strict)
-        self.path = path
-
-    def allow(self, types: Iterable[type]) -> None:
-        """Let checkpoints also contain instances of these classes."""
-        self._strict.with_msgpack_allowlist(types)
-
-    @contextlib.asynccontextmanager
-    async def _write(self) -> AsyncIterator[None]:
-        """Roll back a failed write, before another writer on this connection commits half of it with its own."""
-        with told(self.path):
-            try:
-                yield
-            except sqlite3.Error:
-                await self.conn.rollback()
-                raise
-
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Override that raises `Storage`."""
-        with told(self.path):
-            return await super().aget_tuple(config)
-
-    async def aget_delta_channel_history(
-        self, *, config: RunnableConfig, channels: Sequence[str]
-    ) -> Mapping[str, DeltaChannelHistory]:  # fmt: skip
-        """Override that raises `Storage`."""
-        with told(self.path):
-            return await super().aget_delta_channel_history(config=config, channels=channels)
-
-    async def aput(
-        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
-    ) -> RunnableConfig:
-        """Override that raises `Storage`."""
-        async with self._write():
-            return await super().aput(config, checkpoint, metadata, new_versions)
-
-    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
-        """Override that raises `Storage`."""
-        async with self._write():
-            await super().aput_writes(config, writes, task_id, task_path)
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        """Override that raises `Storage`."""
-        async with self._write():
-            await super().adelete_thread(thread_id)
-
-    async def size_of(self, thread: str) -> tuple[int, int]:
-        """Number of checkpoints of a thread in all its namespaces, and their size in bytes."""
-        with told(self.path):
-            rows = await self.conn.execute_fetchall(
-                "SELECT count(*), coalesce(sum(length(checkpoint) + length(metadata)), 0), "
-                "(SELECT coalesce(sum(length(value)), 0) FROM writes WHERE thread_id = ?1) FROM checkpoints WHERE thread_id = ?1",
-                (thread,),
-            )
-            await self.conn.commit()
-        count, stored, written = next(iter(rows))
-        return int(count), int(stored) + int(written)
 
 
 class LongTermStore(AsyncSqliteStore):
@@ -105,15 +36,15 @@ class LongTermStore(AsyncSqliteStore):
 
 
 @contextlib.asynccontextmanager
-async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[Checkpoints]:
-    """Open the saver on a file, which is created if missing. The caller calls `setup`.
+async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[CheckpointSaver]:
+    """Open the saver on a file, which is created if missing. The caller calls `setup`. `busy_s`: see `CheckpointSaver.open`.
 
     Raises:
         BadHome: the file is damaged or cannot be opened.
     """
     await _check(path)
-    async with aiosqlite.connect(path, timeout=busy_s) as db:
-        yield Checkpoints(db, path)
+    async with CheckpointSaver.open(path, busy_s) as saver:
+        yield saver
 
 
 @contextlib.asynccontextmanager

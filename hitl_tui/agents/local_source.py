@@ -18,7 +18,8 @@ from langgraph.pregel import Pregel
 
 from hitl_tui.agents import loader
 from hitl_tui.agents.checkpoint_reader import CheckpointReader
-from hitl_tui.agents.checkpoints import Checkpoints, LongTermStore, open_checkpoints, open_long_term_store, probe
+from hitl_tui.agents.checkpoint_saver import CheckpointSaver
+from hitl_tui.agents.checkpoints import LongTermStore, open_checkpoints, open_long_term_store, probe
 from hitl_tui.agents.introspection import GraphInfo, input_schema, inspect_graph, state_schema, takes_text, text_input
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
@@ -38,7 +39,7 @@ class LocalSource:
         self,
         target: Target,
         home: Home,
-        saver: Checkpoints,
+        saver: CheckpointSaver,
         memory: LongTermStore,
         reader: CheckpointReader,
         confidence: Callable[[str], ConfidenceSources],
@@ -173,7 +174,7 @@ def _print(line: str) -> None:
     print(f"hitl-tui: {line}", file=sys.__stderr__, flush=True)  # the worker's own stream, whichever run reads the checkpoint
 
 
-async def _set_up(path: Path, opened: Checkpoints | LongTermStore) -> None:
+async def _set_up(path: Path, opened: CheckpointSaver | LongTermStore) -> None:
     try:
         await opened.setup()
     except sqlite3.Error as error:

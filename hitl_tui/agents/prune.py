@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hitl_tui.agents.checkpoints import Checkpoints, open_checkpoints
+from hitl_tui.agents.checkpoint_saver import CheckpointSaver
+from hitl_tui.agents.checkpoints import open_checkpoints
 from hitl_tui.errors import Busy
 from hitl_tui.home import Home
 from hitl_tui.store import Store
@@ -70,7 +71,7 @@ async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, 
 
 
 @contextlib.asynccontextmanager
-async def _saver(home: Home) -> AsyncIterator[Checkpoints | None]:
+async def _saver(home: Home) -> AsyncIterator[CheckpointSaver | None]:
     if not home.checkpoints.exists():
         yield None
         return
@@ -80,7 +81,7 @@ async def _saver(home: Home) -> AsyncIterator[Checkpoints | None]:
 
 
 async def _prune_thread(
-    store: Store, home: Home, saver: Checkpoints | None, thread: str, before: float, dry_run: bool, freed: PruneResult, by: str
+    store: Store, home: Home, saver: CheckpointSaver | None, thread: str, before: float, dry_run: bool, freed: PruneResult, by: str
 ) -> None:
     runs = await prune.runs_of(store, thread)
     lines, room = await prune.size_of(store, thread)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import decision, export, key_latency, many_waiting, past, queue_list, replay, resume, startup
+from tests.benchmarks import checkpoints, decision, export, key_latency, many_waiting, past, queue_list, replay, resume, startup
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
@@ -16,6 +16,7 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "keys": key_latency.measure,
     "waiting": many_waiting.measure,
     "resume": lambda: [asyncio.run(resume.measure())],
+    "checkpoints": checkpoints.measure,
     "replay": lambda: [asyncio.run(replay.measure())],
     "past": past.measure,
     "decision": lambda: [asyncio.run(decision.measure()), asyncio.run(decision.measure_many())],

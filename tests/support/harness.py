@@ -269,6 +269,13 @@ def tool_results(state: Any) -> dict[str, list[str]]:
     return found
 
 
+def commits_in(database: Path) -> int:
+    """Count the transactions in a write-ahead log that was not started over: frames that end one say how large the database then is."""
+    log = database.with_name(f"{database.name}-wal").read_bytes()
+    page = int.from_bytes(log[8:12], "big")
+    return sum(any(log[frame + 4 : frame + 8]) for frame in range(32, len(log), 24 + page))
+
+
 async def until_logged(sandbox: Sandbox, what: str, timeout_s: float = TIMEOUT_S) -> None:
     """Wait until a worker of the sandbox has logged `what`."""
     until = time.monotonic() + timeout_s

@@ -1,0 +1,300 @@
+"""LangGraph's SQLite checkpoint saver with group commits; its file format is unchanged.
+
+`AsyncSqliteSaver` gives every put a transaction of its own, and every statement a trip to another thread and back, under one lock for all
+runs. Here one thread commits the puts of all runs that are queued at that moment together, and a read is done at once by its caller: in a
+WAL database a reader waits for nobody.
+
+- A put returns after its transaction is committed, so what LangGraph was told is stored is on the disk.
+- Puts, writes and deletes are carried out in the order of their calls, each whole or not at all, also those of a cancelled caller.
+- A read sees every put of its thread that was called before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_metadata,
+)
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.checkpoint.sqlite.utils import search_where
+
+from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.store.errors import is_busy, told
+
+BATCH_BYTES = 4_000_000
+"""Bytes after which a transaction takes no more puts, so that other processes get the write lock."""
+
+PUT = """
+INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+PUT_WRITES = """
+INSERT OR {} INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+REPLACE_WRITES, IGNORE_WRITES = PUT_WRITES.format("REPLACE"), PUT_WRITES.format("IGNORE")
+DELETES = ("DELETE FROM checkpoints WHERE thread_id = ?", "DELETE FROM writes WHERE thread_id = ?")
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Rows that are stored together or not at all."""
+
+    statements: Sequence[tuple[str, Sequence[Row]]]
+    done: asyncio.Future[None]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its texts and blobs."""
+        return sum(len(value) for _, rows in self.statements for row in rows for value in row if isinstance(value, str | bytes))
+
+
+class CheckpointSaver(AsyncSqliteSaver):
+    """The saver on a file. Errors of the file are raised as `Storage`, so that they are not taken for the agent's."""
+
+    def __init__(self, conn: aiosqlite.Connection, path: Path, writer: _Writer, reader: sqlite3.Connection) -> None:
+        """`conn` creates the tables and serves long reads off the event loop. The reader can be used by any thread."""
+        self._strict = StrictSerializer()
+        super().__init__(conn, serde=self._strict)
+        self.path = path
+        self._writer = writer
+        self._reader = SqliteSaver(reader, serde=self._strict)
+        self._reader.is_setup = True
+        self._last: dict[str, asyncio.Future[None]] = {}
+        """By thread, the last of its jobs that are queued."""
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, path: Path, busy_s: float) -> AsyncIterator[CheckpointSaver]:
+        """Open an existing file, empty or not. The caller calls `setup`. What is queued at the end of the block is stored first.
+
+        Args:
+            busy_s: seconds for which a write waits while another process writes.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s))
+            reader = stack.enter_context(contextlib.closing(_reader(path, busy_s)))
+            writer = _Writer(path, busy_s)
+            stack.push_async_callback(writer.close)
+            yield cls(conn, path, writer, reader)
+
+    def allow(self, types: Iterable[type]) -> None:
+        """Let checkpoints also contain instances of these classes."""
+        self._strict.with_msgpack_allowlist(types)
+
+    # Reading
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Read a checkpoint with its writes, at once."""
+        await self._settled(config)
+        with told(self.path):
+            return self._reader.get_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """List checkpoints, newest first: those that exist at the call, without those that are deleted before their turn.
+
+        Nothing stays locked or open between two of them.
+        """
+        await self._settled(config)
+        where, values = search_where(config, filter, before)
+        keys = f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints {where} ORDER BY checkpoint_id DESC LIMIT ?"
+        with told(self.path):
+            found = await self.conn.execute_fetchall(keys, (*values, -1 if limit is None else limit))
+        for thread, namespace, checkpoint in found:
+            key = {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": checkpoint}
+            with told(self.path):
+                one = self._reader.get_tuple({"configurable": key})
+            if one is not None:
+                yield one
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:  # fmt: skip
+        """Read the writes of delta channels since their last snapshot."""
+        await self._settled(config)
+        with told(self.path):
+            return self._reader.get_delta_channel_history(config=config, channels=channels)
+
+    async def size_of(self, thread: str) -> tuple[int, int]:
+        """Number of checkpoints of a thread in all its namespaces, and their size in bytes."""
+        sizes = (
+            "SELECT count(*), coalesce(sum(length(checkpoint) + length(metadata)), 0), "
+            "(SELECT coalesce(sum(length(value)), 0) FROM writes WHERE thread_id = ?1) FROM checkpoints WHERE thread_id = ?1"
+        )
+        with told(self.path):
+            [(count, stored, written)] = await self.conn.execute_fetchall(sizes, (thread,))
+        return int(count), int(stored) + int(written)
+
+    # Writing
+
+    async def aput(
+        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
+    ) -> RunnableConfig:
+        """Store a checkpoint."""
+        given = config["configurable"]
+        described = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
+        key = (str(given["thread_id"]), given["checkpoint_ns"], checkpoint["id"])
+        row = (*key, given.get("checkpoint_id"), *self.serde.dumps_typed(checkpoint), described)
+        await self._store(key[0], [(PUT, [row])])
+        stored = {"thread_id": given["thread_id"], "checkpoint_ns": given["checkpoint_ns"], "checkpoint_id": checkpoint["id"]}
+        return {"configurable": stored}
+
+    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
+        """Store what a task wrote."""
+        key = tuple(str(config["configurable"][name]) for name in ("thread_id", "checkpoint_ns", "checkpoint_id"))
+        rows = [
+            (*key, task_id, task_path, WRITES_IDX_MAP.get(channel, place), channel, *self.serde.dumps_typed(value))
+            for place, (channel, value) in enumerate(writes)
+        ]
+        replaces = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        await self._store(key[0], [(REPLACE_WRITES if replaces else IGNORE_WRITES, rows)])
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete every checkpoint of a thread."""
+        await self._store(str(thread_id), [(sql, [(str(thread_id),)]) for sql in DELETES])
+
+    # Plumbing
+
+    async def _store(self, thread: str, statements: Sequence[tuple[str, Sequence[Row]]]) -> None:
+        if not self.is_setup:
+            await self.setup()
+        await self._on_own_loop(self._stored(thread, statements))
+
+    async def _stored(self, thread: str, statements: Sequence[tuple[str, Sequence[Row]]]) -> None:
+        done: asyncio.Future[None] = self.loop.create_future()
+        self._writer.put(_Job(statements, done))
+        self._last[thread] = done
+        done.add_done_callback(lambda _: self._last.pop(thread) if self._last.get(thread) is done else None)
+        with told(self.path):
+            await asyncio.shield(done)  # a cancelled caller does not take back what is queued
+
+    async def _settled(self, config: RunnableConfig | None) -> None:
+        """Wait until what is queued for a thread, or for all of them, is stored or has failed."""
+        if not self.is_setup:
+            await self.setup()
+        if self._last:
+            await self._on_own_loop(self._wait_for_queued(None if config is None else str(config["configurable"]["thread_id"])))
+
+    async def _wait_for_queued(self, thread: str | None) -> None:
+        if last := list(self._last.values()) if thread is None else [self._last[thread]] if thread in self._last else []:
+            await asyncio.wait(last)
+
+    async def _on_own_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work on the loop that opened the saver. An agent's code may call from a loop of its own, in another thread."""
+        if asyncio.get_running_loop() is self.loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+
+class _Writer:
+    """A thread that stores jobs in the order in which they were put, as many at a time as are queued."""
+
+    def __init__(self, path: Path, busy_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=busy_s, check_same_thread=False)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        """None is the last one."""
+        self._ended = self._loop.create_future()
+        self._is_closed = False
+        threading.Thread(target=self._run, name="checkpoints", daemon=True).start()
+
+    def put(self, job: _Job) -> None:
+        """Queue a job. Its future is resolved on the loop.
+
+        Raises:
+            sqlite3.ProgrammingError: the writer is closed.
+        """
+        if self._is_closed:
+            raise sqlite3.ProgrammingError("the checkpoints are closed")
+        self._jobs.put(job)
+
+    async def close(self) -> None:
+        """Store what is queued, and end the thread."""
+        self._is_closed = True
+        self._jobs.put(None)
+        await self._ended
+        self._db.close()
+
+    def _run(self) -> None:
+        while batch := list(self._next_batch()):
+            self._tell(_resolve, batch, self._stored(batch))
+        self._tell(self._ended.set_result, None)
+
+    def _next_batch(self) -> Iterator[_Job]:
+        """Wait for a job; it, and those that are queued behind it."""
+        job, size = self._jobs.get(), 0
+        while job is not None:
+            yield job
+            size += job.size
+            if size > BATCH_BYTES or self._jobs.empty():
+                return
+            job = self._jobs.get()
+        self._jobs.put(None)  # for the next call, or again for this one's
+
+    def _stored(self, batch: Sequence[_Job]) -> list[BaseException | None]:
+        """Store the jobs in one transaction; if that fails, each in its own, so that only the cause fails. Returns the error of each."""
+        try:
+            self._commit(batch)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the job was put
+            if len(batch) == 1 or (isinstance(error, sqlite3.Error) and is_busy(error)):
+                return [error] * len(batch)
+            return [self._stored([job])[0] for job in batch]
+        return [None] * len(batch)
+
+    def _commit(self, batch: Sequence[_Job]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for job in batch:
+                for sql, rows in job.statements:
+                    self._db.executemany(sql, rows)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.rollback()
+            raise
+
+    def _tell(self, callback: Any, *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _reader(path: Path, busy_s: float) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_s, check_same_thread=False)
+
+
+def _resolve(batch: Sequence[_Job], errors: Sequence[BaseException | None]) -> None:
+    for job, error in zip(batch, errors, strict=True):
+        if error is None:
+            job.done.set_result(None)
+        else:
+            job.done.set_exception(error)
+            job.done.exception()  # asyncio must not report it if the caller was cancelled
