@@ -13,6 +13,7 @@ from hitl_tui.store.connection import Store
 APPEND = """
 INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body) VALUES (:run, :seq, :at, :kind, :node, :path, :body)
 """
+SET_ACTIVITY = "UPDATE runs SET activity = :activity WHERE id = :run AND state = 'running'"
 AT_ONCE = 100
 """Lines in one transaction: few, so that it is short."""
 HAS_PROGRESSED = """
@@ -27,8 +28,8 @@ SELECT seq, at, kind, node, path, body FROM events WHERE run = :run AND seq > :a
 """
 
 
-async def append(store: Store, batches: Mapping[int, Sequence[Event]]) -> None:
-    """Append lines by run. A line with a known `seq` replaces it: a message that is still streaming."""
+async def append(store: Store, batches: Mapping[int, Sequence[Event]], activity: Mapping[int, str] | None = None) -> None:
+    """Append lines by run, and store what running runs do now. A line with a known `seq` replaces it: a message that is still streaming."""
     lines = [
         {
             "run": run, "seq": event.seq, "at": event.at, "kind": event.kind, "node": event.node,
@@ -37,9 +38,11 @@ async def append(store: Store, batches: Mapping[int, Sequence[Event]]) -> None:
         for run, batch in batches.items()
         for event in batch
     ]  # fmt: skip
-    for start in range(0, len(lines), AT_ONCE):
+    for start in range(0, max(1, len(lines)), AT_ONCE):
         async with store.transaction() as db:
             db.executemany(APPEND, lines[start : start + AT_ONCE])
+            if start == 0:
+                db.executemany(SET_ACTIVITY, [{"run": run, "activity": text} for run, text in (activity or {}).items()])
 
 
 async def last_seq(store: Store, run: int) -> int:

@@ -221,15 +221,6 @@ def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
             reviews.end(db, review, ReviewState.STALE, f"the run is {state}")
 
 
-async def set_activity(store: Store, activity: Mapping[int, str]) -> None:
-    """Store what running runs do now, by run."""
-    async with store.transaction() as db:
-        db.executemany(
-            "UPDATE runs SET activity = :activity WHERE id = :run AND state = 'running'",
-            [{"run": run, "activity": text} for run, text in activity.items()],
-        )
-
-
 # Retrying and cancelling
 
 REQUEUE = """

@@ -150,10 +150,13 @@ def _blocked_call(row: Any) -> BlockedCall:
     return BlockedCall(call, name, proposed, edited, f"{actor} {DID.get(kind, 'rejected')} it", review)
 
 
-async def for_trace(store: Store, reviews: Sequence[int]) -> list[Json]:
-    """The decisions of these reviews for the trace, in order: `{tool, kind, by, message, args, template?}`; message or args is None."""
+def for_trace(store: Store, reviews: Sequence[int]) -> list[Json]:
+    """The decisions of these reviews for the trace, in order: `{tool, kind, by, message, args, template?}`; message or args is None.
+
+    Reads at once.
+    """
     told = []
-    for tool, kind, by, args, message, template in await store.all(FOR_TRACE, (json.dumps(list(reviews)),)):
+    for tool, kind, by, args, message, template in store.read_now(FOR_TRACE, (json.dumps(list(reviews)),)):
         answer = answer_of(kind, args, message, template)
         sent = {} if answer.template is None else {"template": answer.template}
         told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args, **sent})

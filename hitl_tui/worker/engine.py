@@ -115,9 +115,9 @@ class Engine:
         try:
             while not self._stopping and not self._replacing and not heartbeat.done() and not self._backoff.damaged:
                 with self._backoff.retrying():
-                    await self._source.sync_lessons()
                     self._drain_paused_runs()
                     await self._start_work()
+                    await self._source.sync_lessons()  # every turn does so too, before its agent runs
                     await self._stop_due_runs()
                     await self._run_due_jobs()
                     if until_idle and not self._active and not await self._has_work():

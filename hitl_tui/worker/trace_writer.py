@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from hitl_tui.agents.source import StreamEvent
 from hitl_tui.errors import Storage
 from hitl_tui.model import Event, Json
-from hitl_tui.store import Store, events, runs
+from hitl_tui.store import Store, events
 
 GATHER_S = 0.02
 
@@ -85,15 +85,13 @@ class TraceWriter:
             self._more.clear()
             lines, self._lines = self._lines, {}
             activity, self._activity = self._activity, {}
-            if lines:
-                await self._append(lines)
+            if lines or activity:
+                await self._append(lines, activity)
                 self._ring()
-            if activity:
-                await runs.set_activity(self._store, activity)
 
-    async def _append(self, lines: dict[int, dict[int, Event]]) -> None:
+    async def _append(self, lines: dict[int, dict[int, Event]], activity: dict[int, str]) -> None:
         try:
-            await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()})
+            await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()}, activity)
         except Storage:
             self._lines = {run: {**lines.get(run, {}), **self._lines.get(run, {})} for run in {**lines, **self._lines}}
             self._more.set()

@@ -25,7 +25,7 @@ from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from hitl_tui.worker.trace_writer import TraceWriter
-from tests.support.harness import Reviewer, approve, edit, reject
+from tests.support.harness import Reviewer, approve, commits_in, edit, reject
 from tests.support.memory_source import Gate, MemorySource, Tool, Work
 
 SEND = Tool("send", {"to": "bob"})
@@ -92,6 +92,23 @@ async def test_run_pauses_is_approved_and_ends(home: Home, ann: Reviewer) -> Non
         assert await ann.result_of(run) == {"log": ["plan ran", "send ran", "pay ran"]}
     assert [effect[:2] for effect in source.effects] == [("send", {"to": "bob"}), ("pay", {"eur": 4})]
     assert await ann.review_states(run) == ["applied", "applied"]
+
+
+async def test_resume_takes_three_transactions_until_its_first_event(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND]})
+    taken = []
+    async with working(home, source):
+        for _ in range(3):  # a heartbeat may come in between
+            source.began, source.blocks["send"] = asyncio.Event(), asyncio.Event()
+            run = await ann.launch("mail", given={})
+            review = await ann.open_review(run)
+            before = commits_in(home.database)
+            await ann.decide(review, approve())
+            await source.began.wait()
+            taken.append(commits_in(home.database) - before)
+            source.blocks["send"].set()
+            await ann.result_of(run)
+    assert min(taken) == 3, "the decision, `submitted`, and the first event with what the run does now"
 
 
 async def test_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
