@@ -53,9 +53,9 @@ class Reviews:
         """The facts that order the open reviews that are escalated, have a deadline or are irreversible."""
         return await reviews.urgent(self._store)
 
-    async def facts(self) -> list[QueueFacts]:
-        """The facts that order and group every open review, oldest first."""
-        return await reviews.facts(self._store)
+    async def by_tools(self) -> dict[tuple[str, str], list[int]]:
+        """Ids of the open reviews, oldest first, by agent and tools; the tools as in `QueueFacts`."""
+        return await reviews.by_tools(self._store)
 
     async def first_args(self, ids: Sequence[int]) -> list[str]:
         """The arguments of each review's first call as JSON, cut off if they are long."""

@@ -78,11 +78,14 @@ WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 
 
 PAGE_OF_IDS = "SELECT id FROM reviews WHERE state = 'open' AND id > :after ORDER BY id LIMIT 20000"
-PAGE_OF_FACTS = f"""
-SELECT v.id, v.agent, {TOOL_NAMES}, v.risk, v.escalated, v.deadline_at FROM reviews v
-WHERE v.state = 'open' AND v.id > :after ORDER BY v.id LIMIT 1000
+PAGE_OF_TOOLS = f"""
+SELECT agent, tools, json_group_array(id) FROM (
+    SELECT v.id, v.agent, {TOOL_NAMES} AS tools FROM reviews v WHERE v.state = 'open' AND v.id > :after ORDER BY v.id LIMIT 1000
+) GROUP BY agent, tools
 """
-URGENT_FACTS = f"SELECT id, '', '', risk, escalated, deadline_at FROM reviews INDEXED BY reviews_urgent WHERE {URGENT}"
+PAGE_OF_URGENT = f"""
+SELECT id, '', '', risk, escalated, deadline_at FROM reviews INDEXED BY reviews_urgent WHERE {URGENT} AND id > :after ORDER BY id LIMIT 1000
+"""
 
 
 async def waiting_ids(store: Store) -> array[int]:
@@ -102,17 +105,26 @@ async def waiting_ids(store: Store) -> array[int]:
 
 
 async def urgent(store: Store) -> list[QueueFacts]:
-    """What orders the open reviews that are escalated, have a deadline or are irreversible; their tools are left empty."""
-    return [QueueFacts(*row) for row in await store.all(URGENT_FACTS)]
-
-
-async def facts(store: Store) -> list[QueueFacts]:
-    """What orders and groups every open review, oldest first."""
+    """What orders the open reviews that are escalated, have a deadline or are irreversible, oldest first; their tools are left empty."""
     found: list[QueueFacts] = []
     while True:  # a page at a time, as in `waiting_ids`; small ones, so that the caller's event loop is not held up
-        page = await store.all(PAGE_OF_FACTS, {"after": found[-1].id if found else 0})
+        page = await store.all(PAGE_OF_URGENT, {"after": found[-1].id if found else 0})
         found += [QueueFacts(*row) for row in page]
         if len(page) < 1000:
+            return found
+
+
+async def by_tools(store: Store) -> dict[tuple[str, str], list[int]]:
+    """Ids of the open reviews, oldest first, by agent and tools; the tools as in `QueueFacts`."""
+    found: dict[tuple[str, str], list[int]] = {}
+    last = 0
+    while True:  # pages as in `urgent`
+        count = 0
+        for agent, tools, ids in await store.all(PAGE_OF_TOOLS, {"after": last}):
+            page = sorted(json.loads(ids))
+            found.setdefault((agent, tools), []).extend(page)
+            count, last = count + len(page), max(last, page[-1])
+        if count < 1000:
             return found
 
 

@@ -48,6 +48,11 @@ class QueueList(VirtualList[ReviewRow]):
         self.group_notes: dict[int, str] = {}
         """How the calls of a group differ, by the review that stands for it."""
 
+    def regroup(self, groups: Groups) -> None:
+        """Take in other groups. What was found out of a group stays, where it has the same reviews."""
+        kept = {id_: note for id_, note in self.group_notes.items() if groups.members(id_) == self.groups.members(id_)}
+        self.groups, self.group_notes = groups, kept
+
     def action_mark(self) -> None:
         """Mark the item under the cursor, or remove its mark."""
         if self.cursor is not None:

@@ -12,11 +12,11 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import QueueFacts, ReviewRow, ReviewState
+from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.queue.brief_args import group_differences
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.queue.queue_order import ORDINARY, Groups, Key, Order, RankedIds, Sort, names_of
+from hitl_tui.ui.queue.queue_order import ORDINARY, Groups, Key, Order, RankedIds, Sort, names_of, ordered, urgency
 from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
@@ -28,7 +28,7 @@ MOST_COMPARED = 100
 """Reviews of a group whose arguments are compared for its row."""
 
 SLICE_S, REST_S = 0.001, 0.002
-"""Seconds for which a large queue is sorted at a time, and for which keys and frames then have their turn."""
+"""Seconds for which work on a large queue is done at a time, and for which keys and frames then have their turn."""
 
 T = TypeVar("T")
 
@@ -41,20 +41,6 @@ async def _in_slices(items: Iterable[T]) -> AsyncIterator[T]:
         if time.monotonic() > until:
             await asyncio.sleep(REST_S)
             until = time.monotonic() + SLICE_S
-
-
-async def _ordered(order: Order, listed: Sequence[int], facts: Sequence[QueueFacts], me: frozenset[str]) -> tuple[RankedIds, Groups]:
-    """The reviews to list in this order, of each group only the first; and the groups."""
-    keys: dict[int, Key] = {}
-    groups, members = Groups(), set(listed) if order.grouped else ()
-    async for one in _in_slices(facts):
-        keys[one.id] = order.key(one, me)
-        if one.id in members:
-            groups.put(one)
-    ids: Sequence[int] = [id_ async for id_ in _in_slices(listed) if groups.leads(id_)] if order.grouped else listed
-    if order.sort is Sort.NEWEST:
-        keys = {id_: (-id_,) for id_ in ids}
-    return RankedIds(ids, keys, () if order.sort is Sort.OLDEST else ORDINARY), groups
 
 
 class QueueModel:
@@ -99,16 +85,17 @@ class QueueModel:
         ids = await self._inbox.reviews.open_ids()
         shown = await self._inbox.reviews.matching_ids(wanted) if wanted else array("q", ids)
         snoozed = self._inbox.reviews.snoozed()
-        facts = await (self._inbox.reviews.facts() if order.needs_all else self._inbox.reviews.urgent())
-        me = names_of(self._inbox.reviewer, self._groups_of_people() if any(one.escalated for one in facts) else {})
         hidden: Collection[int] = () if self.show_snoozed else snoozed
         listed: Sequence[int] = [id_ for id_ in shown if id_ not in hidden] if hidden else shown
-        ids_in_order, groups = await _ordered(order, listed, facts, me)
+        tools = await self._tools_of(listed, bool(wanted or hidden)) if order.needs_tools else {}
+        me, urgent = await self._urgency() if order.sort is Sort.URGENCY else (self._me, [])
+        groups = Groups(tools) if order.grouped else Groups()
+        ids_in_order = ordered(order.sort, groups.leaders if order.grouped else listed, tools, urgent)
         if wanted != self.filter:
             return  # another filter is being read
         self._open, self.loaded = SortedIds(ids), True
         self._snoozed, self._me, self._order = snoozed, me, order
-        self._items.groups, self._items.group_notes = groups, {}
+        self._items.regroup(groups)
         for id_ in self._fitting([id_ for id_ in self._decided_items if id_ in self._items.rows]):
             ids_in_order.add(id_)
         self._items.marks &= set(shown)
@@ -116,6 +103,21 @@ class QueueModel:
         self._compare(self._items.rows.values())
         self._plan_wake()
         self.title()
+
+    async def _tools_of(self, ids: Sequence[int], are_some: bool) -> dict[Key, list[int]]:
+        """The reviews by agent and tools; `are_some`: not all that are open."""
+        tools: Mapping[Key, list[int]] = await self._inbox.reviews.by_tools()
+        if not are_some:
+            return dict(tools)
+        listed = set(ids)
+        chosen = {key: [id_ for id_ in members if id_ in listed] for key, members in tools.items()}
+        return {key: members for key, members in chosen.items() if members}
+
+    async def _urgency(self) -> tuple[frozenset[str], list[tuple[Key, int]]]:
+        """The names under which something is escalated to this person, and what is urgent for them."""
+        urgent = await self._inbox.reviews.urgent()
+        me = names_of(self._inbox.reviewer, self._groups_of_people() if any(one.escalated for one in urgent) else {})
+        return me, [(key, one.id) async for one in _in_slices(urgent) if (key := urgency(one, me)) != ORDINARY]
 
     def _groups_of_people(self) -> Mapping[str, Sequence[str]]:
         policy = self._inbox.policy.active()
@@ -197,7 +199,7 @@ class QueueModel:
     def _is_listed(self, row: ReviewRow, fits: bool) -> bool:
         """Whether an open review has a row; it gets its place in the order and its group."""
         order = self._items.order
-        if isinstance(order, RankedIds) and self._order.sort is not Sort.OLDEST:
+        if isinstance(order, RankedIds):
             order.rank(row.id, self._order.key(row.facts, self._me))
         if row.id in order:  # what is shown stays where it is, and is told as it is
             return True

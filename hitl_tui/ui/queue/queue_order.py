@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ class Order:
     grouped: bool = False
 
     @property
-    def needs_all(self) -> bool:
-        """Whether it depends on facts of every review, and not only of urgent ones."""
+    def needs_tools(self) -> bool:
+        """Whether it depends on the agent and the tools of every review."""
         return self.grouped or self.sort is Sort.AGENT
 
     def key(self, facts: QueueFacts, me: frozenset[str]) -> Key:
@@ -76,64 +77,93 @@ def names_of(reviewer: str, groups: Mapping[str, Sequence[str]]) -> frozenset[st
     return frozenset(map(person_key, (reviewer, ANYBODY, *mine)))
 
 
-class RankedIds(SortedIds):
-    """Ids in the order of a key of each, and then by id. An id without a key is ordinary."""
+def ordered(sort: Sort, ids: Sequence[int], tools: Mapping[Key, Sequence[int]], urgent: Iterable[tuple[Key, int]]) -> SortedIds:
+    """Reviews in an order of the queue.
 
-    def __init__(self, ids: Iterable[int], keys: Mapping[int, Key], default: Key = ORDINARY) -> None:
-        super().__init__()
-        self._keys = dict(keys)
-        self._default = default
-        self._members = set(ids)
-        by_key: dict[Key, list[int]] = {}
-        for id_ in self._members:
-            by_key.setdefault(self._key(id_), []).append(id_)
-        self._entries = [(key, id_) for key in sorted(by_key) for id_ in sorted(by_key[key])]  # ids compare faster than keys
+    Everything here is done by loops in C, so that ten thousand reviews take no longer than a frame may.
+
+    Args:
+        ids: the reviews, oldest first.
+        tools: reviews by agent and tools, where the order needs them.
+        urgent: the `urgency` of reviews for which it is not `ORDINARY`, where the order needs it.
+    """
+    match sort:
+        case Sort.OLDEST:
+            return SortedIds(ids)
+        case Sort.NEWEST:
+            return SortedIds(ids, newest_first=True)
+        case Sort.AGENT:
+            listed = set(ids)
+            return RankedIds([(key, id_) for key in sorted(tools) for id_ in tools[key] if id_ in listed])
+        case Sort.URGENCY:
+            listed = set(ids)
+            return RankedIds(sorted(one for one in urgent if one[1] in listed), ids)
+
+
+class RankedIds(SortedIds):
+    """Ids in the order of a key of each, and then by id; ordinary ones, which have no key, come last."""
+
+    def __init__(self, entries: list[tuple[Key, int]], ids: Sequence[int] = ()) -> None:
+        """`entries` are in their order. Those of `ids` that are not among them are ordinary."""
+        self._entries = entries
+        self._keys = {id_: key for key, id_ in entries}
+        super().__init__(array("q", [id_ for id_ in ids if id_ not in self._keys]) if entries else ids)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + super().__len__()
 
     def __contains__(self, id_: int) -> bool:
-        return id_ in self._members
+        if id_ not in self._keys:
+            return super().__contains__(id_)
+        place = self.place(id_)
+        return place < len(self._entries) and self._entries[place][1] == id_
 
     def at(self, place: int) -> int:
-        return self._entries[place][1]
+        ranked = len(self._entries)
+        return self._entries[place][1] if place < ranked else super().at(place - ranked)
 
     def place(self, id_: int) -> int:
-        return bisect_left(self._entries, (self._key(id_), id_))
+        if id_ not in self._keys:
+            return len(self._entries) + super().place(id_)
+        return bisect_left(self._entries, (self._keys[id_], id_))
 
     def add(self, id_: int) -> bool:
-        if id_ in self._members:
+        if id_ not in self._keys:
+            return super().add(id_)
+        if id_ in self:
             return False
-        insort(self._entries, (self._key(id_), id_))
-        self._members.add(id_)
+        insort(self._entries, (self._keys[id_], id_))
         return True
 
     def drop(self, id_: int) -> bool:
-        if id_ not in self._members:
+        if id_ not in self._keys:
+            return super().drop(id_)
+        if id_ not in self:
             return False
         del self._entries[self.place(id_)]
-        self._members.remove(id_)
         return True
 
     def rank(self, id_: int, key: Key) -> None:
         """Give an id a key, and with it another place if it is there."""
-        if self._key(id_) == key:
+        if self._keys.get(id_, ORDINARY) == key:
             return
         was = self.drop(id_)
-        self._keys[id_] = key
+        self._keys.pop(id_, None)
+        if key != ORDINARY:
+            self._keys[id_] = key
         if was:
             self.add(id_)
-
-    def _key(self, id_: int) -> Key:
-        return self._keys.get(id_, self._default)
 
 
 class Groups:
     """Open reviews that ask for the same tools of the same agent; the first of each group is the row that is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: Mapping[Key, list[int]] | None = None) -> None:
+        """`members` are the reviews of each agent and its tools, oldest first."""
+        self._members = dict(members or {})
         self._of: dict[int, Key] = {}
-        self._members: dict[Key, list[int]] = {}
+        for key, ids in self._members.items():
+            self._of |= dict.fromkeys(ids, key)
 
     def put(self, facts: QueueFacts) -> int | None:
         """Add a review; the one that no longer stands for the group, if another did before."""
@@ -157,6 +187,11 @@ class Groups:
         if not members:
             del self._members[key]
         return members[0] if led and members else None
+
+    @property
+    def leaders(self) -> list[int]:
+        """The reviews that stand for their groups, oldest first."""
+        return sorted(members[0] for members in self._members.values())
 
     def members(self, id_: int) -> Sequence[int]:
         """All reviews of the group of a review; itself alone where there is none."""
