@@ -77,7 +77,9 @@ WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 # Read
 
 
-PAGE_OF_IDS = "SELECT id FROM reviews WHERE state = 'open' AND id > :after ORDER BY id LIMIT 20000"
+PAGE_OF_IDS = """
+SELECT json_group_array(id) FROM (SELECT id FROM reviews WHERE state = 'open' AND id > :after ORDER BY id LIMIT 20000)
+"""
 PAGE_OF_TOOLS = f"""
 SELECT agent, tools, json_group_array(id) FROM (
     SELECT v.id, v.agent, {TOOL_NAMES} AS tools FROM reviews v WHERE v.state = 'open' AND v.id > :after ORDER BY v.id LIMIT 1000
@@ -96,8 +98,9 @@ async def waiting_ids(store: Store) -> array[int]:
     ids = array("q")
     last = 0
     while True:  # a page at a time: a cursor kept open would hide from this connection what is written meanwhile
-        page = await store.all(PAGE_OF_IDS, {"after": last})
-        ids.extend(row[0] for row in page)
+        [(text,)] = await store.all(PAGE_OF_IDS, {"after": last})
+        page = sorted(json.loads(text))  # one row, because each row is a turn of the thread that reads and one of the event loop's
+        ids.extend(page)
         if len(page) < 20_000:
             break
         last = ids[-1]
