@@ -6,6 +6,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hitl_tui.errors import BadHome
 
@@ -113,6 +114,11 @@ def _make_private(path: Path, mode: int) -> None:
     if _is_open(path):
         with contextlib.suppress(OSError):  # somebody else's file: `doctor` reports it
             path.chmod(mode)
+
+
+def database_uri(path: Path, mode: Literal["ro", "rw"]) -> str:
+    """SQLite's URI of a database; in its path, `?`, `#` and `%` stand for themselves."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
 
 
 def find_home(option: str | None) -> Home:

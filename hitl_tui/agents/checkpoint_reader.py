@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hitl_tui.home import database_uri
 from hitl_tui.store.errors import told
 from hitl_tui.store.maintenance import integrity
 
@@ -77,7 +78,7 @@ class CheckpointReader:
     @contextlib.contextmanager
     def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[CheckpointReader]:
         """Open an existing file."""
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+        with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as db:
             yield cls(db, path, serde)
 
     def pending(self, thread: str, namespace: str = "") -> list[Interrupt]:

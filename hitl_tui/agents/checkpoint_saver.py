@@ -38,6 +38,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 
 from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.home import database_uri
 from hitl_tui.store.errors import is_busy, told
 
 BATCH_BYTES = 4_000_000
@@ -287,8 +288,7 @@ class _Writer:
 
 
 def _reader(path: Path, busy_s: float) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_s, check_same_thread=False)
+    return sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=busy_s, check_same_thread=False)
 
 
 def _resolve(batch: Sequence[_Job], errors: Sequence[BaseException | None]) -> None:

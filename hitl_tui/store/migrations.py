@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hitl_tui.errors import BadHome
+from hitl_tui.home import database_uri
 
 SCHEMA = Path(__file__).with_name("schema")
 APPLICATION_ID = 0x4849544C
@@ -110,7 +111,7 @@ def _marks(path: Path) -> tuple[int, int] | None:
 
 def _marks_in_log(path: Path) -> tuple[int, int] | None:
     """The same as of the last commit, which may only be in the write-ahead log yet."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         db.execute("BEGIN")  # one moment: another process may be making the database right now
         is_new = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         application, version = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version"))

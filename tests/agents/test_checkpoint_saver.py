@@ -20,9 +20,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata, e
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from hitl_tui.agents import checkpoint_saver
+from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.checkpoints import open_checkpoints
 from hitl_tui.errors import Busy
+from hitl_tui.home import Home
+from hitl_tui.store import Store
+from hitl_tui.store.maintenance import integrity
 from tests.support.harness import commits_in
 from tests.support.properties import examples
 
@@ -235,6 +239,17 @@ async def test_closing_stores_what_is_queued_and_refuses_more(tmp_path: Path) ->
     assert numbers_in(saver.path, "t") == list(range(1, 30))
     with pytest.raises(sqlite3.ProgrammingError):
         await put(saver, "t", 30)
+
+
+async def test_home_whose_path_looks_like_a_uri_is_used(tmp_path: Path) -> None:
+    home = Home(tmp_path / "50%41 of #1?mode=rw").prepare()
+    async with opened(home.checkpoints) as saver, Store.open(home.database):
+        await put(saver, "t", 1)
+        assert await newest(saver, "t") == 1
+        with CheckpointReader.open(home.checkpoints, saver.serde) as reader:
+            assert reader.namespaces_below("t", "") == [""]
+        assert integrity.problem(home.checkpoints) == integrity.problem(home.database) == ""
+    assert integrity.problem_at_start(home.checkpoints) == ""
 
 
 # Killed

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hitl_tui.errors import BadHome
+from hitl_tui.home import database_uri
 from hitl_tui.store import migrations
 
 LOOK_BYTES = 64_000_000
@@ -23,7 +24,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     closes, but where there is one it would first write the rest of it into the database, which a killed process left.
     """
     has_log = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode={'ro' if has_log else 'rw'}", uri=True, timeout=2)) as db:
+    with contextlib.closing(sqlite3.connect(database_uri(path, "ro" if has_log else "rw"), uri=True, timeout=2)) as db:
         db.execute("PRAGMA query_only = 1")
         yield db
 
@@ -47,7 +48,7 @@ def problem(path: Path) -> str:
 def problem_at_start(path: Path) -> str:
     """`problem` for every start, which must be fast: large files are not read completely."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+        with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if path.stat().st_size > LOOK_BYTES:
                 return ""
@@ -62,7 +63,7 @@ def problem_at_start(path: Path) -> str:
 def is_damaged(path: Path) -> bool:
     """Whether the file itself is damaged; not its permissions, its version or a lock on it."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+        with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
             return str(db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok"
     except sqlite3.OperationalError:
         return False
@@ -72,7 +73,7 @@ def is_damaged(path: Path) -> bool:
 
 def only_indexes(path: Path) -> bool:
     """Whether only indexes are damaged, which can be rebuilt from their tables."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+    with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         try:
             said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(1000)")]
         except sqlite3.DatabaseError:

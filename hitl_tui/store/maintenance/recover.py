@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui.errors import Refused
+from hitl_tui.home import database_uri
 from hitl_tui.store import migrations
 from hitl_tui.store.maintenance.prune import PRUNED
 
@@ -100,7 +101,7 @@ def rebuild(path: Path) -> tuple[Path, dict[str, int]]:
 
 
 def _fill(path: Path, db: sqlite3.Connection) -> dict[str, int]:
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as old:
+    with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as old:
         old.text_factory = lambda data: data.decode("utf-8", "replace")
         schema = _schema(old)
         for number in range(1, schema + 1):
