@@ -26,8 +26,8 @@ class Settings:
     """Name of the person who decides; empty for the login name."""
     theme: str = ""
     """A Textual theme; empty for one that suits the terminal."""
-    concurrency: int = 8
-    """Runs one worker drives at a time."""
+    concurrency: int = 0
+    """Runs one worker drives at a time; 0, where it is not set, for as many as the machine has room for."""
     undo_s: float = 3.0
     """Seconds in which a decision made in the console can be undone, before it takes effect."""
     claim_s: float = 900.0

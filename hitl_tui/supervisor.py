@@ -47,7 +47,7 @@ class Supervisor:
     ) -> None:
         self.target = target
         self.label = label
-        self._command = [*worker_command(home), "--concurrency", str(concurrency), "--doorbell"]
+        self._command = [*worker_command(home), *(["--concurrency", str(concurrency)] if concurrency else []), "--doorbell"]
         self._log = home / "logs" / "worker.log"
         self._database = Home(home).database
         self._time_limit_s = time_limit_s

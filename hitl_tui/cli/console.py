@@ -13,7 +13,9 @@ from hitl_tui.console import run_console
 
 @command("hitl-tui", "hitl-tui ./my_project", "hitl-tui ./agent.py:graph my_package.agents:make_graph")
 @targets_argument
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs that each worker drives at a time; default: config.toml, else 8.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), help="Runs that each worker drives at a time; default: config.toml, else by CPU."
+)
 @common_options
 def console(targets: tuple[str, ...], concurrency: int | None, home: str | None, reviewer: str | None) -> None:
     """Open the console (the default)."""

@@ -21,7 +21,7 @@ from hitl_tui.supervisor import worker_command
 @command("hitl-tui worker --until-idle", "hitl-tui worker ./my_project ./agent.py:graph")
 @targets_argument
 @click.option("--until-idle", is_flag=True, help="Exit once no run can continue without a person.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; default: config.toml, else 8.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; default: config.toml, else by CPU.")
 @click.option("--describe", is_flag=True, hidden=True)
 @click.option("--doorbell", type=int, hidden=True)
 @common_options
@@ -50,7 +50,7 @@ def worker(
 
 def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool) -> int:
     """Run a worker process for each target. Ends them when this process is ended; returns 0 if all exited with 0."""
-    extra = ["--concurrency", str(concurrency), *(["--until-idle"] if until_idle else [])]
+    extra = [*(["--concurrency", str(concurrency)] if concurrency else []), *(["--until-idle"] if until_idle else [])]
     processes = [subprocess.Popen([*worker_command(home.path), *extra, "--", target]) for target in targets]
 
     def end(*_: object) -> None:

@@ -118,10 +118,12 @@ async def register_worker(store: Store, worker: Worker, host: str) -> None:
     await store.write(REGISTER_WORKER, values)
 
 
-async def beat(store: Store, worker: str, code_changed: bool = False) -> None:
+BEAT = "UPDATE workers SET beat_at = :now, concurrency = :concurrency, code_changed = :code_changed WHERE id = :id"
+
+
+async def beat(store: Store, worker: str, concurrency: int, code_changed: bool = False) -> None:
     """Write the worker's heartbeat, which keeps its leases, and whether its code was edited since it was loaded."""
-    values = {"now": time.time(), "code_changed": code_changed, "id": worker}
-    await store.write("UPDATE workers SET beat_at = :now, code_changed = :code_changed WHERE id = :id", values)
+    await store.write(BEAT, {"now": time.time(), "concurrency": concurrency, "code_changed": code_changed, "id": worker})
 
 
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:

@@ -28,6 +28,7 @@ from hitl_tui.store import (
     takeovers,
     time_limits,
 )
+from hitl_tui.worker.executor import ParallelRuns
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output_capture import trim
 from hitl_tui.worker.run_driver import RunDriver
@@ -65,7 +66,7 @@ class _Active:
 
 
 class Engine:
-    """Drives up to `concurrency` runs of one source at a time."""
+    """Drives runs of one source, as many at a time as `parallel` says."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Engine:
         ring: Callable[[], None],
         limit_s: float,
         home: Home,
+        parallel: ParallelRuns,
     ) -> None:
         self._store = store
         self._me = me
@@ -91,6 +93,7 @@ class Engine:
         self._quarantine_from: float | None = None
         self._limit_s = limit_s
         self._home = home
+        self._parallel = parallel
         self._seen_version = -1
         self._code_edited = False
         self._backoff = StorageBackoff(source.check_storage, _report)
@@ -154,10 +157,10 @@ class Engine:
         return self._wake.is_set()
 
     async def _start_work(self) -> None:
-        """Start decisions first, then hand-backs, then queued runs, as far as `concurrency` allows."""
+        """Start decisions first, then hand-backs, then queued runs, as far as `parallel` allows."""
         if not await self._backoff.storage_works():
             return
-        while not self._stopping and len(self._active) < self._me.concurrency and not self._suspect_runs:
+        while not self._stopping and len(self._active) < self._parallel.limit and not self._suspect_runs:
             alone, quarantine = not self._active, self._is_quarantine
             if quarantine and not alone:
                 return
@@ -254,7 +257,8 @@ class Engine:
     async def _heartbeat(self) -> None:
         while True:
             with self._backoff.retrying():
-                await agents.beat(self._store, self._me.id, self._code_edited)
+                self._parallel.measure(len(self._active))
+                await agents.beat(self._store, self._me.id, self._parallel.limit, self._code_edited)
                 await self._recover()
                 await self._plan_quarantine()
                 await changefeed.prune(self._store)

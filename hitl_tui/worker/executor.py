@@ -1,19 +1,57 @@
-"""Thread pool for agents' synchronous code, which knows which runs have code in a thread: Python cannot stop one."""
+"""How many runs a worker drives at a time, and the threads of their synchronous code; Python cannot stop one, so each knows its run."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+import psutil
 
 from hitl_tui.worker.output_capture import current_run
 
 THREADS = 128
 """Many, because code that never returns keeps its thread and must not starve other runs."""
 POLL_S = 0.02
+FEWEST, MOST = 8, 64
+"""Runs at a time, where the worker chooses. More than the most are not faster, also if all of them only wait."""
+SPARE, BUSY = 0.5, 0.9
+"""Shares of a core that the process uses: with less than the first there is room for more runs, with more than the second too many go."""
+MACHINE_BUSY = 0.8
+"""Share of all cores in use beyond which there is no room for more runs."""
+
+
+class ParallelRuns:
+    """How many runs a worker drives at a time: a given number, or as many as the machine has room for.
+
+    Runs that wait for a model or another service need no CPU: while they take every place and there is CPU left, places are doubled.
+    Runs that compute only slow each other down: while the process is busy, places are halved.
+    """
+
+    def __init__(self, given: int = 0) -> None:
+        """`given`: a fixed number; 0 for one that adapts."""
+        self.limit = given or FEWEST
+        self._adapts = not given
+        self._read_at, self._used_s = time.monotonic(), time.process_time()
+        psutil.cpu_percent()  # the next call says how busy the machine was since this one
+
+    def measure(self, running: int) -> None:
+        """Adapt the limit to the CPU time used since the last call, which should be seconds ago."""
+        now, used = time.monotonic(), time.process_time()
+        busy = (used - self._used_s) / max(now - self._read_at, 0.001)
+        self._read_at, self._used_s = now, used
+        self.adapt(running, busy, psutil.cpu_percent() / 100)
+
+    def adapt(self, running: int, busy: float, machine_busy: float) -> None:
+        """Adapt the limit, given the share of a core that the process uses and the share of all cores in use."""
+        if self._adapts and running >= self.limit and busy < SPARE and machine_busy < MACHINE_BUSY:
+            self.limit = min(MOST, self.limit * 2)
+        elif self._adapts and busy > BUSY:
+            self.limit = max(FEWEST, self.limit // 2)
 
 
 class AgentExecutor(ThreadPoolExecutor):

@@ -29,7 +29,7 @@ from hitl_tui.model import Worker
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine
-from hitl_tui.worker.executor import AgentExecutor
+from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.lesson_rewriter import LessonRewriter
 from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.notifier import Notifier
@@ -49,7 +49,8 @@ ORPHAN_S = 10.0
 class Options:
     """Options of `hitl-tui worker`."""
 
-    concurrency: int = 8
+    concurrency: int = 0
+    """Runs to drive at a time; 0 for as many as the machine has room for."""
     until_idle: bool = False
     describe_only: bool = False
     """Load the target, store its agents, and end."""
@@ -88,7 +89,10 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
 
 def _command(home: Home, options: Options) -> list[str]:
     """The command that starts the same worker again."""
-    extra = ["--concurrency", str(options.concurrency), *(["--until-idle"] if options.until_idle else [])]
+    extra = [
+        *(["--concurrency", str(options.concurrency)] if options.concurrency else []),
+        *(["--until-idle"] if options.until_idle else []),
+    ]
     bell = ["--doorbell", str(options.doorbell)] if options.doorbell is not None else []
     return [*worker_command(home.path), *extra, *bell, "--", options.target]
 
@@ -131,7 +135,8 @@ async def _work(
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(home.database))
         number = await agents.register_project(store, target.key, target.label)
-        me = Worker(uuid.uuid4().hex, number, target.label, os.getpid(), started(os.getpid()), options.concurrency, 0.0, 0)
+        parallel = ParallelRuns(options.concurrency)
+        me = Worker(uuid.uuid4().hex, number, target.label, os.getpid(), started(os.getpid()), parallel.limit, 0.0, 0)
         bell = Doorbell(socket.socket(fileno=options.doorbell)) if options.doorbell is not None else None
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:
@@ -152,7 +157,7 @@ async def _work(
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
         await router.note(store)
         driver, jobs = RunDriver(store, me.id, source, writer, executor, router), ScheduledJobs(store, number, router.current)
-        engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home)
+        engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
         _handle_signals(engine, bell)
@@ -176,7 +181,7 @@ async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> N
     """End leases and unregister. A process that is replaced keeps them until its old code is gone."""
     with contextlib.suppress(Storage):
         if replacement.wanted:
-            await agents.beat(store, me.id)
+            await agents.beat(store, me.id, me.concurrency)
         else:
             await runs.recover(store, me.id, blame=False)
 

@@ -17,6 +17,7 @@ from hitl_tui.errors import Stale
 from hitl_tui.home import Home
 from hitl_tui.model import ReviewState, RunState
 from hitl_tui.worker import output_capture
+from hitl_tui.worker.executor import ParallelRuns
 from tests.support.harness import Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer
 
 
@@ -132,6 +133,32 @@ async def test_run_that_waits_for_its_thread_can_be_cancelled(trouble: Reviewer)
     await trouble.inbox.runs.cancel(second.id)
     await trouble.wait(second, RunState.CANCELLED)
     await trouble.result_of(first)
+
+
+@pytest.mark.parametrize(
+    ("running", "busy", "machine_busy", "limits"),
+    [
+        (64, 0.1, 0.1, [16, 32, 64, 64]),  # all wait
+        (64, 0.7, 0.1, [8, 8, 8, 8]),  # they also compute
+        (64, 0.1, 0.9, [8, 8, 8, 8]),  # other programs compute
+        (5, 0.1, 0.1, [8, 8, 8, 8]),  # there is room
+    ],
+)
+def test_parallel_runs_become_more_while_all_wait(running: int, busy: float, machine_busy: float, limits: list[int]) -> None:
+    parallel = ParallelRuns()
+    found = []
+    for _ in limits:
+        parallel.adapt(running, busy, machine_busy)
+        found.append(parallel.limit)
+    assert found == limits
+
+
+def test_parallel_runs_become_fewer_while_they_compute() -> None:
+    adapting, fixed = ParallelRuns(), ParallelRuns(20)
+    for parallel in (adapting, fixed):
+        for busy in (0.1, 0.1, 1.0, 1.0, 1.0):
+            parallel.adapt(64, busy, 0.1)
+    assert (adapting.limit, fixed.limit) == (8, 20)
 
 
 async def test_concurrency_option_limits_parallel_runs(fresh_reviewer: Reviewer) -> None:

@@ -19,7 +19,7 @@ from hitl_tui.home import Home
 from hitl_tui.model import ReviewState, RunState, TakeoverPlan, Worker
 from hitl_tui.store import Store, agents
 from hitl_tui.worker.engine import Engine
-from hitl_tui.worker.executor import AgentExecutor
+from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.run_driver import RunDriver
@@ -57,7 +57,9 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
         router = PolicyRouter(home.path, home.path)
         async with TraceWriter(traces, lambda: None).running() as writer:
             driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router)
-            engine = Engine(store, me, source, driver, ScheduledJobs(store, project, router.current), lambda: None, 0.0, home)
+            engine = Engine(
+                store, me, source, driver, ScheduledJobs(store, project, router.current), lambda: None, 0.0, home, ParallelRuns(8)
+            )
             serving = asyncio.ensure_future(engine.serve(until_idle=False))
             try:
                 yield serving
