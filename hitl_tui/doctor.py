@@ -221,8 +221,10 @@ def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[F
     problem = load(home, target)
     if problem:
         return [Finding(target, False, problem)]
-    found = asyncio.run(_agents_of(home, parse(target).key))
-    return [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
+    parsed = parse(target)
+    ignored = [Finding(f"{parsed.label}: langgraph.json", True, warning) for warning in parsed.warnings]
+    found = asyncio.run(_agents_of(home, parsed.key))
+    return ignored + [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
 
 
 async def _agents_of(home: Home, key: str) -> list[Agent]:

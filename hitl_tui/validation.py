@@ -7,7 +7,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
+from hitl_tui.model import UNCHECKED_SCHEMA, Action, Answer, DecisionKind, Json, PauseKind
 
 
 def check(kind: PauseKind, action: Action, answer: Answer) -> None:
@@ -20,11 +20,6 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
         raise not_allowed(kind, action, answer.kind)
     before = action.args if answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) else None
     if problem := _template_problem(answer.template, action):
-        raise Refused(f"the answer template does not fit what {action.name} asks for: {problem}", "correct it in policy.toml")
-    before = action.args if answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) else None
-    if answer.template is not None and (
-        problem := schema_problem(answer.template, action.answer_schema) or storage_problem(answer.template)
-    ):
         raise Refused(f"the answer template does not fit what {action.name} asks for: {problem}", "correct it in policy.toml")
     if problem := storage_problem([answer.message, canonical_json.changed(answer.args, before)]):
         raise Refused(f"the answer {problem}", "correct it")
@@ -170,9 +165,11 @@ def schema_problem(value: Json, schema: Json) -> str:
 
 
 def _errors(value: Json, schema: Json) -> list[Any]:
-    """How the value breaks the JSON Schema, the most telling error first."""
+    """How the value breaks the JSON Schema, the most telling error first. Of a schema that only describes, the type alone counts."""
     if not isinstance(schema, dict):
         return []
+    if schema.get(UNCHECKED_SCHEMA):
+        schema = {"type": schema["type"]} if "type" in schema else {}
     from jsonschema import Draft202012Validator, exceptions  # 60 ms: only for those who edit
     from referencing import Registry
 

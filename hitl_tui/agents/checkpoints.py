@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import operator
 import os
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
+import aiosqlite
 from langgraph.store.base import Op, Result
 from langgraph.store.sqlite.aio import AsyncSqliteStore
+from langgraph.store.sqlite.base import SqliteIndexConfig
 
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.errors import BadHome, Storage
@@ -29,10 +34,47 @@ class LongTermStore(AsyncSqliteStore):
 
     path: Path
 
+    async def setup(self) -> None:
+        """Override for a Python whose sqlite3 loads no extensions: the vector functions that LangGraph's SQL calls are Python ones then."""
+        if self.index_config and not hasattr(sqlite3.Connection, "enable_load_extension"):
+            _use_python_vectors(self.conn)
+        await super().setup()
+
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Override that raises `Storage`."""
         with told(self.path):
             return await super().abatch(ops)
+
+
+def _use_python_vectors(conn: aiosqlite.Connection) -> None:
+    """Register Python functions in place of the extension sqlite-vec when LangGraph loads it on this connection."""
+
+    async def register(path: str) -> None:
+        for name, distance in DISTANCES.items():
+            await conn.create_function(name, 2, distance, deterministic=True)
+
+    async def enable(value: bool) -> None:
+        """There is nothing to enable."""
+
+    conn.enable_load_extension, conn.load_extension = enable, register  # type: ignore[method-assign]
+
+
+def _distance(measure: Callable[[array[float], array[float]], float]) -> Callable[[bytes, bytes], float]:
+    """A function of SQL over two vectors, each stored as 32-bit floats."""
+    return lambda one, other: measure(array("f", one), array("f", other))
+
+
+def _cosine(one: array[float], other: array[float]) -> float:
+    lengths = math.hypot(*one) * math.hypot(*other)
+    return 1.0 - (sum(map(operator.mul, one, other)) / lengths if lengths else 0.0)
+
+
+DISTANCES = {
+    "vec_distance_cosine": _distance(_cosine),
+    "vec_distance_L2": _distance(math.dist),
+    "vec_distance_L1": _distance(lambda one, other: sum(abs(a - b) for a, b in zip(one, other, strict=True))),
+}
+"""The functions of sqlite-vec that LangGraph's store calls, by name."""
 
 
 @contextlib.asynccontextmanager
@@ -48,10 +90,10 @@ async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[
 
 
 @contextlib.asynccontextmanager
-async def open_long_term_store(path: Path) -> AsyncIterator[LongTermStore]:
-    """Open the long-term store on a file, as `open_checkpoints` does."""
+async def open_long_term_store(path: Path, index: SqliteIndexConfig | None = None) -> AsyncIterator[LongTermStore]:
+    """Open the long-term store on a file, as `open_checkpoints` does. With an index, its items can be searched by meaning."""
     await _check(path)
-    async with LongTermStore.from_conn_string(str(path)) as store:
+    async with LongTermStore.from_conn_string(str(path), index=index) as store:
         assert isinstance(store, LongTermStore)
         store.path = path
         yield store

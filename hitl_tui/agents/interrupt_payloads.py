@@ -166,7 +166,10 @@ def _inbox_action(slot: int, request: Json, schemas: Schemas) -> Action | None:
         allowed = [kind for kind in allowed if kind != EDIT]
     if not allowed:
         return None
-    means = {"reject": "ignores it: the graph decides what that means"}
+    means = {
+        "respond": "sends the agent this text: the graph decides what it does with it",
+        "reject": "ignores it: the graph decides what that means",
+    }
     name = asked["action"]
     return action(
         slot, name, asked.get("args"), allowed, description=_text(request.get("description")), args_schema=schemas.get(name), means=means

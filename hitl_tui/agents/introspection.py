@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, NotRequired, Required, get_args, get_origin
 
 from langchain_core.runnables import Runnable, RunnableSequence
 from langchain_core.runnables.base import RunnableBindingBase
@@ -16,13 +17,21 @@ from langgraph.channels.base import BaseChannel
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 from pydantic import TypeAdapter
+from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Json
+from hitl_tui.model import UNCHECKED_SCHEMA, Json
 
-ANY_MESSAGES = {"title": "Messages", "type": ["array", "object", "string"]}
+ANY_MESSAGES = {
+    "title": "Messages",
+    "type": ["array", "object", "string"],
+    "examples": [[{"role": "user", "content": ""}]],
+}
 """LangGraph takes messages in many forms (pairs, dicts, strings) that its own JSON Schema does not describe."""
+
+QUALIFIERS = (Required, NotRequired, ReadOnly)
+"""What may stand around the type of a TypedDict's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +221,19 @@ def _edges(graph: Pregel[Any, Any, Any, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
-    """JSON Schema of the input; if LangGraph has none (Python 3.11's own TypedDict), one with the names of its channels."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            schema: dict[str, Any] = graph.get_input_jsonschema()
-    except Exception:  # noqa: BLE001 - pydantic refuses some state types; the graph still runs
-        names = [graph.input_channels] if isinstance(graph.input_channels, str) else list(graph.input_channels)
-        start = [c for c in graph.channels if not c.startswith(("__", "branch:"))] if names == ["__start__"] else names
-        schema = {"type": "object", "properties": {name: {} for name in start}}
+    """JSON Schema of the declared input.
+
+    LangGraph demands no key of a TypedDict and checks none of its types, so the schema of one only describes (`UNCHECKED_SCHEMA`).
+    """
+    builder = getattr(graph, "builder", None)
+    declared = builder.input_schema if builder is not None else None
+    if is_typeddict(declared):
+        channels = state_channels(graph)
+        schema = _described({name: hint for name, hint in _hints(declared).items() if name in channels})
+    elif dataclasses.is_dataclass(declared) and (shape := _shape(declared)):
+        schema = shape
+    else:
+        schema = _input_of_langgraph(graph)
     properties = schema.get("properties", {})
     if "messages" not in properties:
         return schema
@@ -228,6 +241,73 @@ def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
     if '"#/$defs/' not in str({k: v for k, v in lenient.items() if k != "$defs"}).replace("'", '"'):
         lenient.pop("$defs", None)
     return lenient
+
+
+def _input_of_langgraph(graph: Pregel[Any, Any, Any, Any]) -> dict[str, Any]:
+    """LangGraph's own schema of the input; if it has none, one with the names of the graph's channels."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return graph.get_input_jsonschema()
+    except Exception:  # noqa: BLE001 - pydantic refuses some state types; the graph still runs
+        names = [graph.input_channels] if isinstance(graph.input_channels, str) else list(graph.input_channels)
+        start = [c for c in graph.channels if not c.startswith(("__", "branch:"))] if names == ["__start__"] else names
+        return {"type": "object", "properties": {name: {} for name in start}, UNCHECKED_SCHEMA: True}
+
+
+def context_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
+    """JSON Schema of the context that runs of a graph are given; None if it declares none."""
+    declared = graph.context_schema
+    if declared is None:
+        return None
+    return _described(_hints(declared)) if is_typeddict(declared) else _shape(declared) or {"type": "object"}
+
+
+class EmptyContext(dict[str, Any]):
+    """A context without values, which LangGraph would replace by None if it were false."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def default_context(graph: Pregel[Any, Any, Any, Any]) -> EmptyContext | None:
+    """The context of a run that was given none: empty, so that the schema's defaults apply; None if they do not suffice.
+
+    LangGraph fills defaults in only where it is given a context.
+    """
+    declared = graph.context_schema
+    if declared is None:
+        return None
+    if not is_typeddict(declared):
+        try:
+            declared()
+        except Exception:  # noqa: BLE001 - the class is the user's: a required field is missing, or a validator refuses
+            return None
+    return EmptyContext()
+
+
+def _described(hints: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of a TypedDict that describes its keys and demands nothing."""
+    properties: dict[str, Json] = {}
+    definitions: dict[str, Json] = {}
+    for name, hint in hints.items():
+        shape = _shape(hint)
+        definitions |= shape.pop("$defs", {})
+        properties[name] = shape
+    return {"type": "object", "properties": properties, UNCHECKED_SCHEMA: True, **({"$defs": definitions} if definitions else {})}
+
+
+def _hints(declared: Any) -> dict[str, Any]:
+    """The annotations of a TypedDict, without what says whether a key is required."""
+    try:
+        hints = get_type_hints(declared, include_extras=True)
+    except Exception:  # noqa: BLE001 - annotations are user code: names that do not exist, calls that fail
+        hints = dict(getattr(declared, "__annotations__", {}))
+    return {name: _unqualified(hint) for name, hint in hints.items()}
+
+
+def _unqualified(hint: Any) -> Any:
+    return _unqualified(get_args(hint)[0]) if get_origin(hint) in QUALIFIERS else hint
 
 
 def state_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
@@ -256,12 +336,15 @@ def state_channels(graph: Pregel[Any, Any, Any, Any]) -> dict[str, BaseChannel[A
 
 
 def _shape(hint: Any) -> dict[str, Any]:
+    """JSON Schema of a type; of one that pydantic does not know, such as a TypedDict of Python 3.11, only what kind of value it is."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return TypeAdapter(hint).json_schema()
     except Exception:  # noqa: BLE001 - pydantic knows no schema of some types
-        return {}
+        bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        kind = get_origin(bare) or bare
+        return {"type": "object"} if is_typeddict(kind) or kind is dict else {"type": "array"} if kind in (list, tuple, set) else {}
 
 
 def takes_text(schema: Json) -> bool:

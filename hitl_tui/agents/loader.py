@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 import traceback
+import typing
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,15 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.store.sqlite.base import SqliteIndexConfig
+from langgraph_sdk.runtime import ServerRuntime, _ExecutionRuntime, _ReadRuntime  # the alias cannot be constructed: only its members can
 
 from hitl_tui.agents.targets import GraphSpec, Target
 from hitl_tui.errors import BadTarget, HitlError
+
+NO_SERVER = "'NoneType' object is not callable"
+"""What langgraph_sdk's client fails with where it has no URL and no server is in the process."""
+ASK_INSTEAD = 'from langgraph.types import interrupt; answer = interrupt("your question")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +44,66 @@ class LoadedGraph:
 
 def load(target: Target) -> list[LoadedGraph]:
     """Import every graph of a target. Runs user code: a graph that fails carries its error, and the others work."""
+    _prepare(target)
+    return [_load(target, spec) for spec in target.graphs]
+
+
+def _prepare(target: Target) -> None:
+    """Set the environment and `sys.path` that the target's code needs."""
     os.environ.update(target.env)
     for path in reversed(target.paths):
         if str(path) not in sys.path:
             sys.path.insert(0, str(path))
     importlib.invalidate_caches()
-    return [_load(target, spec) for spec in target.graphs]
+
+
+def store_index(target: Target) -> tuple[SqliteIndexConfig | None, str]:
+    """The index by which the agents' long-term memory is searched, and why it cannot be used. Runs user code.
+
+    `store.index` of the langgraph.json, as LangGraph's server reads it: `dims`, `fields`, and `embed`, which names an embedding model
+    (`provider:model`) or a function or object of the project (`./file.py:name`, `module.py:name`).
+    """
+    wanted = target.store_index
+    if wanted is None:
+        return None, ""
+    _prepare(target)
+    try:
+        index = SqliteIndexConfig(dims=wanted["dims"], embed=_embeddings(target.root, str(wanted["embed"])))
+        if isinstance(fields := wanted.get("fields"), list):
+            index["fields"] = [str(field) for field in fields]
+        return index, ""
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything: the agents run without the index
+        why = error.happened if isinstance(error, HitlError) else describe(error)
+        return None, f"store.index: agents' memory is not searched by meaning: {why}"
+
+
+def _embeddings(root: Path, embed: str) -> Any:
+    source, colon, attribute = embed.rpartition(":")
+    if not (colon and source.endswith(".py")):
+        from langchain.embeddings import init_embeddings
+
+        return init_embeddings(embed)
+    return getattr(_import_file(root, (root / source).resolve()), attribute)
 
 
 def _load(target: Target, spec: GraphSpec) -> LoadedGraph:
+    if spec.is_javascript:
+        return LoadedGraph(spec, error="it is a JavaScript graph, and only Python graphs run here")
     try:
         module = _import_file(target.root, Path(spec.source)) if spec.is_file else importlib.import_module(spec.source)
         if not hasattr(module, spec.attribute):
-            return LoadedGraph(spec, error=f"{Path(spec.source).name} has no {spec.attribute}")
+            return LoadedGraph(spec, error=f"{Path(spec.source).name} has no {spec.attribute}{_graphs_of(module)}")
         return LoadedGraph(spec, getattr(module, spec.attribute))
     except BadTarget as error:
         return LoadedGraph(spec, error=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything: its error is shown
         return LoadedGraph(spec, error=describe(error), traceback=traceback.format_exc())
+
+
+def _graphs_of(module: ModuleType) -> str:
+    """A clause on the graphs that a module does have."""
+    found = [name for name, value in vars(module).items() if isinstance(value, Pregel | StateGraph) and not name.startswith("_")]
+    return f"; its graphs are {', '.join(found)}" if found else ""
 
 
 def own_files(target: Target) -> list[str]:
@@ -119,14 +168,27 @@ def explain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, GraphRecursionError):
         return f"it went on for too many steps without an end: {describe(error)}"
+    if isinstance(error, EOFError) and "reading a line" in str(error):
+        return f"its code calls input(), and a worker has no keyboard; ask a person instead: {ASK_INSTEAD}"
+    if _came_through(error, "langgraph_sdk") and (type(error).__name__ == "ConnectError" or str(error) == NO_SERVER):
+        return "it calls a LangGraph server by langgraph_sdk, and none answers: a worker is no server; pass get_client() the URL of one"
     if isinstance(error, TypeError) and "serializable" in str(error):
         return f"its state holds something that cannot be stored: {describe(error)}"
     return describe(error)
 
 
+def _came_through(error: BaseException, package: str) -> bool:
+    """Whether code of a package was running when an exception was raised."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__", "")).partition(".")[0] == package for frame, _ in frames)
+
+
 def _import_file(root: Path, path: Path) -> ModuleType:
+    """Import a file: a part of a package by its dotted name, as its own code imports it, and any other file by its path."""
     if not path.is_file():
         raise BadTarget(f"there is no file {path}", "correct langgraph.json")
+    if name := _name_in_package(path):
+        return importlib.import_module(name)
     name = _module_name(root, path)
     known = sys.modules.get(name)
     if known is not None:
@@ -144,6 +206,35 @@ def _import_file(root: Path, path: Path) -> ModuleType:
     return module
 
 
+def _name_in_package(path: Path) -> str:
+    """The dotted name of a file inside a package whose folder is on `sys.path`; empty for other files.
+
+    Also empty if the name belongs to another module, such as one of the standard library.
+    """
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    parts = path.relative_to(folder).with_suffix("").parts
+    if (
+        len(parts) == 1
+        or not all(part.isidentifier() for part in parts)
+        or not any(Path(entry or ".").resolve() == folder for entry in sys.path)
+    ):
+        return ""
+    top = _origin(parts[0])
+    if top is None or Path(top).resolve().parent != folder / parts[0]:
+        return ""
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def _origin(name: str) -> str | None:
+    """The file of a top-level module, without importing it."""
+    with contextlib.suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(name)
+        return spec.origin if spec else None
+    return None
+
+
 def _module_name(root: Path, path: Path) -> str:
     """The name by which the target's own code would import the file, so that it is loaded once and not twice."""
     inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
@@ -155,14 +246,24 @@ def _module_name(root: Path, path: Path) -> str:
 
 
 @contextlib.asynccontextmanager
-async def opened(found: Any, config: RunnableConfig, checkpointer: Any, store: Any) -> AsyncIterator[Pregel[Any, Any, Any, Any]]:
+async def opened(
+    found: Any, config: RunnableConfig, checkpointer: Any, store: Any, runtime: _ExecutionRuntime[Any] | _ReadRuntime[Any] | None = None
+) -> AsyncIterator[Pregel[Any, Any, Any, Any]]:
     """A copy of the user's graph, or of what their factory makes for this config, with the console's checkpointer and store.
+
+    Args:
+        found: the object that the target names.
+        config: what a factory gets as its config.
+        checkpointer: LangGraph's saver for the copy.
+        store: LangGraph's store for the copy, unless the graph has one.
+        runtime: what a factory gets as LangGraph's `ServerRuntime`; by default that of somebody who only reads the graph.
 
     Raises:
         BadTarget: the object is not a graph.
     """
+    runtime = runtime or _ReadRuntime(access_context="assistants.read", store=store)
     async with contextlib.AsyncExitStack() as stack:
-        graph = await _resolve(found, config, stack)
+        graph = await _resolve(found, config, runtime, stack)
         if isinstance(graph, StateGraph):
             graph = graph.compile()
         if not isinstance(graph, Pregel):
@@ -172,10 +273,16 @@ async def opened(found: Any, config: RunnableConfig, checkpointer: Any, store: A
         yield graph.copy(update={"checkpointer": checkpointer, "store": graph.store or store})
 
 
-async def _resolve(found: Any, config: RunnableConfig, stack: contextlib.AsyncExitStack) -> Any:
+def execution_runtime(store: Any, context: Any) -> _ExecutionRuntime[Any]:
+    """LangGraph's `ServerRuntime` for a factory whose graph will run with this context."""
+    return _ExecutionRuntime(access_context="threads.create_run", store=store, context=context)
+
+
+async def _resolve(found: Any, config: RunnableConfig, runtime: Any, stack: contextlib.AsyncExitStack) -> Any:
     if isinstance(found, Pregel | StateGraph) or not callable(found):
         return found
-    made = found(*_arguments(found, config))
+    positional, named = _arguments(found, config, runtime)
+    made = found(*positional, **named)
     if inspect.isawaitable(made):
         made = await made
     if isinstance(made, contextlib.AbstractAsyncContextManager) and not isinstance(made, Pregel):
@@ -185,14 +292,39 @@ async def _resolve(found: Any, config: RunnableConfig, stack: contextlib.AsyncEx
     return made
 
 
-def _arguments(factory: Any, config: RunnableConfig) -> list[Any]:
-    """Arguments for a factory: none, the config, the server's runtime (None here), or both. The annotation tells which is which."""
-    parameters = [
-        p for p in inspect.signature(factory).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
-    ]  # fmt: skip
-    if len(parameters) > 2:
-        raise BadTarget(
-            f"{getattr(factory, '__name__', factory)} wants {len(parameters)} arguments", "a factory takes at most config and runtime"
-        )
-    return [None if "Runtime" in str(p.annotation) else config for p in parameters]
+def _arguments(factory: Any, config: RunnableConfig, runtime: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments for a factory, by position and by name: LangGraph's runtime where annotated, the config for the first other.
+
+    As LangGraph's own server does (langgraph-api 0.16, `_factory_utils`), a default does not keep them away. More parameters need defaults.
+
+    Raises:
+        BadTarget: the factory wants something else.
+    """
+    parameters = [p for p in inspect.signature(factory).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    hints = _annotations(factory)
+    runtimes = [p for p in parameters if _is_runtime(hints.get(p.name, p.annotation))][:1]
+    configs = [p for p in parameters if p not in runtimes][:1]
+    given = {p.name: value for found, value in ((runtimes, runtime), (configs, config)) for p in found}
+    if any(p.name not in given and p.default is p.empty for p in parameters):
+        wanted = sum(p.default is p.empty for p in parameters)
+        raise BadTarget(f"{getattr(factory, '__name__', factory)} wants {wanted} arguments", "a factory takes at most config and runtime")
+    positional = [given[p.name] for p in parameters if p.name in given and p.kind is p.POSITIONAL_ONLY]
+    return positional, {p.name: given[p.name] for p in parameters if p.name in given and p.kind is not p.POSITIONAL_ONLY}
+
+
+def _annotations(factory: Any) -> dict[str, Any]:
+    """The annotations of a factory; LangGraph's own names are known to it, even if it imports them for type checkers only."""
+    known = {"ServerRuntime": ServerRuntime, "RunnableConfig": RunnableConfig}
+    try:
+        return typing.get_type_hints(factory if inspect.isroutine(factory) else type(factory).__call__, localns=known)
+    except Exception:  # noqa: BLE001 - annotations are user code
+        return {}
+
+
+def _is_runtime(annotation: Any) -> bool:
+    """Whether an annotation means LangGraph's `ServerRuntime`, with or without its context type, or in a union."""
+    if annotation is ServerRuntime or (isinstance(annotation, type) and issubclass(annotation, _ExecutionRuntime | _ReadRuntime)):
+        return True
+    if isinstance(annotation, str):
+        return "ServerRuntime" in annotation
+    return typing.get_origin(annotation) is ServerRuntime or any(map(_is_runtime, typing.get_args(annotation)))

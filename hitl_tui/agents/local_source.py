@@ -20,7 +20,16 @@ from hitl_tui.agents import loader
 from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.checkpoints import LongTermStore, open_checkpoints, open_long_term_store, probe
-from hitl_tui.agents.introspection import GraphInfo, input_schema, inspect_graph, state_schema, takes_text, text_input
+from hitl_tui.agents.introspection import (
+    GraphInfo,
+    context_schema,
+    default_context,
+    input_schema,
+    inspect_graph,
+    state_schema,
+    takes_text,
+    text_input,
+)
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
 from hitl_tui.agents.source import ConfidenceSources
@@ -47,6 +56,7 @@ class LocalSource:
     ) -> None:
         self.label = target.label
         self.agents: list[Agent] = []
+        self.warnings = list(target.warnings)
         self._home = home
         self._saver = saver
         self._memory = memory
@@ -77,13 +87,15 @@ class LocalSource:
         Raises:
             BadHome: LangGraph's databases cannot be used.
         """
-        async with open_checkpoints(home.checkpoints) as saver, open_long_term_store(home.memory) as memory:
+        index, no_index = await asyncio.to_thread(loader.store_index, target)
+        async with open_checkpoints(home.checkpoints) as saver, open_long_term_store(home.memory, index) as memory:
             with _setup_lock(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
             report_foreign_types(_print)
             with CheckpointReader.open(home.checkpoints, saver.serde) as reader:
                 source = cls(target, home, saver, memory, reader, confidence, LessonSync(memory, lessons))
+                source.warnings += [no_index] if no_index else []
                 for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
                     source.agents.append(await source._describe(loaded))
                 source._code, source._files = loader.fingerprint(target), loader.LoadedFiles(target)
@@ -97,12 +109,12 @@ class LocalSource:
 
     async def _describe(self, loaded: loader.LoadedGraph) -> Agent:
         spec = loaded.spec
-        error, trace, schema, state = loaded.error, loaded.traceback, None, None
+        error, trace, schema, state, context = loaded.error, loaded.traceback, None, None, None
         if not error:
             try:
                 async with loader.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
                     self._saver.allow(declared_types(graph))
-                    schema, state = input_schema(graph), state_schema(graph)
+                    schema, state, context = input_schema(graph), state_schema(graph), context_schema(graph)
                     self._graph_info[spec.name] = inspect_graph(graph)
                     if serves_every_run(loaded.found):
                         self._graphs[spec.name] = graph
@@ -113,27 +125,31 @@ class LocalSource:
                 error, trace = loader.describe(problem), traceback.format_exc()
         description = spec.description or _docstring(loaded.found)
         tools = self._graph_info[spec.name].tools if spec.name in self._graph_info else {}
-        return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools)
+        return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools, context)
 
     @contextlib.asynccontextmanager
     async def thread(self, run: Run) -> AsyncIterator[LocalThread]:
         """The run's thread, on its agent's graph. A factory makes a graph for each turn."""
+        given = run.options.config or {}
         configurable = {
+            **given.get("configurable", {}),
             "thread_id": run.thread,
             "hitl_run": run.id,
             "hitl_agent": run.agent,
             "hitl_workdir": str(self._home.workdir(run.thread)),
             "hitl_code": self._code,
         }
-        config: RunnableConfig = {"configurable": configurable}
+        config: RunnableConfig = {**given, "configurable": configurable}  # type: ignore[typeddict-item]  # `launch` checked its keys
         graph_info = self._graph_info[run.agent].gated(run.options.gates_before, run.options.gates_after)
         confidence = functools.partial(self._confidence, run.agent)
         async with contextlib.AsyncExitStack() as stack:
             graph = self._graphs.get(run.agent)
             if graph is None:
-                graph = await stack.enter_async_context(loader.opened(self._objects[run.agent], config, self._saver, self._memory))
+                runtime = loader.execution_runtime(self._memory, run.options.context)
+                graph = await stack.enter_async_context(loader.opened(self._objects[run.agent], config, self._saver, self._memory, runtime))
                 self._saver.allow(declared_types(graph))
-            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, confidence)
+            context = run.options.context or default_context(graph)
+            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, confidence, context)
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""

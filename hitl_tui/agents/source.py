@@ -127,6 +127,8 @@ class AppliedHandback:
     """Tool calls that nobody approved in this form: they must be asked before they run."""
     at_gate: bool = False
     """The thread still stands at the same static gate."""
+    passes_gate: bool = False
+    """The thread goes on from its static gate without another question."""
     node_asks: bool = False
     """The node that runs those calls asks for approval itself."""
 
@@ -149,6 +151,10 @@ class Source(Protocol):
     @property
     def agents(self) -> Sequence[Agent]:
         """Every agent with its schemas; one that failed to load carries its error."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What of the source's settings has no effect here, one sentence each."""
 
     @property
     def names(self) -> list[str]:

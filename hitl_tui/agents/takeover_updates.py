@@ -58,6 +58,11 @@ class HandbackPosition:
         """True if the run waits at a static gate."""
         return any(is_gate(pause.interrupt) for pause in self.pauses)
 
+    @property
+    def stands_at_plain_gate(self) -> bool:
+        """True if it waits at a static gate in front of a node that runs no tool calls."""
+        return any(pause.kind is PauseKind.GATE for pause in self.pauses)
+
 
 @dataclass(frozen=True, slots=True)
 class HandbackUpdates:
@@ -68,6 +73,8 @@ class HandbackUpdates:
     """Calls that nobody approved in this form: they are asked before they run."""
     at_gate: bool = False
     """The thread still stands at its static gate afterwards."""
+    passes_gate: bool = False
+    """The person has seen to what the gate is for: the thread goes on from it without another question."""
     node_asks: bool = False
     """The node that runs the tools asks before it runs any of these."""
 
@@ -130,9 +137,11 @@ class _Recipe:
         is_same = len(self._messages) == len(self._before) and all(map(operator.is_, self._messages, self._before))
         if self._is_ahead or not is_same:
             values["messages"] = _put(self._channels["messages"], self._messages)
-        stays = False
+        stays, passes = False, False
         if plan.answer is not None:
             steps = [*self._as_plain_node(values), [StateUpdate(None, END, None)]]
+        elif self._place.stands_at_plain_gate and not self._inside:
+            steps, passes = self._as_leading_nodes(values), True
         elif plan.guidance and (self._had_calls or self._inside or not self._place.failed):
             steps = self._as_new_turn(values)
         elif plan.results and not self._open:
@@ -140,7 +149,7 @@ class _Recipe:
         else:
             self._require_outermost_graph()
             steps, stays = self._as_leading_nodes(values), True
-        return HandbackUpdates(steps, tuple(self._unapproved), stays and self._place.stands_at_gate, self._tools_ask())
+        return HandbackUpdates(steps, tuple(self._unapproved), stays and self._place.stands_at_gate, passes, self._tools_ask())
 
     # Messages
 

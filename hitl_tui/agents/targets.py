@@ -6,6 +6,8 @@ Imports neither user code nor LangGraph.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +18,44 @@ from hitl_tui.errors import BadTarget
 
 MANIFEST = "langgraph.json"
 SAMPLE = "sample agents"
+EXAMPLES = ("example", "sample", "template", "dist")
+"""Endings of the files that show what an env file should hold."""
 FORMS = "give a langgraph.json, a folder holding one, file.py:graph, or package.module:graph"
+
+
+IGNORED = {
+    "configurable_headers": "there are no HTTP headers: `--config` of `launch` gives runs these values",
+    "auth": "nobody logs in here; nodes get no `langgraph_auth_user`",
+    "encryption": "checkpoints are stored as they are, readable by you alone",
+    "priority": "runs start in the order in which they were launched",
+    "webhooks": "nothing is posted when a run ends; `[notify]` of policy.toml can tell other programs",
+    "ui": "components for a browser are not shown",
+    "ui_config": "components for a browser are not shown",
+    "dockerfile_lines": "no image is built: install by hand what these lines install",
+    "base_image": "no image is built",
+    "image_distro": "no image is built",
+    "pip_config_file": "nothing is installed: install the project's dependencies yourself",
+    "source": "nothing is installed: install the project's dependencies yourself",
+}
+"""Settings of langgraph.json that describe a server or its image, and what it means that they have no effect."""
+USED = frozenset({"graphs", "dependencies", "env", "store", "python_version", "checkpointer", "http", "$schema"})
+WITHOUT_MEANING = frozenset({"node_version", "pip_installer", "keep_pkg_tools", "api_version"})
+"""Settings of an image or a JavaScript runtime, which nobody misses here."""
+JAVASCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+IGNORED_PARTS = {
+    "http": {
+        "app": "routes of its own are not served",
+        "configurable_headers": "there are no HTTP headers: `--config` of `launch` gives runs these values",
+        "cors": "nothing is served",
+        "mount_prefix": "nothing is served",
+    },
+    "store": {"ttl": "agents' memory is kept until it is deleted"},
+    "checkpointer": {
+        "path": "checkpoints are stored by hitl-tui",
+        "ttl": "threads are kept until `hitl-tui prune`",
+        "serde": "only types that the graphs declare are rebuilt",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +67,11 @@ class GraphSpec:
     """A file's absolute path, or a module's dotted name."""
     attribute: str
     description: str = ""
+
+    @property
+    def is_javascript(self) -> bool:
+        """Whether the source is a JavaScript or TypeScript file."""
+        return self.source.endswith(JAVASCRIPT)
 
     @property
     def is_file(self) -> bool:
@@ -47,6 +91,10 @@ class Target:
     paths: tuple[Path, ...] = ()
     """Folders for `sys.path`."""
     env: Mapping[str, str] = field(default_factory=dict)
+    store_index: Mapping[str, Any] | None = None
+    """`store.index` of the langgraph.json: how agents' long-term memory is searched by meaning."""
+    warnings: tuple[str, ...] = ()
+    """What of the langgraph.json has no effect here, one sentence each."""
 
 
 def sample_agents() -> Path:
@@ -134,7 +182,9 @@ def _manifest(path: Path) -> Target:
     if "" in graphs:
         raise BadTarget(f"{path} has a graph without a name", "name it")
     specs = tuple(_spec(path, str(name), entry) for name, entry in graphs.items())
-    return Target(str(path), root.name, root, specs, _paths(root, dependencies), _env(path, table.get("env", {})))
+    env, missing = _env(path, table.get("env", {}))
+    warnings = (*missing, *ignored_settings(table))
+    return Target(str(path), root.name, root, specs, _paths(root, dependencies), env, _store_index(table), warnings)
 
 
 def _spec(manifest: Path, name: str, entry: Any) -> GraphSpec:
@@ -154,17 +204,57 @@ def _paths(root: Path, dependencies: list[str]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(p.resolve() for folder in folders for p in (folder, folder / "src") if p.is_dir()))
 
 
-def _env(manifest: Path, env: Any) -> Mapping[str, str]:
+def _env(manifest: Path, env: Any) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """The variables of the manifest's `env`, and a warning where it names a file that does not exist."""
     if isinstance(env, dict):
-        return {_variable(manifest, str(key)): _variable(manifest, str(value), value=True) for key, value in env.items()}
+        return {_variable(manifest, str(key)): _variable(manifest, str(value), value=True) for key, value in env.items()}, ()
     if not isinstance(env, str):
         raise BadTarget(f'{manifest}: "env" is neither a table nor a file\'s name', "correct it")
     file = manifest.parent / env
-    if not file.is_file():
-        raise BadTarget(f"{manifest}: there is no env file {env}", "make it, or correct the name")
+    if file.is_file():
+        return {key: value for key, value in _dotenv(file).items() if value is not None}, ()
+    return {}, (f"there is no env file {env}{_unset_variables(file)}",)
+
+
+def _dotenv(file: Path) -> Mapping[str, str | None]:
     from dotenv import dotenv_values
 
-    return {key: value for key, value in dotenv_values(file).items() if value is not None}
+    return dotenv_values(file)
+
+
+def _unset_variables(env_file: Path) -> str:
+    """A clause on the variables that an example beside a missing env file lists, and that are not set."""
+    for example in (f"{env_file.name}.{word}" for word in EXAMPLES):
+        if (file := env_file.parent / example).is_file():
+            unset = [name for name in _dotenv(file) if not os.environ.get(name)]
+            return f"; of the variables in {example} these are not set: {', '.join(unset)}" if unset else ""
+    return ""
+
+
+def _store_index(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    store = table.get("store")
+    index = store.get("index") if isinstance(store, dict) else None
+    return index if isinstance(index, dict) and index.get("embed") and isinstance(index.get("dims"), int) else None
+
+
+def ignored_settings(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence for each setting of a langgraph.json that has no effect here, and what that means.
+
+    Source: the schema of langgraph-cli 0.4 (`langgraph_cli.schemas.Config`).
+    """
+    found = [f"{name}: {meaning}" for name, meaning in IGNORED.items() if table.get(name)]
+    for part, settings in IGNORED_PARTS.items():
+        given = table.get(part)
+        if isinstance(given, dict):
+            found += [f"{part}.{name}: {meaning}" for name, meaning in settings.items() if given.get(name)]
+    if isinstance(table.get("store"), dict) and table["store"].get("index") and _store_index(table) is None:
+        found.append('store.index: it needs "embed" and "dims"; agents\' memory is searched by words only')
+    known = {*IGNORED, *USED, *WITHOUT_MEANING}
+    found += [f"{name}: no setting of langgraph.json has this name" for name in table if name not in known and not name.startswith("_")]
+    wanted = table.get("python_version")
+    if isinstance(wanted, str) and wanted.split("-")[0] != f"{sys.version_info.major}.{sys.version_info.minor}":
+        found.append(f"python_version: the project wants Python {wanted}, and this is {sys.version_info.major}.{sys.version_info.minor}")
+    return tuple(found)
 
 
 def _variable(manifest: Path, text: str, value: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -36,7 +37,7 @@ from hitl_tui.agents.subgraph_interrupts import SubgraphPlace, SubgraphReader
 from hitl_tui.agents.takeover_updates import HandbackUpdates
 from hitl_tui.agents.tool_guard import ToolGuard
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, BlockedCall, DecisionKind, Pause, PauseKind, Run, RunHead, Submission, Takeover
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
 
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
 
@@ -54,6 +55,7 @@ class LocalThread:
         run: Run,
         lessons: LessonSync,
         confidence: Callable[[], ConfidenceSources],
+        context: Json = None,
     ) -> None:
         self._graph = graph
         self._saver = saver
@@ -64,6 +66,7 @@ class LocalThread:
         self._run = run
         self._lessons = lessons
         self._confidence = confidence
+        self._context = context
         self._events = EventReader()
         self._control = RunControl()
 
@@ -211,6 +214,7 @@ class LocalThread:
             subgraphs=True,
             durability="async",
             control=self._control,
+            context=self._context,
             interrupt_before=interrupt_before or self._graph_info.own_before,
             interrupt_after=interrupt_after or self._graph_info.own_after,
         )
@@ -270,7 +274,7 @@ class LocalThread:
         place = takeover_updates.HandbackPosition(self._graph, self._graph_info, state, checkpoint, snapshot.pauses, failed)
         plan = takeover_updates.plan_updates(place, takeover.plan, takeover.actor)
         await self._write(plan, takeover.id)
-        return AppliedHandback(plan.unapproved, plan.at_gate, plan.node_asks)
+        return AppliedHandback(plan.unapproved, plan.at_gate, plan.passes_gate, plan.node_asks)
 
     async def _write(self, plan: HandbackUpdates, takeover: int) -> None:
         for left, step in zip(range(len(plan.steps) - 1, -1, -1), plan.steps, strict=True):
@@ -285,6 +289,8 @@ class LocalThread:
     async def snapshot_after(self, applied: AppliedHandback) -> ThreadSnapshot:
         """Read the checkpoint after a hand-back."""
         state, snapshot = await self._read(stopped=applied.at_gate)
+        if applied.passes_gate:
+            snapshot = replace(snapshot, pauses=())
         if snapshot.finished or snapshot.pauses or not applied.unapproved or applied.node_asks:
             return snapshot
         return await self.snapshot(stopped=True) if all(map(self._graph_info.runs_tools, state.next)) else snapshot

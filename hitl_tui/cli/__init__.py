@@ -23,7 +23,9 @@ SECTIONS = {
     },
     "Runs": {
         "agents": ("agents", "List the agents that can be launched."),
+        "run": ("foreground_run", "Run an agent here, and ask each pause at the prompt."),
         "launch": ("runs", "Queue runs of an agent."),
+        "assistants": ("assistants", "Keep named sets of context and config for launches."),
         "runs": ("runs", "List runs, newest first."),
         "retry": ("runs", "Continue a failed or cancelled run from its checkpoint."),
         "cancel": ("runs", "Cancel a run."),

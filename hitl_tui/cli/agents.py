@@ -12,6 +12,7 @@ from hitl_tui.cli.options import common_options, completes, json_option, targets
 from hitl_tui.errors import BadTarget
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
+from hitl_tui.sanitize import visible
 
 
 @command("hitl-tui agents", "hitl-tui agents ./my_project")
@@ -32,6 +33,8 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
             click.echo(output.as_json([output.agent_json(agent) for agent in found]))
         else:
             click.echo(output.table(((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found), whole=True))
+        for label, warning in await inbox.agents.warnings():
+            click.echo(f"hitl-tui: {visible(f'{label}: {warning}')}", err=True)
         if problems:
             raise BadTarget("; ".join(problems))
 

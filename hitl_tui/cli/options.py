@@ -64,6 +64,24 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return home_option(command)
 
 
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--context` and `--config`."""
+    about = "LangGraph's config as JSON: configurable, recursion_limit, tags, metadata."
+    command = click.option("--config", metavar="JSON", help=about)(command)
+    return click.option("--context", metavar="JSON", help="What nodes read as runtime.context, as JSON.")(command)
+
+
+def given_json(text: str | None, what: str) -> Any:
+    """The value of an option that takes JSON; None if it was not given.
+
+    Raises:
+        Refused: it is not JSON.
+    """
+    from hitl_tui import canonical_json
+
+    return None if text is None else canonical_json.loads(text, what)
+
+
 def number(text: str, expected: str) -> int:
     """Read an id.
 

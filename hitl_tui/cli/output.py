@@ -213,6 +213,7 @@ def agent_json(agent: Agent) -> dict[str, Any]:
         "description": agent.description,
         "takes_text": agent.takes_text,
         "input_schema": agent.input_schema,
+        "context_schema": agent.context_schema,
         "error": agent.error or None,
     }
 

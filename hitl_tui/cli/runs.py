@@ -10,7 +10,7 @@ from hitl_tui import canonical_json
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, completes, json_option, run_number
+from hitl_tui.cli.options import common_options, completes, config_options, given_json, json_option, run_number
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunOptions
@@ -20,6 +20,7 @@ from hitl_tui.sanitize import visible
 @command(
     "hitl-tui launch mail_assistant 'answer everything from Ann and tidy up'",
     "hitl-tui launch sql_steward --input-file request.json --time-limit 10m",
+    """hitl-tui launch writer 'a poem' --context '{"tone": "formal"}'""",
 )
 @click.argument("agent", shell_complete=completes("agents"))
 @click.argument("text", required=False)
@@ -32,12 +33,14 @@ from hitl_tui.sanitize import visible
 @click.option("--gate-after", "gates_after", multiple=True, metavar="NODE", help="Also pause after this node; * for every node.")
 @click.option("--time-limit", metavar="TIME", help="Cancel after this much working time, like 90s or 10m.")
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag for policy rules; repeatable.")
+@click.option("--assistant", metavar="NAME", help="Start from the context and config of this assistant.")
+@config_options
 @json_option
 @common_options
 def launch(
     agent: str, text: str | None, input_: str | None, input_file: Path | None, count: int, thread: str | None, project: int | None,
-    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, tags: tuple[str, ...], json_: bool,
-    home: str | None, reviewer: str | None,
+    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, tags: tuple[str, ...], assistant: str | None,
+    context: str | None, config: str | None, json_: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Queue runs of an agent.
 
@@ -48,11 +51,14 @@ def launch(
     source = input_file.read_text("utf-8", "replace") if input_file else input_
     given = canonical_json.loads(source, "the input") if source is not None else None
     limit_s = parse_duration(time_limit) if time_limit is not None else None
-    options = RunOptions(gates, gates_after, limit_s, tags)
+    values = given_json(context, "the context"), given_json(config, "the config")
+    options = RunOptions(gates, gates_after, limit_s, tags, *values)
 
     async def work(inbox: Inbox) -> str:
         others = await inbox.agents.suggestions(agent)
-        runs = await inbox.runs.launch(agent, text=text, given=given, count=count, thread=thread, project=project, options=options)
+        runs = await inbox.runs.launch(
+            agent, text=text, given=given, count=count, thread=thread, project=project, options=options, assistant=assistant
+        )
         if others:
             click.echo(
                 f"hitl-tui: no agent {agent} is known yet (known: {', '.join(others)}); the run waits for a worker that has it", err=True

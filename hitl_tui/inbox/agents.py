@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import Agent, AgentPause, Worker
+from hitl_tui.inbox import launch_options
+from hitl_tui.model import Agent, AgentPause, Assistant, Json, Worker
 from hitl_tui.store import agents, pauses
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class Agents:
     async def all(self) -> list[Agent]:
         """Read every known agent, including those that cannot be loaded."""
         return await agents.list_agents(self._store)
+
+    async def of_target(self, target: str) -> list[Agent]:
+        """Read the agents of one project, by its key."""
+        return await agents.of_project(self._store, target)
 
     async def suggestions(self, agent: str) -> list[str]:
         """Names of known agents similar to a mistyped one, the closest first; empty if `agent` is known."""
@@ -59,6 +64,45 @@ class Agents:
     def pauses(self) -> list[AgentPause]:
         """The pauses in force, with that of all agents first. Synchronous."""
         return pauses.active(self._store)
+
+    async def assistants(self, agent: str | None = None) -> list[Assistant]:
+        """Read the assistants: all, or those of one agent."""
+        from hitl_tui.store import assistants
+
+        return await assistants.find(self._store, agent)
+
+    async def save_assistant(self, agent: str, name: str, context: Json, config: Json) -> None:
+        """Store an assistant: what launches of the agent may start from. One of the same name is replaced.
+
+        Raises:
+            Refused: the agent is unknown, the name is empty, or a value does not fit the agent or is no config of LangGraph's.
+        """
+        from hitl_tui.store import assistants
+
+        if names := await self.suggestions(agent):
+            raise Refused(f"no agent {agent} is known", f"known: {', '.join(names)}")
+        if not name.strip():
+            raise Refused("an assistant needs a name", "name it")
+        if context is None and config is None:
+            raise Refused(f"the assistant {name} holds nothing", "give it --context or --config")
+        for known in await agents.list_agents(self._store, agent):
+            launch_options.check(known, context, config, partly=True)
+        await assistants.put(self._store, agent, name, context, config, self._inbox.reviewer)
+
+    async def remove_assistant(self, agent: str, name: str) -> None:
+        """Delete an assistant; runs that were launched with it keep their values.
+
+        Raises:
+            Refused: there is none of that name.
+        """
+        from hitl_tui.store import assistants
+
+        if not await assistants.remove(self._store, agent, name):
+            raise Refused(f"{agent} has no assistant {name}", "`hitl-tui assistants` lists them")
+
+    async def warnings(self) -> list[tuple[str, str]]:
+        """Label and sentence for each setting of a project's langgraph.json that has no effect here."""
+        return await agents.project_warnings(self._store)
 
     async def project_errors(self, targets: Sequence[str]) -> list[tuple[str, str]]:
         """Label and error of each of these projects that cannot be loaded."""

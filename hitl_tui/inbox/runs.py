@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from hitl_tui import canonical_json, failpoints
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.failpoints import Failpoint
+from hitl_tui.inbox import launch_options
 from hitl_tui.inbox.takeovers import require_not_taken_over
-from hitl_tui.model import Agent, AttentionCheck, Event, Json, Run, RunFailure, RunOptions, RunState
+from hitl_tui.model import Agent, Assistant, AttentionCheck, Event, Json, Run, RunFailure, RunOptions, RunState
 from hitl_tui.store import attention_checks, runs
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Runs:
         thread: str | None = None,
         project: int | None = None,
         options: RunOptions = RunOptions(),
+        assistant: str | None = None,
     ) -> list[Run]:
         """Queue `count` runs of an agent. An unknown agent is accepted: its run waits for a worker that has it.
 
@@ -46,9 +48,10 @@ class Runs:
             thread: LangGraph thread id; a new one by default.
             project: id of the project, needed when several have an agent of this name.
             options: limits and settings of the runs.
+            assistant: name of an assistant whose context and config apply below those of the options.
 
         Raises:
-            Refused: the agent is broken or ambiguous, or the input does not fit it.
+            Refused: the agent is broken or ambiguous, there is no such assistant, or input, context or config do not fit the agent.
         """
         from uuid import uuid4
 
@@ -65,7 +68,10 @@ class Runs:
             raise Refused("the thread's id is empty", "leave --thread out for a new one")
         if thread is not None and count > 1:
             raise Refused(f"{count} runs cannot share the thread {thread}", "leave --thread out, or launch one")
-        stored = _stored_input(found, text, given)
+        stored = _stored_input(found, text, given, continues=thread is not None)
+        if assistant is not None:
+            options = launch_options.merged(options, await self._assistant(agent, assistant))
+        launch_options.check(found, options.context, options.config)
         title = canonical_json.one_line(text if text is not None else given, 120)
         project = found.project if found else project
         made = [runs.NewRun(project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
@@ -73,6 +79,14 @@ class Runs:
         failpoints.reached(Failpoint.LAUNCHED)
         self._inbox.ring()
         return [await self.get(id_) for id_ in ids]
+
+    async def _assistant(self, agent: str, name: str) -> Assistant:
+        known = {one.name: one for one in await self._inbox.agents.assistants(agent)}
+        if name not in known:
+            raise Refused(
+                f"{agent} has no assistant {name}", f"it has {', '.join(known)}" if known else "`hitl-tui assistants save` stores one"
+            )
+        return known[name]
 
     async def get(self, run: int) -> Run:
         """Read one run.
@@ -225,8 +239,10 @@ def _run_filter(text: str) -> Filter:
     return wanted
 
 
-def _stored_input(agent: Agent | None, text: str | None, given: Json) -> Json:
+def _stored_input(agent: Agent | None, text: str | None, given: Json, continues: bool) -> Json:
     """Return a launch's input as it is stored, `{"text": …}` or `{"input": …}`, after checking it against a known agent's schema.
+
+    What continues a thread may leave required fields out: the thread has them.
 
     Raises:
         Refused: the input does not fit.
@@ -239,7 +255,10 @@ def _stored_input(agent: Agent | None, text: str | None, given: Json) -> Json:
         return {"text": text}
     from hitl_tui import validation
 
-    problem = validation.schema_problem(given, agent.input_schema) if agent else ""
+    schema = agent.input_schema if agent else None
+    if continues and isinstance(schema, dict):
+        schema = {key: value for key, value in schema.items() if key != "required"}
+    problem = validation.schema_problem(given, schema)
     if agent and problem:
         raise Refused(f"the input does not fit {agent.name}: {problem}", "correct it")
     return {"input": given}

@@ -38,14 +38,15 @@ from hitl_tui.model.reviews import (
     ReviewState,
     Submission,
 )
-from hitl_tui.model.runs import Agent, AgentPause, Event, Run, RunFailure, RunOptions, RunState, Worker
+from hitl_tui.model.runs import UNCHECKED_SCHEMA, Agent, AgentPause, Assistant, Event, Run, RunFailure, RunOptions, RunState, Worker
 from hitl_tui.model.takeovers import Call, RunHead, Takeover, TakeoverPlan
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
-    "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer",
-    "AnswerTemplate", "Attempt", "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context",
+    "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause",
+    "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence",
+    "Context",
     "Decision", "DecisionKind", "Endorsement", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry",
     "HistoryRow", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome",
     "PartialApproval", "PastDecision", "Pause", "PauseKind", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review",

@@ -36,6 +36,10 @@ class AgentPause:
         return f"{f'agent {self.agent} is' if self.agent else 'all agents are'} paused by {self.actor}"
 
 
+UNCHECKED_SCHEMA = "x-unchecked"
+"""Keyword of a JSON Schema that only describes: LangGraph takes any object where a TypedDict is declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A graph that can be launched."""
@@ -55,6 +59,8 @@ class Agent:
     """JSON Schema of the graph's state."""
     tools: Mapping[str, Json] = field(default_factory=dict)
     """JSON Schema of the arguments by tool, where known."""
+    context_schema: Json = None
+    """JSON Schema of the context that its runs take; None if they take none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,24 @@ class RunOptions:
     """How long the agent may work, in seconds; waiting for people does not count."""
     tags: tuple[str, ...] = ()
     """Words by which rules of the policy can match this run."""
+    context: Json = None
+    """What nodes read as `runtime.context`; None for the defaults of the graph's context schema."""
+    config: Json = None
+    """Parts of LangGraph's `RunnableConfig`: `configurable`, `recursion_limit`, `tags`, `metadata`; None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """A named set of context and configuration with which an agent can be launched."""
+
+    agent: str
+    name: str
+    context: Json
+    config: Json
+    actor: str
+    """Who stored it."""
+    at: float
+    """Unix time, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

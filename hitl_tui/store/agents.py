@@ -15,7 +15,8 @@ from hitl_tui.model import Agent, Worker
 from hitl_tui.store.connection import Store
 
 SELECT = """
-SELECT a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema, a.tools
+SELECT a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema, a.tools,
+    a.context_schema
 FROM agents a JOIN projects p ON p.id = a.project
 """
 REGISTER_PROJECT = """
@@ -23,8 +24,8 @@ INSERT INTO projects (target, label, seen_at) VALUES (:target, :label, :now)
 ON CONFLICT (target) DO UPDATE SET label = excluded.label, seen_at = excluded.seen_at RETURNING id
 """
 INSERT = """
-INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema, tools)
-VALUES (:project, :name, :description, :input_schema, :takes_text, :error, :traceback, :state_schema, :tools)
+INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema, tools, context_schema)
+VALUES (:project, :name, :description, :input_schema, :takes_text, :error, :traceback, :state_schema, :tools, :context_schema)
 """
 TARGET = """
 SELECT p.target FROM reviews v JOIN runs r ON r.id = v.run JOIN projects p ON p.id = r.project WHERE v.id = ?
@@ -48,11 +49,11 @@ async def register_project(store: Store, target: str, label: str) -> int:
     return int(project)
 
 
-async def replace_agents(store: Store, project: int, agents: Sequence[Agent], error: str = "") -> None:
-    """Store the agents of a project, and why it cannot be read at all (`error`)."""
+async def replace_agents(store: Store, project: int, agents: Sequence[Agent], error: str = "", warnings: Sequence[str] = ()) -> None:
+    """Store the agents of a project, why it cannot be read at all (`error`), and what of its settings has no effect (`warnings`)."""
     async with store.transaction() as db:
-        values = {"error": error, "now": time.time(), "project": project}
-        db.execute("UPDATE projects SET error = :error, seen_at = :now WHERE id = :project", values)
+        values = {"error": error, "warnings": canonical_json.dumps(list(warnings)), "now": time.time(), "project": project}
+        db.execute("UPDATE projects SET error = :error, warnings = :warnings, seen_at = :now WHERE id = :project", values)
         db.execute("DELETE FROM agents WHERE project = ?", (project,))
         db.executemany(INSERT, [{"project": project, **_values(agent)} for agent in agents])
 
@@ -85,6 +86,12 @@ async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str
     return [(str(label), str(error)) for label, error in await store.all(broken, (json.dumps(list(targets)),))]
 
 
+async def project_warnings(store: Store) -> list[tuple[str, str]]:
+    """Label and sentence for each setting of a project that has no effect."""
+    found = await store.all("SELECT label, warnings FROM projects WHERE warnings != '[]' ORDER BY label, id")
+    return [(str(label), str(warning)) for label, warnings in found for warning in json.loads(warnings)]
+
+
 def _values(a: Agent) -> dict[str, Any]:
     plain = canonical_json.storable
     return {
@@ -96,14 +103,18 @@ def _values(a: Agent) -> dict[str, Any]:
         "traceback": plain(a.traceback),
         "state_schema": canonical_json.dumps(a.state_schema),
         "tools": canonical_json.dumps(dict(a.tools)),
+        "context_schema": canonical_json.dumps(a.context_schema),
     }
 
 
 def _agent(row: Any) -> Agent:
     """The agent of a row of `SELECT`."""
-    project, name, label, description, schema, takes_text, error, traceback, state, tools = row
+    project, name, label, description, schema, takes_text, error, traceback, state, tools, context = row
     state_schema = state and json.loads(state)
-    return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state_schema, json.loads(tools))
+    return Agent(
+        name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state_schema, json.loads(tools),
+        context and json.loads(context),
+    )  # fmt: skip
 
 
 # Workers

@@ -26,7 +26,7 @@ COLUMNS = ", ".join(
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
         "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
-        "tags",
+        "tags", "context", "config",
     )
 ) + f", {TAKEN_BY}"  # fmt: skip
 """Columns that `read_run` reads."""
@@ -43,9 +43,10 @@ SENT_AND_OVER = "the run {} while this was being applied; it may have run"
 
 INSERT = """
 INSERT INTO runs (
-    project, agent, thread, title, input, created_at, gates_before, gates_after, tags, time_limit_s, launched_by
+    project, agent, thread, title, input, created_at, gates_before, gates_after, tags, context, config, time_limit_s, launched_by
 ) VALUES (
-    :project, :agent, :thread, :title, :input, :created_at, :gates_before, :gates_after, :tags, :time_limit_s, :launched_by
+    :project, :agent, :thread, :title, :input, :created_at, :gates_before, :gates_after, :tags, :context, :config, :time_limit_s,
+    :launched_by
 )
 """
 
@@ -70,6 +71,8 @@ async def insert(store: Store, runs: Sequence[NewRun], options: RunOptions = Run
         "gates_before": canonical_json.dumps(list(options.gates_before)),
         "gates_after": canonical_json.dumps(list(options.gates_after)),
         "tags": canonical_json.dumps(list(options.tags)),
+        "context": None if options.context is None else canonical_json.dumps(options.context),
+        "config": None if options.config is None else canonical_json.dumps(options.config),
         "time_limit_s": options.time_limit_s,
         "launched_by": by,
     }
@@ -392,10 +395,13 @@ def put_head(db: Transaction, run: int, head: RunHead | None) -> None:
 def read_run(row: Any) -> Run:
     """The run of a row of `COLUMNS`."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s, cut, tags, taken_by) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, taken_by) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
-        RunOptions(tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags))),
+        RunOptions(
+            tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags)),
+            context and json.loads(context), config and json.loads(config),
+        ),
         bool(cut), taken_by,
     )  # fmt: skip

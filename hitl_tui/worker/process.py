@@ -148,7 +148,7 @@ async def _work(
         source = await stack.enter_async_context(
             LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.changed_since, store))
         )
-        await agents.replace_agents(store, number, [replace(agent, project=number) for agent in source.agents])
+        await agents.replace_agents(store, number, [replace(agent, project=number) for agent in source.agents], warnings=source.warnings)
         gc.freeze()  # modules stay for good: garbage collection need not walk them again
         ring()
         if options.describe_only:

@@ -94,6 +94,7 @@ class MemorySource:
     """Runs scripts. Tests set failures, crashes and blocks by the name of a tool or node."""
 
     label = "memory"
+    warnings: Sequence[str] = ()
 
     def __init__(self, scripts: Mapping[str, Sequence[Item]]) -> None:
         self._scripts = scripts

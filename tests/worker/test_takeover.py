@@ -166,7 +166,7 @@ async def hands(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 # The state
 
 
-async def test_handback_with_edited_state_asks_the_gate_again(hands: Reviewer) -> None:
+async def test_handback_with_edited_state_passes_a_plain_gate(hands: Reviewer) -> None:
     run = await hands.launch("spender", given={"amount": 100})
     await hands.wait(run, RunState.WAITING)
     head = await hands.inbox.takeovers.head(run.id)
@@ -176,15 +176,29 @@ async def test_handback_with_edited_state_asks_the_gate_again(hands: Reviewer) -
     assert schema["properties"]["amount"] == {"type": "integer"}
     edits = {"amount": 5, "tags": ["mine"], "address": {"street": "Side", "number": 2}, "limit": "high"}
     assert (await handed_back(hands, run, state=edits)).state == "applied"
-    review = await hands.open_review(run)
-    assert review.row.kind is PauseKind.GATE
-    assert review.value == {"next": ["spend"]}
-    assert review.actions[0].args["amount"] == 5
-    assert [d["did"] for d in hands.effects(run)] == ["plan"], "what ran does not run again"
-    await hands.decide(review, approve())
     state = await hands.result_of(run)
-    assert hands.effects(run)[1:] == [{"did": "spend", "amount": 5, "tags": ["mine"], "to": "Side 2", "limit": "high"}]
+    spent = {"did": "spend", "amount": 5, "tags": ["mine"], "to": "Side 2", "limit": "high"}
+    assert hands.effects(run) == [{"did": "plan"}, spent], "what ran does not run again"
     assert state["tags"] == ["mine", "spent"], "the new value stands in the old one's place"
+
+
+@pytest.mark.parametrize(
+    ("plan", "last", "kind", "amount"),
+    [
+        ({"results": {"t1": "I paid it in cash"}, "state": {"amount": 7}}, "I paid it in cash", "tool", 7),
+        ({"guidance": "wait until Friday"}, "wait until Friday", "human", 1),
+        ({"text": "I will not"}, "I will not", "ai", 1),
+    ],
+    ids=["results", "human message", "rewritten"],
+)
+async def test_handback_at_a_plain_gate_runs_the_gated_node(hands: Reviewer, plan: Any, last: str, kind: str, amount: int) -> None:
+    run = await hands.launch("announces", text="pay")
+    gate = await hands.open_review(run)
+    assert gate.row.kind is PauseKind.GATE
+    assert (await handed_back(hands, run, **plan)).state == "applied"
+    await hands.result_of(run)
+    assert hands.effects(run) == [{"did": "announce"}, {"did": "book", "last": last, "kind": kind, "amount": amount}]
+    assert len(await hands.inbox.reviews.of_run(run.id)) == 1, "the gate asks no second time"
 
 
 @pytest.mark.parametrize(
@@ -225,7 +239,6 @@ async def test_handback_with_edited_state_keeps_untouched_parts_exact(hands: Rev
     }
     done = await handed_back(hands, run, state=edits)
     assert (done.state, done.note) == ("applied", "")
-    await hands.decide(await hands.open_review(run), approve())
     await hands.result_of(run)
     (told,) = hands.effects(run)
     assert told["readings"] == "{'a': nan, 'b': 3.0}"
@@ -245,7 +258,6 @@ async def test_handback_with_state_the_graph_refuses_changes_nothing(hands: Revi
     assert again.plan == TakeoverPlan(state={"mood": "bad"}), "what could not be done is not lost"
     await hands.inbox.takeovers.hand_back(again.id, TakeoverPlan(state={"mood": "good"}))
     assert (await ended(hands, again)).state == "applied"
-    await hands.decide(await hands.open_review(run), approve())
     assert (await hands.result_of(run))["mood"] == "good"
 
 

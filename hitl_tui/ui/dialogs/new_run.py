@@ -1,4 +1,4 @@
-"""Start a run: choose an agent and enter its task, as text, in a form of its input schema, or as JSON."""
+"""Start a run: choose an agent and enter its task, as text, in a form or as JSON, and its context, if it takes one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from textual.widgets.option_list import Option
 from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Agent, Json
+from hitl_tui.model import Agent, Assistant, Json, RunOptions
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
-from hitl_tui.ui.dialogs.fields import ABSENT, Field, fields_of, filled_in, is_form
+from hitl_tui.ui.dialogs.fields import ABSENT, Field, FieldKind, fields_of, filled_in, is_form
 from hitl_tui.ui.dialogs.form import Form, FormChanged
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
@@ -38,6 +38,8 @@ NAMES = {"text": "as text", "form": "as a form", "json": "as JSON"}
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
 LIST_KEYS = frozenset("jkgG")
 
+ASSISTANT = "assistant:"
+"""Key of the field that names an assistant; no field of a context has a name like this."""
 NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"
 PLACEHOLDER = "the task; enter starts the run"
 REREAD_S = 0.5
@@ -62,6 +64,7 @@ class NewRunScreen(DialogScreen[int]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "mode", "text, form or JSON", show=False, priority=True),
+        Binding("ctrl+o", "context", "context", show=False, priority=True),
     ]
 
     def __init__(self, inbox: Inbox, drafts: Draft) -> None:
@@ -71,6 +74,10 @@ class NewRunScreen(DialogScreen[int]):
         self._agents: list[Agent] = []
         self._agent: Agent | None = None
         self._fields: tuple[Field, ...] = ()
+        self._assistants: list[Assistant] = []
+        self._context_fields: tuple[Field, ...] = ()
+        """The fields of the context page; the first one names an assistant if the agent has any."""
+        self._shows_context = False
         self._modes = ["text"]
         self._mode = "text"
         self._read = False
@@ -83,6 +90,7 @@ class NewRunScreen(DialogScreen[int]):
             SendArea(id="text", placeholder=PLACEHOLDER),
             Vertical(id="input-form"),
             JsonArea(id="json"),
+            Vertical(id="context-form"),
             TextView(id="agent-error"),
             id="new-run-right",
         )
@@ -103,7 +111,8 @@ class NewRunScreen(DialogScreen[int]):
         self._last = (run.project, run.agent) if run else None
 
     def field(self) -> Widget | None:
-        return self.query_one("#text") if self._mode == "text" and not (self._agent and self._agent.error) else None
+        shown = self._mode == "text" and not self._shows_context and not (self._agent and self._agent.error)
+        return self.query_one("#text") if shown else None
 
     def take(self, key: events.Key) -> bool:
         """On the list its keys move; other letters go into the text."""
@@ -119,10 +128,10 @@ class NewRunScreen(DialogScreen[int]):
     @reports_errors
     async def reread(self) -> None:
         """Read the agents again; the selected one and the typed texts stay."""
-        agents = await self._inbox.agents.all()
-        if agents == self._agents and self._read:
+        agents, assistants = await self._inbox.agents.all(), await self._inbox.agents.assistants()
+        if (agents, assistants) == (self._agents, self._assistants) and self._read:
             return
-        self._agents, self._read = agents, True
+        self._agents, self._assistants, self._read = agents, assistants, True
         options = self.query_one("#agents", OptionList)
         options.clear_options()
         options.add_options([Option(_prompt(agent)) for agent in agents])
@@ -157,7 +166,8 @@ class NewRunScreen(DialogScreen[int]):
             self._check()
 
     def on_form_changed(self, message: FormChanged) -> None:
-        self._keep("form", canonical_json.dumps(self._form_texts()))
+        self._keep("form", canonical_json.dumps(self._texts_in("#input-form")))
+        self._keep("context", canonical_json.dumps(self._texts_in("#context-form")))
         self._check()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
@@ -165,7 +175,15 @@ class NewRunScreen(DialogScreen[int]):
 
     def action_mode(self) -> None:
         if self._agent and not self._agent.error:
-            self._mode = self._next_mode
+            self._mode = self._mode if self._shows_context else self._next_mode
+            self._shows_context = False
+            self._show_mode()
+            self._field().focus()
+
+    def action_context(self) -> None:
+        """Go to the fields of the context, or back to the task."""
+        if self._agent and not self._agent.error and self._context_fields:
+            self._shows_context = not self._shows_context
             self._show_mode()
             self._field().focus()
 
@@ -179,11 +197,15 @@ class NewRunScreen(DialogScreen[int]):
             return
         try:
             text, given = self._entered()
-            (run,) = await self._inbox.runs.launch(agent.name, text=text, given=given, project=agent.project)
+            assistant, context = self._entered_context()
+            options = RunOptions(context=context)
+            (run,) = await self._inbox.runs.launch(
+                agent.name, text=text, given=given, project=agent.project, options=options, assistant=assistant
+            )
         except store_errors() as error:
             self.complain(sentence(error))
             return
-        for mode in KEYS:
+        for mode in (*KEYS, "context"):
             self._drafts.pop((agent.project, agent.name, mode), None)
         self.dismiss(run.id)
 
@@ -200,9 +222,22 @@ class NewRunScreen(DialogScreen[int]):
                     raise Refused("enter a task")
                 return text, None
             case "form":
-                return None, filled_in(self._fields, self._form_texts(), ABSENT)
+                return None, filled_in(self._fields, self._texts_in("#input-form"), ABSENT)
             case _:
                 return None, canonical_json.loads(self.query_one("#json", JsonArea).text, "this")
+
+    def _entered_context(self) -> tuple[str | None, Json]:
+        """The assistant to start from, and the values of the context that were filled in; None for what was not.
+
+        Raises:
+            Refused: what is typed is not of its field's type.
+        """
+        if not self._context_fields:
+            return None, None
+        filled = filled_in(self._context_fields, self._texts_in("#context-form"), ABSENT)
+        assert isinstance(filled, dict)
+        assistant = filled.pop(ASSISTANT, None)
+        return assistant, filled or None
 
     def _show(self, agent: Agent | None) -> None:
         """Show another agent: what it is, and what was typed for it."""
@@ -223,28 +258,35 @@ class NewRunScreen(DialogScreen[int]):
             self._drafts.setdefault((agent.project, agent.name, "text"), typed)
         _put(text, self._kept("text"))
         _put(self.query_one("#json", JsonArea), self._kept("json") or canonical_json.dumps(skeleton(agent.input_schema), indent=2))
-        self._put_form(agent)
+        self._fields = fields_of(agent.input_schema, ABSENT) if "form" in self._modes else ()
+        self._context_fields = _fields_beside_input(agent, [one.name for one in self._assistants if one.agent == agent.name])
+        self._shows_context = self._shows_context and bool(self._context_fields)
+        self._put_form("#input-form", "form", self._fields, [field.write(field.schema.get("default", ABSENT)) for field in self._fields])
+        self._put_form("#context-form", "context", self._context_fields, [""] * len(self._context_fields))
         self._show_mode()
 
-    def _put_form(self, agent: Agent) -> None:
-        """Make the form of the agent's input: with its defaults, or as it was typed."""
-        self._fields = fields_of(agent.input_schema, ABSENT) if "form" in self._modes else ()
-        blank = [field.write(field.schema.get("default", ABSENT)) for field in self._fields]
-        kept = self._kept("form")
+    def _put_form(self, where: str, draft: str, fields: tuple[Field, ...], blank: list[str]) -> None:
+        """Make a form: blank, or as it was typed."""
+        kept = self._kept(draft)
         typed = canonical_json.loads(kept) if kept else blank
-        place = self.query_one("#input-form")
+        place = self.query_one(where)
         place.remove_children()
-        if self._fields:
-            place.mount(Form(self._fields, typed if len(typed) == len(blank) else blank))
+        if fields:
+            place.mount(Form(fields, typed if len(typed) == len(blank) else blank))
 
     def _show_mode(self) -> None:
         agent = self._agent
         broken = agent is not None and bool(agent.error)
         for mode, id_ in (("text", "#text"), ("form", "#input-form"), ("json", "#json")):
-            self.query_one(id_).display = not broken and self._mode == mode
+            self.query_one(id_).display = not broken and self._mode == mode and not self._shows_context
+        self.query_one("#context-form").display = not broken and self._shows_context
         self.query_one("#agent-error").display = broken
         other = [("ctrl+t", NAMES[self._next_mode])] if len(self._modes) > 1 else []
-        self.rekey(BROKEN_KEYS if broken else [*KEYS[self._mode], *other, ("tab", "switch"), ("esc", "back")])
+        if self._shows_context:
+            self.rekey([*KEYS["form"], ("ctrl+o", "the task"), ("tab", "switch"), ("esc", "back")])
+        else:
+            other += [("ctrl+o", "context")] if self._context_fields else []
+            self.rekey(BROKEN_KEYS if broken else [*KEYS[self._mode], *other, ("tab", "switch"), ("esc", "back")])
         self._check()
 
     @property
@@ -264,8 +306,9 @@ class NewRunScreen(DialogScreen[int]):
                 problem = error.happened
         self.complain(problem)
 
-    def _form_texts(self) -> list[str]:
-        return self.query_one("#input-form", Vertical).query_one(Form).texts
+    def _texts_in(self, place: str) -> list[str]:
+        """The texts of the form at a place; empty if there is none."""
+        return next((form.texts for form in self.query_one(place, Vertical).query(Form)), [])
 
     def _keep(self, mode: str, text: str) -> None:
         if self._agent:
@@ -277,8 +320,9 @@ class NewRunScreen(DialogScreen[int]):
     def _field(self) -> Widget:
         if self._agent and self._agent.error:
             return self.query_one("#agent-error")
-        if self._mode == "form":
-            return next((form.editor(0) for form in self.query(Form) if form.is_attached), None) or self.query_one("#agents")
+        if self._shows_context or self._mode == "form":
+            forms = self.query_one("#context-form" if self._shows_context else "#input-form", Vertical).query(Form)
+            return next((form.editor(0) for form in forms if form.is_attached), None) or self.query_one("#agents")
         return self.query_one(f"#{self._mode}")
 
 
@@ -287,6 +331,13 @@ def _modes(agent: Agent) -> list[str]:
     schema = agent.input_schema
     names = set(schema["properties"]) - {"messages"} if isinstance(schema, dict) and is_form(schema) else set()
     return [*(["text"] if agent.takes_text else []), *(["form"] if names else []), "json"]
+
+
+def _fields_beside_input(agent: Agent, assistants: list[str]) -> tuple[Field, ...]:
+    """Fields for what a run is given beside its input: an assistant to start from, and the values of its context."""
+    choice = Field((ASSISTANT,), FieldKind.CHOICE, {}, False, ABSENT, tuple(assistants), title="assistant to start from")
+    fields = fields_of(agent.context_schema, ABSENT) if is_form(agent.context_schema) else ()
+    return (*([choice] if assistants else []), *fields)
 
 
 def _put(area: TextArea, text: str) -> None:

@@ -27,6 +27,8 @@ class EmptyState:
     """Projects that cannot be read: label and error."""
     loading: Sequence[str] = ()
     """Projects whose agents are not known yet."""
+    warnings: Sequence[tuple[str, str]] = ()
+    """Settings of projects that have no effect here: label and sentence."""
 
 
 GOING = (RunState.RUNNING, RunState.QUEUED)
@@ -45,7 +47,8 @@ async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     problems = [*pool.problems, *await inbox.agents.project_errors(pool.targets)]
     known = {agent.label for agent in agents} | {label for label, _ in problems}
     loading = [label for label in pool.labels if label not in known]
-    return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED), problems, loading)
+    warnings = [(label, warning) for label, warning in await inbox.agents.warnings() if label in pool.labels]
+    return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED), problems, loading, warnings)
 
 
 def empty_lines(now: EmptyState) -> Iterator[Line]:
@@ -71,6 +74,10 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
     elif not now.problems:
         yield line("No agent is known here yet. Start a worker: hitl-tui worker TARGET", "muted")
     yield BLANK
+    for label, warning in now.warnings:
+        yield from paragraph(f"{label}: {warning}", "muted", "!", 3, "warning")
+    if now.warnings:
+        yield BLANK
     yield from _broken(now.agents)
     yield from _going_on(now.runs)
 

@@ -64,7 +64,7 @@ def one_parameter(config: RunnableConfig) -> Any:
 
 
 def two_parameters(config: RunnableConfig, runtime: "ServerRuntime | None") -> Any:  # noqa: F821 - the server's own type
-    assert runtime is None
+    assert runtime is not None
     return graph_by(f"thread {config['configurable']['thread_id']}").compile()
 
 

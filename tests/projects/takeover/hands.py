@@ -200,3 +200,29 @@ async def add(number: int, call: Annotated[str, InjectedToolCallId]) -> Command[
 
 
 counting = create_agent(model, [add, burst], state_schema=Counted)
+
+
+class Announced(TypedDict, total=False):
+    messages: Annotated[list[AnyMessage], add_messages]
+    amount: int
+
+
+def announce(state: Announced) -> dict[str, Any]:
+    note("announce")
+    call = {"name": "transfer", "args": {"amount": state.get("amount", 1)}, "id": "t1"}
+    return {"messages": [AIMessage("I will transfer it", tool_calls=[call])]}
+
+
+def book(state: Announced) -> dict[str, Any]:
+    """Act on the last message, whoever wrote it."""
+    last = state["messages"][-1]
+    note("book", last=last.text, kind=last.type, amount=state.get("amount", 1))
+    return {"messages": [AIMessage("booked")]}
+
+
+_announces = StateGraph(Announced)
+_announces.add_node("announce", announce)
+_announces.add_node("book", book)
+_announces.add_edge(START, "announce")
+_announces.add_edge("announce", "book")
+announces = _announces.compile(interrupt_after=["announce"])

@@ -7,9 +7,17 @@ import json
 import pytest
 from textual.widgets import OptionList
 
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Agent
+from hitl_tui.store import agents
 from hitl_tui.ui.dialogs.form import Form
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from tests.ui.conftest import StartConsole
+
+STYLE = {
+    "type": "object",
+    "properties": {"tone": {"type": "string", "default": "friendly"}, "length": {"type": "integer", "default": 1}},
+}
 
 
 @pytest.mark.slow
@@ -41,6 +49,25 @@ async def test_form_sends_only_what_was_entered_with_the_right_types(start_conso
         await console.press(*"bees", "tab", *"3", "ctrl+s")
         ((agent, given),) = await console.store.all("SELECT agent, input FROM runs")
         assert (agent, json.loads(given)) == ("report_writer", {"input": {"topic": "bees", "pages": 3}})
+
+
+async def test_context_page_starts_a_run_with_an_assistant_and_own_values(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        writer = Agent("writer", console.project, "sample_agents", "Write.", {"type": "string"}, True, context_schema=STYLE)
+        await agents.replace_agents(console.store, console.project, [writer])
+        await Inbox(console.store, "ann").agents.save_assistant("writer", "formal", {"tone": "formal", "length": 2}, None)
+        await console.press("n", *"a poem", "ctrl+o")
+        screen = await console.until_shown("assistant to start from", "tone", "length", "default friendly")
+        assert "a poem" not in screen
+        await console.press("right", "tab", "tab", *"7", "ctrl+s")
+        ((given, context),) = await console.store.all("SELECT input, context FROM runs")
+        assert (json.loads(given), json.loads(context)) == ({"text": "a poem"}, {"tone": "formal", "length": 7})
+
+
+async def test_agent_without_a_context_has_no_context_page(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        await console.press("n", "ctrl+o")
+        assert "ctrl+o" not in console.screen_text() and console.app.screen.query_one("#text", SendArea).display
 
 
 @pytest.mark.slow

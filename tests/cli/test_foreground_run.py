@@ -1,0 +1,102 @@
+"""`hitl-tui run`: one run in the foreground, with each pause asked at the prompt."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from hitl_tui.model import ReviewState
+from tests.support.harness import Sandbox, SandboxFactory, open_reviewer, rounds
+
+SEND = [("send", {"to": "bob"})]
+POLICY = """
+[[rule]]
+name = "sending"
+tool = "send"
+risk = "{risk}"
+outcome = "ask"
+"""
+
+
+def in_terminal(sandbox: Sandbox, *args: str, answers: Sequence[tuple[str, str]]) -> tuple[int, str]:
+    """Run a command in a terminal, and type each answer when its question is shown. Returns the exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-P", "-m", "hitl_tui", *args, "--home", str(sandbox.home.path)]
+    shown = ""
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=sandbox.env, cwd=sandbox.folder) as process:
+        os.close(theirs)
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        left = list(answers)
+        while piece := _read(ours):
+            shown += piece
+            if left and re.search(left[0][0], shown.rpartition("\x00")[2]):
+                os.write(ours, left.pop(0)[1].encode())
+                shown += "\x00"  # what follows is the answer's
+        watchdog.cancel()
+    os.close(ours)
+    return process.returncode, shown.replace("\x00", "").replace("\r\n", "\n")
+
+
+def _read(terminal: int) -> str:
+    try:
+        return os.read(terminal, 65_536).decode(errors="replace")
+    except OSError:  # no program has it open
+        return ""
+
+
+@pytest.mark.slow
+async def test_run_asks_at_the_prompt_and_ends_with_the_run(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    answers = [("send: approve, edit, reject, respond, later\\? $", "x\n"), ("type one of .*later\\? $", "\n"), ("later\\? $", "app\n")]
+    code, shown = in_terminal(sandbox, "run", sandbox.target, "batched", rounds(SEND), answers=answers)
+    assert code == 0, shown
+    assert "run r1\n" in shown and "\ndone\n" in shown and "type one of approve, edit" in shown
+    async with open_reviewer(sandbox) as reviewer:
+        assert [d["to"] for d in reviewer.effects(await reviewer.inbox.runs.get(1))] == ["bob"]
+
+
+@pytest.mark.slow
+async def test_run_left_for_later_exits_with_3_and_stays_in_the_queue(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    done = sandbox.cli("run", sandbox.target, "batched", rounds(SEND), code=3)
+    assert "run r1 waits; `hitl-tui queue` lists what for" in done.stderr
+    async with open_reviewer(sandbox) as reviewer:
+        assert [row.state for row in await reviewer.inbox.reviews.pending(5)] == [ReviewState.OPEN]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("risk", "options", "code", "said"),
+    [
+        ("reversible", (), 0, "1#1 send: approved by --approve-all"),
+        ("irreversible", ("--approve-unknown",), 3, "1#1 send is irreversible, which --approve-all does not approve"),
+        ("", (), 3, "1#1 send is of unknown risk; add --approve-unknown"),
+        ("", ("--approve-unknown",), 0, "1#1 send: approved by --approve-all"),
+    ],
+)
+async def test_approve_all_leaves_what_it_must_not_approve(
+    new_sandbox: SandboxFactory, risk: str, options: Sequence[str], code: int, said: str
+) -> None:
+    sandbox = new_sandbox("pauses")
+    if risk:
+        (sandbox.home.path / "policy.toml").write_text(POLICY.format(risk=risk))
+    done = sandbox.cli("run", sandbox.target, "batched", rounds(SEND), "--approve-all", *options, code=code)
+    assert said in done.stdout + done.stderr
+    async with open_reviewer(sandbox) as reviewer:
+        assert len(reviewer.effects(await reviewer.inbox.runs.get(1))) == (code == 0)
+
+
+@pytest.mark.slow
+async def test_failed_run_exits_with_1_and_an_unknown_agent_is_refused(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("foreign")
+    done = sandbox.cli("run", sandbox.target, "keyboard", "--input", '{"text": "x"}', code=1)
+    assert "failed: its code calls input()" in done.stdout
+    assert "has no agent nobody" in sandbox.cli_error("run", sandbox.target, "nobody", "x")

@@ -1,0 +1,3 @@
+from .graph import graph
+
+__all__ = ["graph"]

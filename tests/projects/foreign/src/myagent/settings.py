@@ -1,0 +1,1 @@
+WORD = "by its dotted name"
