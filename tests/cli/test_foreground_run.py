@@ -55,7 +55,7 @@ def _read(terminal: int) -> str:
 @pytest.mark.slow
 async def test_run_asks_at_the_prompt_and_ends_with_the_run(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
-    answers = [("send: approve, edit, reject, respond, later\\? $", "x\n"), ("type one of .*later\\? $", "\n"), ("later\\? $", "app\n")]
+    answers = [("send: approve, edit, reject, respond, later\\? $", "x\n"), ("(?s)type one of .*later\\? $", "\n"), ("later\\? $", "app\n")]
     code, shown = in_terminal(sandbox, "run", sandbox.target, "batched", rounds(SEND), answers=answers)
     assert code == 0, shown
     assert "run r1\n" in shown and "\ndone\n" in shown and "type one of approve, edit" in shown
