@@ -285,8 +285,9 @@ class NewRunScreen(DialogScreen[int]):
         if self._shows_context:
             self.rekey([*KEYS["form"], ("ctrl+o", "the task"), ("tab", "switch"), ("esc", "back")])
         else:
-            other += [("ctrl+o", "context")] if self._context_fields else []
-            self.rekey(BROKEN_KEYS if broken else [*KEYS[self._mode], *other, ("tab", "switch"), ("esc", "back")])
+            start, *more = KEYS[self._mode]
+            beside = [("ctrl+o", "context")] if self._context_fields else []
+            self.rekey(BROKEN_KEYS if broken else [start, *beside, *more, *other, ("tab", "switch"), ("esc", "back")])
         self._check()
 
     @property
