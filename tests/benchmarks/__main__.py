@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import checkpoints, decision, export, key_latency, many_waiting, past, queue_list, replay, resume, startup
+from tests.benchmarks import checkpoints, decision, export, key_latency, loading, many_waiting, past, queue_list, replay, resume, startup
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "startup": startup.measure,
+    "loading": loading.measure,
     "queue": lambda: asyncio.run(queue_list.measure()),
     "keys": key_latency.measure,
     "waiting": many_waiting.measure,
