@@ -71,6 +71,7 @@ def details_json(one: HistoryDetails) -> dict[str, Any]:
     return {
         "number": row.decision,
         "review": str(row.review),
+        "call": row.slot + 1,
         "slot": row.slot,
         "run": output.run_id(row.run),
         "agent": row.agent,
@@ -135,6 +136,7 @@ def _line(one: HistoryDetails) -> tuple[str, ...]:
     return (
         str(row.decision),
         f"{ago} ago",
+        call_id(row.review, row.slot),
         row.tool,
         row.agent,
         _outcome(row),

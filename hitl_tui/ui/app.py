@@ -183,6 +183,20 @@ class HitlApp(LeavableApp):
         text = Content.from_markup(message).plain if markup else message
         self.post_message(Said(Status(text, severity), self.NOTIFICATION_TIMEOUT if timeout is None else timeout))
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy what was selected, if anything was: an empty text would only delete what the clipboard holds."""
+        if text:
+            self._copy_selected(text)
+
+    @work(group="copy")
+    @reports_errors
+    async def _copy_selected(self, text: str) -> None:
+        from hitl_tui.formatting import counted
+        from hitl_tui.ui.runtime.clipboard import copy
+
+        await copy(self, text)
+        self.notify(f"copied {counted(len(text), 'character')}", timeout=3, markup=False)
+
     async def until_begun(self) -> None:
         """Wait until the queue is shown with its rows."""
         await self._begun.wait()

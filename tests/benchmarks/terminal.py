@@ -45,13 +45,17 @@ class Terminal:
         self.before, _, self._seen = self._seen.partition(marker)
         return now
 
-    def drain(self, seconds: float) -> None:
-        """Discard what is drawn for a moment."""
+    def keep(self, seconds: float) -> None:
+        """Read what is drawn for a moment, for a marker to be looked for later."""
         end = time.perf_counter() + seconds
         with contextlib.suppress(OSError):  # the program may end meanwhile
             while (left := end - time.perf_counter()) > 0:
                 if select.select([self._fd], [], [], left)[0]:
-                    self._read()
+                    self._seen += self._read()
+
+    def drain(self, seconds: float) -> None:
+        """Discard what is drawn for a moment."""
+        self.keep(seconds)
         self._seen = b""
 
     def until_still(self, seconds: float) -> None:

@@ -45,7 +45,7 @@ def test_history_command_line_shows_person_change_and_reason(home: Path) -> None
     code, out = hitl("history", "--home", str(home))
     assert code == 0
     back, rejected, edited, approved = out.splitlines()
-    assert "approved by bob, undone" in back
+    assert "approved by bob, undone" in back and "  4#1  " in back
     assert "rejected by bob" in rejected and "“not him”" in rejected
     assert "edited by ann" in edited and "viewed 9.0 s" in edited
     assert "to: Bob → Ann⟨U+001B⟩[31m · body removed" in edited

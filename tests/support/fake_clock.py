@@ -1,4 +1,4 @@
-"""A worker's scheduled jobs under a clock that the test moves, in a sandbox without a running worker; policies and helpers for them."""
+"""Clocks that a test moves, and a worker's scheduled jobs under one, in a sandbox without a running worker; helpers for them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+@dataclass
+class Monotonic:
+    """Stands in for the module `time` where only `time.monotonic` is used; it stands still until the test moves it."""
+
+    now: float = field(default_factory=time.monotonic)
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 def write_policy(sandbox: Sandbox, text: str) -> None:

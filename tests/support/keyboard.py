@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -37,6 +38,23 @@ class Keyboard:
         for data in reads:
             self.screen.drain(pause_s)
             self.screen.send(data)
+
+    def hold(self, data: bytes, first_delay_s: float, period_s: float, repeats: int) -> float:
+        """Send what a keyboard sends while a key is held, a press and its repeats. Returns the longest time between two repeats."""
+        self.screen.send(data)
+        next_at, longest, sent = time.perf_counter() + first_delay_s, 0.0, None
+        for _ in range(repeats):
+            self.screen.keep(next_at - time.perf_counter())
+            now = self.screen.send(data)
+            longest, sent = max(longest, now - (sent or now)), now
+            next_at += period_s
+        return longest
+
+    def clipboard(self) -> str:
+        """Wait until the console sets the clipboard (OSC 52), and return the text."""
+        self.screen.until(b"\x1b]52;c;")
+        self.screen.until(b"\x07")
+        return base64.b64decode(self.screen.before).decode()
 
     def settle(self) -> None:
         """Wait until all keys so far have acted: a key that changes the view is handled after them."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from textual import screen as textual_screen
+from textual.message import Message
+from textual.notifications import Notify
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
@@ -138,9 +140,15 @@ def start_console(tmp_path: Path) -> StartConsole:
             policies = Policies(home.path, root_of)
             inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies, grace_by_risk=True)
             app = HitlApp(opens(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
-            async with app.run_test(size=size, notifications=True) as pilot:
+            toasts: list[str] = []
+
+            def watch(message: Message) -> None:
+                toasts.extend([message.notification.message] if isinstance(message, Notify) else ())
+
+            async with app.run_test(size=size, notifications=True, message_hook=watch) as pilot:
                 console = ConsoleDriver(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
                 await console.until_keys_accepted()
                 yield console
+            assert toasts == [], "messages belong on the status line: a toast covers arguments, tabs and hints"
 
     return start

@@ -15,8 +15,10 @@ from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.store import Store
 from hitl_tui.ui.history.view import HistoryView
+from tests.export.test_export import hitl
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import history, seed
+from tests.ui.queue.test_decisions import BATCH, go_to
 from tests.ui.snapshots import cases, press_keys, use_utc
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
@@ -118,6 +120,23 @@ async def test_history_on_a_small_screen_opens_a_decision_on_enter(start_console
         assert "changes" in console.screen_text() and "History  11" not in console.screen_text()
         await console.press("escape", "j")
         assert listed(console)[1] == "run_sql" and view(console).items.cursor == view(console).items.order.at(1)
+
+
+@pytest.mark.slow
+async def test_calls_are_numbered_alike_on_screens_and_on_the_command_line(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        batch, where = console.review_ids[BATCH], ("--home", str(console.home.path))
+        answer = ("decide", f"{batch}#2", "reject", "--message", "she left", "--reviewer", "bob")
+        assert (await asyncio.to_thread(hitl, *answer, *where))[0] == 0
+        assert [slot for slot, *_ in await console.decisions_of(batch)] == [1]  # stored from 0
+        await go_to(console, BATCH)
+        await console.until_shown("2 send_email ✗ rejected")
+        await console.press("a", "f3", "g")
+        await console.until_shown("send_email  call 1", "100 % of it was on the screen")
+        await console.press("j")
+        await console.until_shown("send_email  call 2", "rejected by bob", "share seen: not measured")
+        for number, call in ((1, f"{batch}#2"), (2, f"{batch}#1")):
+            assert f"decision {number} · {call} · " in (await asyncio.to_thread(hitl, "history", "--show", str(number), *where))[1]
 
 
 async def test_history_of_an_unknown_decision_is_refused(start_console: StartConsole) -> None:

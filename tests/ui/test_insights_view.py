@@ -123,6 +123,20 @@ async def test_insights_cursor_skips_headings_and_keys_switch_figures_and_period
         assert "decisions in total" in text(console)
 
 
+async def test_share_seen_stands_on_the_screen_for_each_person(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await insights.add_past_decisions(console.store, console.project, time.time(), 40)
+        await console.store.write("UPDATE decisions SET seen = 0.43 WHERE actor = 'ann'")
+        await console.press("f4", "j", "j")
+        assert on(console) == "Fatigue"
+        await console.until_shown("you decided calls of which 43 % was on the screen on average")
+        for _ in range(2):  # the chart, then the table
+            await console.until_shown(" seen ", " 43 % ")
+            rows = {line.split()[0]: line for line in text(console).split("\n") if line.startswith(("you ", "bob "))}
+            assert " 43 % " in rows["you"] and rows["bob"].count("–") == 2  # not measured, and no attention checks
+            await console.press("t")
+
+
 async def test_insights_on_a_small_screen_open_figures_on_enter(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await filled(console)

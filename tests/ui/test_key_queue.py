@@ -9,8 +9,10 @@ from textual import events
 
 from hitl_tui.store import agents
 from hitl_tui.ui.dialogs.text_areas import SendArea
-from hitl_tui.ui.input_filter import InputFilter
+from hitl_tui.ui.input_filter import ALONE_S, InputFilter
+from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.list import QueueList
+from tests.support.fake_clock import Monotonic
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import DELETE, MAIL, go_to
@@ -137,3 +139,19 @@ async def test_a_paste_goes_into_the_field_of_a_dialog(start_console: StartConso
         assert await console.decisions_of(console.review_ids[MAIL]) == []
         await read(console, b"\r")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "nay a")]
+
+
+async def test_taps_at_three_a_second_each_decide(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with start_console("", grace_s=60) as console:
+        await seed.add_many_reviews(console.store, 8)
+        await console.until_keys_accepted()
+        clock, taps = Monotonic(), InputFilter()
+        monkeypatch.setattr(decision_controller, "time", clock)
+        begin = clock.now + 1
+        for number in range(6):
+            at = begin + number / 3
+            for clock.now, messages in ((at, taps.feed(b"a", at)), (at + ALONE_S, taps.expire(at + ALONE_S))):
+                for message in messages:
+                    console.app.post_message(message)
+                    await console.settle()
+        assert await console.store.one("SELECT count(*) FROM decisions") == (6,)

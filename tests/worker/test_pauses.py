@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 
 import pytest
 
-from hitl_tui.model import ReviewState, RunState
-from tests.support.harness import SandboxFactory, approve, open_reviewer
+from hitl_tui.model import ReviewState, RunState, TakeoverPlan
+from tests.support.harness import SandboxFactory, approve, open_reviewer, tool_results
+
+MOVE, SEND = ("move", {"path": "b"}), ("send", {"to": "ann"})
 
 
 async def test_runs_and_decisions_when_all_agents_are_paused_wait_and_then_go_on(new_sandbox: SandboxFactory) -> None:
@@ -48,3 +52,26 @@ async def test_other_agents_when_one_is_paused_go_on(new_sandbox: SandboxFactory
         assert (await ann.wait(other)).state == RunState.DONE
         assert (await ann.inbox.runs.get(held.id)).state == RunState.QUEUED
         assert sandbox.cli_error("pause", "stepss").startswith("no agent stepss is known; known: steps")
+
+
+@pytest.mark.slow
+async def test_policy_decisions_and_handbacks_when_agents_are_paused_wait(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("policy")
+    (sandbox.home.path / "policy.toml").write_text("spot_check = 0\n")
+    async with open_reviewer(sandbox) as ann:
+        (taken,) = await ann.inbox.runs.launch("batched", text=json.dumps([["well", [SEND]]]))
+        assert sandbox.run_until_idle() == 0
+        takeover = await ann.inbox.takeovers.take(taken.id)
+        (call,) = (await ann.inbox.takeovers.head(taken.id)).calls
+        (automatic,) = await ann.inbox.runs.launch("batched", text=json.dumps([["I am 95 % sure", [MOVE]]]))
+        assert sandbox.start(kill_at="opened").wait() == -signal.SIGKILL  # decided by policy, and not applied yet
+        await ann.inbox.agents.pause("")
+        await ann.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(results={call.id: "told by phone"}))
+        assert sandbox.run_until_idle() == 0
+        assert await ann.review_states(automatic) == ["decided"] and ann.effects(automatic) == []
+        latest = await ann.inbox.takeovers.latest(taken.id)
+        assert latest is not None and latest.state == "handed_back"
+        await ann.inbox.agents.resume("")
+        assert sandbox.run_until_idle() == 0
+        assert tool_results(await ann.result_of(automatic)) == {"move": ["moved b"]}
+        assert tool_results(await ann.result_of(taken)) == {"send": ["told by phone"]} and ann.effects(taken) == []

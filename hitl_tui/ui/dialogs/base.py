@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from hitl_tui import canonical_json
-from hitl_tui.errors import HitlError
+from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
@@ -79,19 +80,27 @@ class DialogScreen(KeyQueueScreen[T | None]):
         """Do what the dialog asks for; nothing where it only shows something."""
 
     async def action_outside(self) -> None:
-        """Open the focused text in $EDITOR; of a field of one line, what comes back becomes one line."""
-        focused = self.focused
         try:
-            if isinstance(focused, TextArea):
-                text = edit_outside(self.app, focused.text, file_name(focused.id or "text", focused.text))
-                focused.replace(text, (0, 0), focused.document.end)
-            elif isinstance(focused, Input):
-                text = edit_outside(self.app, focused.value, file_name(focused.id or "text", focused.value))
-                focused.value = " ".join(text.split("\n"))
-            else:
-                self.complain("there is no text here to open in $EDITOR")
+            edit_focused(self)
         except HitlError as error:
             self.complain(str(error))
+
+
+def edit_focused(screen: Screen[Any]) -> None:
+    """Open the focused text in $EDITOR. In a field of one line, what comes back becomes one line.
+
+    Raises:
+        Refused: no text has the focus, or the editor failed.
+    """
+    focused = screen.focused
+    if isinstance(focused, TextArea):
+        text = edit_outside(screen.app, focused.text, file_name(focused.id or "text", focused.text))
+        focused.replace(text, (0, 0), focused.document.end)
+    elif isinstance(focused, Input):
+        text = edit_outside(screen.app, focused.value, file_name(focused.id or "text", focused.value))
+        focused.value = " ".join(text.split("\n"))
+    else:
+        raise Refused("there is no text here to open in $EDITOR")
 
 
 class ReviewScreen(DialogScreen[T]):

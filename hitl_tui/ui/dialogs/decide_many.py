@@ -27,6 +27,7 @@ from hitl_tui.oversight.reading import reading_time_s, words_of
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
+from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
 from hitl_tui.ui.widgets.text_view import TextView
@@ -43,9 +44,9 @@ LONGEST_CELL, MOST_COLUMNS = 28, 3
 PLAIN = re.compile(r"[A-Za-z0-9@#./:_+-]+(?: [A-Za-z0-9@#./:_+-]+)*")
 UNSEEN = "not all of it has been on the screen"
 LEFT_OUT = "left out by you"
-SEEN_S = 0.25
+SEEN_S = DEAD_TIME_S
 """Seconds a row must have been on the screen to count as seen."""
-SETTLE_S = 0.4
+SETTLE_S = DEAD_TIME_S
 """Seconds after the dialog opens in which no key decides."""
 
 
@@ -56,6 +57,8 @@ class RowsSeen(Message):
 
 class CallTable(TextView):
     """The rows of the table; a row counts as seen after `SEEN_S` on the screen."""
+
+    PAGES_REPEAT = False
 
     def __init__(self) -> None:
         super().__init__(id="calls-table")
@@ -75,12 +78,14 @@ class CallTable(TextView):
         self._record()
         return self._whole and len(self._seen_rows) >= len(self._row_line) > 0
 
-    def read_on(self) -> None:
-        """Show the first row that has not been seen, at the top where there is enough below it."""
+    def action_page_down(self) -> None:
+        """Go a page down; at the end, back to the first row that has not been seen."""
         self._record()
-        row = next((row for row in range(len(self._row_line)) if row not in self._seen_rows), None)
-        if row is not None:
-            self.scroll_to(y=row, animate=False)
+        unseen = next((row for row in range(len(self._row_line)) if row not in self._seen_rows), None)
+        if self.scroll_offset.y < self.max_scroll_y or unseen is None:
+            super().action_page_down()
+        else:
+            self.scroll_to(y=unseen, animate=False)
 
     def replace_marks(self, lines: Mapping[int, Line]) -> None:
         """Draw lines anew that differ in their marks only, so that what has been seen still holds."""
@@ -150,7 +155,6 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         Binding("a", "approve", "approve", show=False),
         Binding("r", "reject", "reject", show=False),
         Binding("x", "leave_out", "leave out", show=False),
-        Binding("space", "read_on", "read on", show=False),
         Binding("ctrl+s", "submit", "submit", show=False),
         Binding("j,down", "move(1)", "down", show=False, priority=True),
         Binding("k,up", "move(-1)", "up", show=False, priority=True),
@@ -355,9 +359,6 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         self._row = max(0, min(self._row + by, len(self._rows) - 1))
         self._redraw()
         self.query_one(CallTable).reveal(self._lines_of[self._row][0])
-
-    def action_read_on(self) -> None:
-        self.query_one(CallTable).read_on()
 
     def _redraw(self) -> None:
         """Draw the marks anew without forgetting what has been seen."""

@@ -8,9 +8,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from hitl_tui.errors import HitlError
+from hitl_tui.ui.dialogs.base import edit_focused
 from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
 from hitl_tui.ui.widgets.text_view import TextView
 
@@ -28,6 +31,8 @@ class SearchScreen(KeyQueueScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "end", show=False),
+        Binding("ctrl+s", "submit", "keep", show=False, priority=True),
+        Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
         Binding("down", "next_hit(1)", "next hit", show=False),
         Binding("up", "next_hit(-1)", "previous hit", show=False),
     ]
@@ -58,14 +63,24 @@ class SearchScreen(KeyQueueScreen[None]):
         row.styles.width, row.styles.offset = region.width, (region.x, region.bottom - 1)
 
     def _tell(self, hits: str) -> None:
-        self.query_one("#hits", Static).update(hits or "enter keeps, esc ends")
+        self.query_one("#hits", Static).update(Content(hits or "enter keeps, esc ends"))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.value != self._view.searched:
             self._view.find(event.value, self._origin)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.action_submit()
+
+    def action_submit(self) -> None:
+        """Keep the hits."""
         self.dismiss()
+
+    def action_outside(self) -> None:
+        try:
+            edit_focused(self)
+        except HitlError as error:
+            self._tell(error.happened)
 
     def action_next_hit(self, by: int) -> None:
         self._view.action_next_hit(by)

@@ -67,8 +67,8 @@ def _no_finding(fast: int) -> str:
 
 
 def _chart(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
-    cells = max(4, min(30, (frame.room - NAME - 24) // 2))
-    head = f"{'':<{NAME}} {fit('per 1,000 characters', cells + 8)} {fit('unchanged', cells + 6)}  checks"
+    cells = max(4, min(30, (frame.room - NAME - 31) // 2))
+    head = f"{'':<{NAME}} {fit('per 1,000 chars', cells + 8)} {fit('unchanged', cells + 6)}{'seen':>8} checks"
     yield styled([(head, "muted")])
     slowest = max((reader.per_1000 for reader in readers if reader.per_1000 is not None), default=0.0)
     for reader in readers:
@@ -79,7 +79,8 @@ def _chart(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
         yield styled([
             (fit(labels.actor(reader.reviewer, frame.reviewer), NAME), "strong"), (" ", ""),
             (viewed, "warning" if warns else "accent"), (viewed_rest, "faint"), (f"{measured_duration(reader.per_1000):>7}  ", ""),
-            (unchanged, "success"), (unchanged_rest, "faint"), (f"{percent(reader.unchanged):>6} ", ""), (f" {_checks(reader):>6}", ""),
+            (unchanged, "success"), (unchanged_rest, "faint"), (f"{percent(reader.unchanged):>6} ", ""),
+            (f" {percent(reader.seen):>6}", ""), (f" {_checks(reader):>6}", ""),
         ])  # fmt: skip
 
 

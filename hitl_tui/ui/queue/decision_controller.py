@@ -25,14 +25,14 @@ from hitl_tui.ui.review import assignment, render
 from hitl_tui.ui.review.assignment import ReviewActivity
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import report, store_errors
-from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
+from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S, DIALOG_GROUP
 from hitl_tui.ui.text import labels
 from hitl_tui.validation import can_revise, not_allowed
 
 if TYPE_CHECKING:
     from hitl_tui.ui.dialogs.decide_many import ManyDecision
 
-SETTLE_S = 0.2
+SETTLE_S = DEAD_TIME_S
 """Time for which decision keys are ignored after the item under the cursor changed by itself."""
 NOTICE_S = 3.0
 """Time for which a notice is shown."""

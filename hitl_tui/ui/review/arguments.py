@@ -16,10 +16,11 @@ from textual.timer import Timer
 
 from hitl_tui.formatting import counted
 from hitl_tui.ui.messages import PageSeen
+from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.text_view import TextView
 
-SEEN_S = 0.25
+SEEN_S = DEAD_TIME_S
 """Seconds a row must have been on the screen to count as seen."""
 REMEMBERED_CALLS = 500
 """Calls of which it is remembered what was seen."""
@@ -62,6 +63,8 @@ class Coverage:
 
 class ArgumentsView(TextView):
     """Shows what is asked. A row counts as seen after `SEEN_S` on the screen, once for all calls of the same digest."""
+
+    PAGES_REPEAT = False
 
     def __init__(self) -> None:
         super().__init__(id="arguments")

@@ -15,7 +15,7 @@ TMUX_S = 2.0
 
 
 async def copy(app: App[Any], text: str) -> None:
-    """Copy a text exactly: by tmux inside tmux, which drops OSC 52 of programs by default, else by OSC 52.
+    """Copy a text exactly: by OSC 52, and inside tmux, which drops OSC 52 of programs by default, by tmux.
 
     Raises:
         Refused: the text holds code points that no terminal can be sent.
@@ -24,22 +24,22 @@ async def copy(app: App[Any], text: str) -> None:
         data = text.encode()
     except UnicodeEncodeError:
         raise Refused("the value holds lone surrogates, which are no text", "copy it as JSON") from None
-    if not (os.environ.get("TMUX") and await _copy_by_tmux(data)):
-        app.copy_to_clipboard(text)
+    App.copy_to_clipboard(app, text)  # the console's own calls this function
+    if os.environ.get("TMUX"):
+        await _copy_by_tmux(data)
 
 
-async def _copy_by_tmux(data: bytes) -> bool:
-    """Set tmux's buffer and the clipboard of the terminal around it. Returns whether tmux did."""
+async def _copy_by_tmux(data: bytes) -> None:
+    """Set tmux's buffer and the clipboard of the terminal around it."""
     try:
         process = await asyncio.create_subprocess_exec(
             "tmux", "load-buffer", "-w", "-",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     except OSError:
-        return False
+        return
     try:
         await asyncio.wait_for(process.communicate(data), TMUX_S)
     except TimeoutError:
         process.kill()
         await process.wait()
-    return process.returncode == 0

@@ -17,7 +17,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
-from hitl_tui.ui.commands import MOVES
+from hitl_tui.ui.commands import MOVES, PAGES
 from hitl_tui.ui.input_filter import KeysRead, Press, PressSettled, TypedKey
 from hitl_tui.ui.runtime.textual_internals import forward_key
 
@@ -27,6 +27,11 @@ DIALOG_GROUP = "dialog"
 """The group of workers that ask something. They wait for nothing before they do."""
 
 
+DEAD_TIME_S = 0.2
+"""Seconds for which something must have been on the screen before it counts as seen, and before a key decides on it.
+
+Three taps a second each decide: a tap acts up to `ALONE_S` late, and what it decides on is painted some hundredths of a second after that.
+"""
 HELD = "ignored: the key is held down; press it again to go on"
 PASTED = "ignored: several keys came at once, as from a paste"
 PASTED_TEXT = "ignored: pasted text needs a text field"
@@ -88,11 +93,14 @@ class KeyGate:
             await self._pressed_again(first)
         elif _is_text_field(self._app.focused):
             await self._typed_ahead(read)
-        elif all(self._acts_while_held(key) for key in read.keys) or self._is_for_field(read.keys):
+        elif all(self._moves(key) for key in read.keys) or self._is_for_field(read.keys):
             for key in read.keys:
-                await self._press(key.as_event())
-        else:
-            self._ignore(PASTED)
+                if key.press == Press.REPEAT and self._turns_page(key):
+                    self._ignore(HELD)
+                else:
+                    await self._press(key.as_event())
+        else:  # repeats of a held key come together over a slow connection
+            self._ignore(HELD if all(key.press == Press.REPEAT for key in read.keys) else PASTED)
 
     async def _settle(self, settled: PressSettled) -> None:
         """Let the last unsure press act if it was a tap."""
@@ -149,7 +157,18 @@ class KeyGate:
         return isinstance(screen, KeyQueueScreen) and screen.field() is not None and all(key.as_event().is_printable for key in keys)
 
     def _acts_while_held(self, key: TypedKey) -> bool:
-        """Whether the key only moves, or types into a text field, so that it may be repeated."""
+        """Whether the key may be repeated."""
+        return self._moves(key) and not self._turns_page(key)
+
+    def _turns_page(self, key: TypedKey) -> bool:
+        """Whether the key shows the next page of a text that records what was read."""
+        bound = self._app.active_bindings.get(key.key)
+        if bound is None or bound.binding.id not in PAGES or _is_text_field(self._app.focused):
+            return False
+        return not getattr(bound.node, "PAGES_REPEAT", False)
+
+    def _moves(self, key: TypedKey) -> bool:
+        """Whether the key only moves, or types into a text field."""
         if _is_text_field(self._app.focused):
             return key.as_event().is_printable or key.key.rpartition("+")[2] in EDITS
         bound = self._app.active_bindings.get(key.key)

@@ -41,6 +41,7 @@ STYLES = {
     "hit-here": ("text-accent", 1.0, "bold reverse"),
     "added-strong": ("text-success", 1.0, "bold"),
     "removed-strong": ("text-error", 1.0, "bold"),
+    "selected": ("foreground", 1.0, "reverse"),
     "rule": ("edge", 1.0, ""),
 }
 """Style → theme variable, opacity, and what else; the words beside them must do without any of it."""
@@ -52,7 +53,7 @@ Piece = tuple[str, str]
 class StyledWidget(Widget):
     """A widget that draws its own lines, in named styles."""
 
-    ALLOW_SELECT = False  # Textual would copy an empty text; `y` copies the value itself
+    ALLOW_SELECT = False  # Textual would copy an empty text; subclasses that can tell what is selected allow it
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

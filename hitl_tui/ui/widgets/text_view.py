@@ -8,10 +8,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
+from typing import ClassVar
 
 from rich.cells import cell_len, get_character_cell_size, set_cell_size
 from textual import events, work
+from textual.geometry import Region
 from textual.reactive import reactive
+from textual.selection import Selection
 from textual.strip import Strip
 
 from hitl_tui.formatting import counted
@@ -25,6 +28,8 @@ from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
 SLICE_S = 0.005
 """How long one idle slice may take."""
+ROW_END = 1 << 30
+"""Characters into a row for what stands after its end."""
 END_S = 0.2
 """How long going to the end may take; of a longer text the rest follows when idle."""
 SEARCH_KEYS = (("next_hit", "next"), ("previous_hit", "previous"), ("end_search", "ends"))
@@ -32,9 +37,12 @@ SEARCH_KEYS = (("next_hit", "next"), ("previous_hit", "previous"), ("end_search"
 
 
 class TextView(ScrollSurface):
-    """Lines that can be scrolled to every character. Where they do not all fit, the last row says in words how many follow."""
+    """Lines that can be scrolled to every character, and selected. Where they do not all fit, the last row says how many follow."""
 
     BINDINGS = group("text")
+    ALLOW_SELECT = True
+    PAGES_REPEAT: ClassVar[bool] = True
+    """Whether a held key turns page after page. Not in texts that record what was read."""
 
     hits_told: reactive[str] = reactive("", repaint=False)
     """Which hit of the search is shown, and how many there are; empty without a search."""
@@ -55,6 +63,9 @@ class TextView(ScrollSurface):
         """Whether what is shown now has been on the screen."""
         self._search: TextSearch | None = None
         self._search_due = False
+        self._painting = False
+        self._selection: Selection | None = None
+        """What is selected, as it was last painted."""
 
     def show(self, lines: Iterable[Line], at_end: bool = False) -> None:
         """Show another text from its top, or at its end until the person scrolls up."""
@@ -184,6 +195,35 @@ class TextView(ScrollSurface):
         lead = max(map(style, search.beside(index)), default=one.lead_style)
         return replace(one, spans=tuple(layered(one.spans, spans)), lead_style=lead)
 
+    # Selection with the mouse
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        """The text that is selected, without gutters and with the line breaks of the text."""
+        first = selection.start.y if selection.start else 0
+        last = selection.end.y if selection.end else len(self._row_line) - 1
+        pieces: list[str] = []
+        for row in range(first, min(last + 1, len(self._row_line))):
+            index, begins, _ = self._row(row)
+            pieces.append("\n" if pieces and begins == 0 else "")
+            if span := self._selected(row, selection):
+                pieces.append(self._lines[index].text[slice(*span)])
+        return "".join(pieces), "\n"
+
+    def _selected(self, row: int, selection: Selection) -> tuple[int, int] | None:
+        """Where in its line the selected part of a row begins and ends; None if nothing of it is selected."""
+        span = selection.get_span(row)
+        if span is None:
+            return None
+        index, start, end = self._row(row)
+        gutter = len(_gutter(self._lines[index], start))
+        begins, ends = (min(end, start + max(0, at - gutter)) for at in span)
+        return (begins, end if span[1] < 0 else ends) if span[1] < 0 or begins < ends else None
+
+    def _unselect(self) -> None:
+        """What was selected stands elsewhere now."""
+        if self.is_attached and self in self.screen.selections:
+            self.screen.selections = {widget: one for widget, one in self.screen.selections.items() if widget is not self}
+
     # Layout
 
     def on_resize(self, event: events.Resize) -> None:
@@ -200,16 +240,30 @@ class TextView(ScrollSurface):
         self._is_at_end = new_value >= self.max_scroll_y
         self._grow(int(new_value) + 2 * self.size.height, 0)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._painting, self._selection = True, self.text_selection if self.is_attached else None
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._painting = False
+
     def render_line(self, y: int) -> Strip:
+        """A row to paint; otherwise, for the mouse, one that tells at which character of the text each cell is."""
         self.painted = True
         row, width = y + self.scroll_offset.y, self.size.width
         if y >= self.text_rows:
-            return self.strip([(_joined(self._last_row(), width), "muted")], width, marked=True)
+            return self._located(self.strip([(_joined(self._last_row(), width), "muted")], width, marked=True), ROW_END, row - 1)
         if row >= len(self._row_line):
-            return self.strip([], width)
+            return self._located(self.strip([], width), ROW_END, len(self._row_line) - 1)
         index, start, end = self._row(row)
         one = self._highlighted(index, start, end)
-        return self.strip(_pieces(one, start, end), width, one.is_console)
+        if self._selection and (selected := self._selected(row, self._selection)):
+            one = replace(one, spans=tuple(layered(one.spans, [(*selected, "selected")])))
+        return self._located(self.strip(_pieces(one, start, end), width, one.is_console), 0, row)
+
+    def _located(self, strip: Strip, begins: int, row: int) -> Strip:
+        """Tell the mouse at which character of a row a strip begins; paint needs none of it, and would take longer."""
+        return strip if self._painting or row < 0 else strip.apply_offsets(begins, row)
 
     def _last_row(self) -> list[str]:
         """The status, with the search after its first part."""
@@ -249,6 +303,7 @@ class TextView(ScrollSurface):
         return max(0, self.outer_size.width - beside) if self.size.width else 0
 
     def _restart(self) -> None:
+        self._unselect()
         self._width = self._room
         self._row_line, self._row_start = array("q"), array("q")
         self._layout, self._whole = self._laid_out(), False
@@ -314,9 +369,14 @@ def _joined(parts: Iterable[str], width: int) -> str:
     return shown
 
 
+def _gutter(line: Line, start: int) -> str:
+    """What stands beside the row of a line that begins at `start`."""
+    return set_cell_size(line.lead if start == 0 else "", line.indent)
+
+
 def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
     if line.indent or line.lead:
-        yield set_cell_size(line.lead if start == 0 else "", line.indent), line.lead_style
+        yield _gutter(line, start), line.lead_style
     at = start
     for a, b, style in line.spans:
         if b <= start:

@@ -184,6 +184,17 @@ async def test_batch_is_decided_call_by_call(start_console: StartConsole) -> Non
 
 
 @pytest.mark.slow
+async def test_edit_of_one_call_of_a_batch_leaves_the_others_open(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        review = await go_to(console, BATCH)
+        await console.press("right", "e", *"joe,", "ctrl+s")
+        ((slot, kind, args, _),) = await console.decisions_of(review)
+        assert (slot, kind, json.loads(str(args))["to"]) == (1, "edit", "joe,eve@example.com")
+        await console.until_shown("1 of 2 decided", "2 send_email ✎ edited")
+        assert await console.store.one("SELECT state FROM reviews WHERE id = ?", (review,)) == ("open",)
+
+
+@pytest.mark.slow
 async def test_approve_while_the_next_call_is_loading_does_nothing(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console() as console:
         review = await go_to(console, BATCH)

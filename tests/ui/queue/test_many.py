@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
+from hitl_tui.model import Action, Answer, DecisionKind, Outcome, PauseKind
 from hitl_tui.oversight.statistics import LONG_STREAK
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
-from hitl_tui.ui.dialogs.decide_many import CallTable, DecideManyScreen
+from hitl_tui.ui.dialogs import decide_many
+from hitl_tui.ui.dialogs.decide_many import SEEN_S, CallTable, DecideManyScreen
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review.arguments import ArgumentsView
+from tests.support.fake_clock import Monotonic
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import policy, seed
 
@@ -162,6 +164,46 @@ async def test_calls_that_must_be_decided_alone_when_all_are_decided_are_left_ou
         assert [slot for slot, *_ in await console.decisions_of(1)] == [2, 3]
 
 
+async def test_takeovers_when_all_are_decided_are_left_out_and_named(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        ruled: dict[str, Any] = {"outcome": Outcome.TAKEOVER, "rule": "large refunds", "reason": "args.amount > 200"}
+        ids = await add(console.store, [restart("web-1"), seed.action("refund", {"amount": 420}, 1, **ruled)])
+        await shown(console, ids)
+        await console.press("A")
+        await table(console)
+        await console.until_shown("approve 1 call of 1 review · 1 left out: to be taken over", "decide alone: to be taken over")
+        await console.press("a")
+        assert [slot for slot, *_ in await console.decisions_of(ids[0])] == [0]
+
+
+async def test_table_when_open_for_a_quarter_second_takes_keys(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with start_console("", grace_s=60) as console:
+        ids = await add(console.store, [restart("web-1"), restart("web-2", 1)])
+        await shown(console, ids)
+        clock = Monotonic()
+        monkeypatch.setattr(decide_many, "time", clock)
+        await console.press("A", "a")
+        assert "ignored: the dialog had just opened" in console.screen_text()
+        clock.now += 0.25
+        await console.press("a")
+        assert await states(console.store) == ["decided"]
+
+
+@pytest.mark.slow
+async def test_rows_painted_later_in_the_table_count_without_another_key(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60, size=(120, 24)) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(24)))
+        await shown(console, ids)
+        await console.press("X", "A")
+        while not (found := re.search(r"approve ([1-9]\d*) calls", console.screen_text())):
+            await console.pilot.pause(0.05)
+        rows = console.app.screen.query_one(CallTable)
+        rows.scroll_to(y=1, animate=False)
+        await console.pilot.pause(SEEN_S * 0.6)  # another row comes on the screen before that one has been there for long enough
+        rows.scroll_to(y=2, animate=False)
+        await console.until_shown(f"approve {int(found[1]) + 2} calls")
+
+
 @pytest.mark.slow
 async def test_a_long_table_when_not_read_to_the_end_approves_only_what_was_seen(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60, size=(120, 24)) as console:
@@ -262,19 +304,32 @@ async def test_the_fatigue_guard_when_many_are_approved_too_fast_asks_to_read_th
 
 async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
-        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)))
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(5)))
         await shown(console, ids)
         await console.press("j")
         items = console.app.query_one(QueueList)
         assert items.cursor == ids[1]
         (risky,) = await add(console.store, [seed.action("wire", {"to": "x"}, risk="irreversible")], risk="irreversible")
         await console.bob.reviews.escalate(ids[2], "ann")
+        for review, hours in ((ids[3], 5), (ids[4], 4)):
+            await console.store.write("UPDATE reviews SET deadline_at = ? WHERE id = ?", (time.time() + hours * 3600, review))
         await shown(console, [*ids, risky])
+        expected = [ids[2], ids[4], ids[3], risky, ids[0], ids[1]]  # escalated to ann, by deadline, irreversible, oldest
         for _ in range(100):
-            if items.order.slice(0, 4) == [ids[2], risky, ids[0], ids[1]]:
+            if items.order.slice(0, 6) == expected:
                 break
             await console.pilot.pause(0.05)
-        assert items.order.slice(0, 4) == [ids[2], risky, ids[0], ids[1]] and items.cursor == ids[1]
+        assert items.order.slice(0, 6) == expected and items.cursor == ids[1]
+
+
+async def test_marks_when_extended_upwards_reach_the_row_above(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)))
+        await shown(console, ids)
+        await console.press("G", "K", "K")
+        items = console.app.query_one(QueueList)
+        assert items.marks == set(ids[1:]) and items.cursor == ids[1]
+        await console.until_shown("3 marked")
 
 
 @pytest.mark.parametrize("choice", ["3", "4", "5"])
@@ -344,6 +399,19 @@ async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartC
         assert ids[0] in console.app.query_one(QueueList).order
 
 
+@pytest.mark.slow
+async def test_a_review_when_snoozed_until_a_time_is_hidden_until_it_is_woken(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        ids = await add(console.store, [restart("web-1")], [restart("web-2")])
+        await shown(console, ids)
+        await console.press("g", "h", "1", "enter")
+        await console.until_shown("1 snoozed")
+        ((review, until),) = await console.store.all("SELECT review, until FROM snoozes")
+        assert review == ids[0] and 0 < until - time.time() <= 900
+        await console.press("s", "6", "enter", "g", "h")
+        assert await console.store.all("SELECT review FROM snoozes") == []
+
+
 async def test_agents_when_paused_are_named_in_a_banner_until_they_go_on(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await add(console.store, [restart("web-1")])
@@ -357,6 +425,20 @@ async def test_agents_when_paused_are_named_in_a_banner_until_they_go_on(start_c
                 break
             await console.pilot.pause(0.05)
         assert "paused" not in console.screen_text() and console.bob.agents.pauses() == []
+
+
+@pytest.mark.slow
+async def test_one_agent_when_paused_is_named_in_the_banner_and_others_are_not(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await add(console.store, [restart("web-1")], agent="sql_steward")
+        await shown(console, [1])
+        await console.press("P")
+        await console.until_shown("pause all agents", "pause sql_steward only")
+        await console.press("2", "enter")
+        await console.until_shown("paused: agent sql_steward is paused by ann")
+        assert [one.agent for one in console.bob.agents.pauses()] == ["sql_steward"]
+        await console.press("P", "1", "enter")
+        assert console.bob.agents.pauses() == []
 
 
 @pytest.mark.parametrize("sort", ["1", "2", "3", "4"])

@@ -10,8 +10,10 @@ from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.review.arguments import ArgumentsView, Coverage
 from hitl_tui.ui.text.lines import line
+from tests.support.tiers import sampled
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import policy, seed
+from tests.ui.test_input_filter import replay
 
 SCRIPT = "\n".join([*(f"echo step {number}" for number in range(120)), "kubectl delete pod --all"])
 
@@ -102,6 +104,42 @@ async def test_space_reads_on_and_seen_pages_survive_a_resize_and_another_review
         assert console.app.query_one(ArgumentsView).unseen_rows <= unseen
         await press_and_wait(console, *["a"] * 8)
         assert [row[1] for row in await console.decisions_of(again)] == ["approve"]
+
+
+async def hold(console: ConsoleDriver, key: bytes, first_delay_s: float = 0.5, per_s: float = 30, repeats: int = 40) -> None:
+    """Send what a terminal sends while a key is held, by the times of the keyboard; each press after what the one before did."""
+    times = (0.0, *(first_delay_s + number / per_s for number in range(repeats)))
+    for message in replay(*((at, key) for at in times)):
+        console.app.post_message(message)
+        await console.pilot.pause()
+    await console.settle()
+
+
+@pytest.mark.parametrize(("key", "inside"), sampled([(b" ", False), (b"a", False), (b" ", True), (b"\x1b[6~", True)]))
+async def test_held_key_turns_one_page_at_most(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, key: bytes, inside: bool
+) -> None:
+    async with start_console("nothing", size=(120, 30)) as console:
+        review = await add(console, {"script": SCRIPT})
+        await press_and_wait(console, *(["enter"] if inside else []))
+        monkeypatch.setattr("hitl_tui.ui.review.arguments.SEEN_S", 0.0)  # nothing but the repeats keeps pages from counting as seen
+        await hold(console, key)
+        assert pages(console)[0] == 2 and await console.decisions_of(review) == []
+        await console.until_shown("the key is held down")
+
+
+@pytest.mark.slow
+async def test_held_movement_key_scrolls_and_leaves_what_passes_unseen(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_console("nothing", size=(120, 30)) as console:
+        await add(console, {"script": SCRIPT})
+        await press_and_wait(console, "enter")
+        arguments = console.app.query_one(ArgumentsView)
+        unseen = arguments.unseen_rows
+        monkeypatch.setattr("hitl_tui.ui.review.arguments.SEEN_S", 60.0)
+        await hold(console, b"j")
+        assert arguments.scroll_offset.y == 41 and arguments.unseen_rows == unseen
 
 
 async def test_irreversible_call_is_never_approved_unseen(start_console: StartConsole) -> None:
