@@ -69,6 +69,7 @@ def test_an_unbracketed_paste_is_said_to_be_ignored(keyboard: Keyboard) -> None:
 
 @pytest.mark.parametrize(("first_delay_s", "per_s"), sampled([(0.5, 30), (0.25, 10), (0.25, 40), (0.66, 10), (0.66, 40)]))
 def test_a_held_key_decides_once_and_is_said_to_be_held(keyboard: Keyboard, first_delay_s: float, per_s: float) -> None:
+    decisions = 0
     for _ in range(5):
         keyboard.settle()
         keyboard.screen.drain(0.8)
