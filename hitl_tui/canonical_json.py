@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hitl_tui.errors import Refused
 
+_BLANKS = re.compile(r"(?:[ \t\n]|\r\n)+")
 DEPTH = 100
 """Most levels of nesting; deeper values become text, before Python's recursion limit."""
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+"""Two halves of one character: stored and read again, they would be that character."""
+NODES = 100_000
+"""Values inside one that is too large to be shown that are read to tell it from others."""
 BITS = 10_000
 """Most bits of a whole number; Python refuses to print longer ones."""
 
@@ -76,24 +83,32 @@ def _no_constant(name: str) -> Any:
 
 
 def as_json(value: Any, depth: int = DEPTH) -> Any:
-    """Convert any Python value to a JSON value. A value without a JSON form becomes `{"<type>": text}`. Never raises."""
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+    """Convert any Python value to a JSON value; different values never become the same one. Never raises.
+
+    A value without a JSON form becomes `{"⟨type⟩": text}`, and a key that is no text `⟨type⟩ text`; what would read like these is marked
+    `⟨str⟩`. NaN and infinity are `{"float": "nan"}`, as people type them. As LangGraph's checkpoints do not keep the difference, a tuple is
+    a list, and a dataclass or model an object of its fields. Objects of other classes are as different as their `repr`.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        text = str.__str__(value)
+        return {"⟨str⟩": ascii(text)} if _HALVES.search(text) else text
     if isinstance(value, int):
-        return int(value) if value.bit_length() <= BITS else {"int": f"a number of {value.bit_length()} bits"}
+        return int(value) if value.bit_length() <= BITS else {"⟨int⟩": f"a number of {value.bit_length()} bits, {_hash(value)}"}
     if isinstance(value, float):
-        return float(value) if value == value and abs(value) != float("inf") else {"float": repr(value)}
+        return float(value) if value == value and abs(value) != float("inf") else {"float": repr(float(value))}
     if depth <= 0:
-        return {type(value).__name__: "nested too deeply to show"}
+        return {f"⟨{type(value).__name__}⟩": f"nested too deeply to show, {_hash(value)}"}
     try:
         return _container(value, depth - 1)
     except Exception as error:  # noqa: BLE001 - the value is the agent's: whatever its own code raises is shown
-        return {type(value).__name__: f"cannot be shown: {type(error).__name__}"}
+        return {f"⟨{type(value).__name__}⟩": f"cannot be shown: {type(error).__name__}"}
 
 
 def _container(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return {key if isinstance(key, str) else repr(key): as_json(item, depth) for key, item in value.items()}
+        return {shown: as_json(value[key], depth) for shown, key in _keys_of(value).items()}
     if isinstance(value, list | tuple):
         return [as_json(item, depth) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -101,9 +116,52 @@ def _container(value: Any, depth: int) -> Any:
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
         return as_json(dump(), depth)
+    name = type(value).__qualname__ if type(value).__module__ == "builtins" else f"{type(value).__module__}.{type(value).__qualname__}"
     if isinstance(value, set | frozenset):
-        return {"set": sorted((as_json(item, depth) for item in value), key=canonical)}
-    return {type(value).__name__: repr(value)}
+        return {f"⟨{name}⟩": sorted((as_json(item, depth) for item in value), key=canonical)}
+    return {f"⟨{name}⟩": repr(value)}
+
+
+def _keys_of(value: Mapping[Any, Any]) -> dict[str, Any]:
+    """The keys of an object as they are shown, with what they are."""
+    if len(value) == 1 and value.get("float") in ("nan", "inf", "-inf"):
+        return {"⟨str⟩ float": "float"}
+    found: dict[str, Any] = {}
+    for key in value:
+        shown = _key(key)
+        while shown in found:  # two objects of one repr
+            shown += "′"
+        found[shown] = key
+    return found
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str) and not key.startswith("⟨") and not _HALVES.search(key):
+        return str.__str__(key)
+    shown = as_json(key)
+    if isinstance(key, str):
+        return f"⟨str⟩ {shown if isinstance(shown, str) else ascii(str.__str__(key))}"
+    text = repr(key) if isinstance(key, bool | int | float | type(None)) else canonical(shown)
+    return f"⟨{type(key).__name__}⟩ {text}" if not isinstance(key, int) or key.bit_length() <= BITS else f"⟨int⟩ {canonical(shown)}"
+
+
+def _hash(value: Any) -> str:
+    """The beginning of a SHA-256 of a value that is too large to be shown."""
+    hashed, waiting, left = hashlib.sha256(), [value], NODES
+    while waiting and left:
+        one, left = waiting.pop(), left - 1
+        if isinstance(one, int) and not isinstance(one, bool):
+            part = hex(one)
+        elif isinstance(one, Mapping | list | tuple):
+            part = f"{type(one).__name__} of {len(one)}"
+            waiting += [part for pair in one.items() for part in pair] if isinstance(one, Mapping) else one
+        else:
+            try:
+                part = repr(one)
+            except Exception as error:  # noqa: BLE001 - the value is the agent's
+                part = type(error).__name__
+        hashed.update(f"{type(one).__name__} {len(part)} {part}".encode("utf-8", "surrogatepass"))
+    return f"SHA-256 {hashed.hexdigest()[:16]}"
 
 
 def restored(value: Any, original: Any) -> Any:
@@ -120,7 +178,7 @@ def _restored(value: Any, original: Any, shown: Any) -> Any:
         return original
     if isinstance(value, dict) and isinstance(shown, dict):
         parts = original if isinstance(original, Mapping) else _fields_of(original, shown)
-        keys = {key if isinstance(key, str) else repr(key): key for key in parts}
+        keys = _keys_of(parts)
         return {keys.get(key, key): _restored(item, parts[keys[key]], shown[key]) if key in keys else item for key, item in value.items()}
     if isinstance(value, list) and isinstance(original, list | tuple) and isinstance(shown, list):
         kept = {canonical(before): item for before, item in zip(shown, original, strict=True)}  # also of items that moved
@@ -156,10 +214,11 @@ def one_line(value: Any, limit: int | None = 200) -> str:
         text = " · ".join(_brief(item, limit and 200) for item in value.values())
     else:
         text = dumps(value)
-    text = " ".join(text[: limit and limit * 4].split())
-    text = text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
-    return storable(text)
+    found = _BLANKS.sub(" ", text[: limit and limit * 4]).strip(" ")
+    is_cut = limit is not None and (len(found) > limit or bool(text[limit * 4 :].strip(" \t\r\n")))
+    return storable(f"{found[: limit - 1]}…" if limit is not None and is_cut else found)
 
 
 def _brief(value: Any, limit: int | None) -> str:
-    return (value if isinstance(value, str) else dumps(value))[:limit]
+    text = value if isinstance(value, str) else dumps(value)
+    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"

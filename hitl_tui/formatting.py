@@ -114,6 +114,14 @@ def local_time(at: float) -> str:
 # Counts and shares
 
 
+def file_size(size: int) -> str:
+    """A size in bytes as people read it: `900 B`, `3 kB`, `1.2 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    value, unit = (size / 1000, "kB") if size < 999_500 else (size / 1_000_000, "MB")
+    return f"{value:.1f} {unit}" if value < 9.95 and unit == "MB" else f"{value:,.0f} {unit}"
+
+
 def counted(count: int, noun: str) -> str:
     """A number with its noun: `1 decision`, `2,000 decisions`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

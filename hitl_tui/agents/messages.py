@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from hitl_tui import canonical_json
+from hitl_tui import canonical_json, media
 from hitl_tui.model import Attempt, Context, Json, Message
 
 ROLES = {"human": "user", "ai": "agent", "AIMessageChunk": "agent"}
@@ -24,6 +24,28 @@ def messages_in(values: Any) -> list[BaseMessage]:
 def text_of(message: BaseMessage) -> str:
     """The text of a message, without its reasoning and tool-use blocks."""
     return _joined(message, "text", "text")
+
+
+def shown_text(message: BaseMessage) -> str:
+    """The text of a message, with a label such as `[image, png, 3 kB]` in the place of each image and file."""
+    content = message.content
+    if isinstance(content, str):
+        return content
+    parts = []
+    for block in content:
+        if isinstance(block, str):
+            parts.append(block)
+        elif block.get("type") == "text":
+            parts.append(str(block.get("text", "")))
+        elif label := media.block_label(block):
+            parts.append(label)
+    return "\n".join(parts)
+
+
+def media_in(message: BaseMessage) -> int:
+    """How many images and files a message holds."""
+    content = message.content
+    return 0 if isinstance(content, str) else sum(bool(media.block_label(one)) for one in content if not isinstance(one, str))
 
 
 def thinking_of(message: BaseMessage) -> str:
@@ -49,7 +71,8 @@ def read(message: BaseMessage) -> Message:
     """A message in the console's own form."""
     calls = tuple((str(call["name"]), canonical_json.as_json(call["args"])) for call in getattr(message, "tool_calls", []))
     failed = isinstance(message, ToolMessage) and message.status == "error"
-    return Message(ROLES.get(message.type, message.type), text_of(message)[:RESULT_LIMIT], message.name or "", calls, failed)
+    text = shown_text(message)[:RESULT_LIMIT]
+    return Message(ROLES.get(message.type, message.type), text, message.name or "", calls, failed, media_in(message))
 
 
 def unanswered(messages: Sequence[BaseMessage]) -> tuple[AIMessage | None, list[dict[str, Any]]]:
@@ -72,7 +95,7 @@ def attempts(messages: Sequence[BaseMessage]) -> tuple[Attempt, ...]:
         for call in getattr(message, "tool_calls", []):
             result = results.get(call["id"])
             if result is not None:
-                text = text_of(result)[:RESULT_LIMIT]
+                text = shown_text(result)[:RESULT_LIMIT]
                 made.append(Attempt(str(call["name"]), canonical_json.as_json(call["args"]), text, result.status == "error"))
     return tuple(made)
 
@@ -86,7 +109,7 @@ def context_of(values: Any, error: str = "", before: Sequence[str] = (), after: 
         error = text_of(last)[:2000]
     return Context(
         conversation=tuple(read(m) for m in messages),
-        reasoning="\n\n".join(filter(None, [thinking_of(spoken), text_of(spoken)])) if spoken else "",
+        reasoning="\n\n".join(filter(None, [thinking_of(spoken), shown_text(spoken)])) if spoken else "",
         attempts=attempts(messages),
         error=error,
         state=state_of(values),

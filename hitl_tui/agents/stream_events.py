@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.messages import text_of, thinking_of
+from hitl_tui.agents.messages import shown_text, thinking_of
 from hitl_tui.agents.source import StreamEvent
 from hitl_tui.model import Json
 
@@ -60,10 +60,10 @@ class EventReader:
     def _message(self, message: BaseMessage, node: str, path: tuple[str, ...]) -> Iterator[StreamEvent]:
         key = message.id or ""
         if isinstance(message, ToolMessage):
-            body = {"name": message.name or "", "text": _text(text_of(message)), "failed": message.status == "error"}
+            body = {"name": message.name or "", "text": _text(shown_text(message)), "failed": message.status == "error"}
             yield StreamEvent("result", body, node, path, key)
         elif isinstance(message, AIMessage):
-            text = "\n\n".join(filter(None, [thinking_of(message), text_of(message)]))
+            text = "\n\n".join(filter(None, [thinking_of(message), shown_text(message)]))
             has_streamed = self._text.pop(key, None) is not None
             if text or has_streamed:
                 body = {"text": _text(text), "id": message.id, "model": message.response_metadata.get("model_name", "")}
@@ -75,7 +75,7 @@ class EventReader:
     def _chunk(self, message: Any, metadata: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[StreamEvent]:
         if not isinstance(message, AIMessageChunk) or not message.id:
             return
-        before, text = self._text.get(message.id, ""), text_of(message)
+        before, text = self._text.get(message.id, ""), shown_text(message)
         if not text or len(before) > TEXT_LIMIT:
             return  # what is beyond the limit is counted once the message is whole
         self._text[message.id] = before + text

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hitl_tui import canonical_json
+from hitl_tui.argument_text import name_text
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
@@ -17,7 +18,7 @@ from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json, call_id
 from hitl_tui.model.history import COLUMNS
-from hitl_tui.sanitize import visible
+from hitl_tui.sanitize import exact_line
 
 PAST_TENSE = {
     DecisionKind.APPROVE: "approved",
@@ -117,11 +118,11 @@ def _entry_text(entry: HistoryEntry) -> str:
     lines += [f"reason: {answer.message}"] if answer.message else []
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
     parts = [
-        "\n".join(visible(line) for line in lines),
+        "\n".join(map(exact_line, lines)),
         output.review_text(entry.review, entry.context, entry.endorsements, entry.views),
         output.escalations_text(entry.escalations, time.time()),
         "\n".join(
-            visible(f"{one.seq:>8}  {local_time(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log
+            exact_line(f"{one.seq:>8}  {local_time(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log
         ),
     ]
     return "\n\n".join(filter(None, parts))
@@ -137,11 +138,11 @@ def _line(one: HistoryDetails) -> tuple[str, ...]:
         str(row.decision),
         f"{ago} ago",
         call_id(row.review, row.slot),
-        row.tool,
+        name_text(row.tool),
         row.agent,
         _outcome(row),
         *(column.text(row) for column in COLUMNS),
-        changed or proposed,
+        f"{output.AGENT} {changed or proposed}",
         reason,
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.argument_text import drawn, name_text, text_rows, value_rows
 from hitl_tui.formatting import age
 from hitl_tui.model import (
     Action,
@@ -33,7 +34,7 @@ from hitl_tui.model import (
     Run,
     call_id,
 )
-from hitl_tui.sanitize import visible
+from hitl_tui.sanitize import exact_line, whole_line
 
 
 def as_json(value: Any) -> str:
@@ -164,7 +165,7 @@ def feedback_text(feedback: Iterable[Feedback]) -> str:
         inside = f"line {subject.event}" if subject.review is None else call_id(subject.review, subject.slot or 0)
         on = "the whole run" if subject.is_whole_run else inside
         words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
-        lines.append(visible(f"thumbs {rating(one.rating)} on {on} by {one.actor}{words}"))
+        lines.append(exact_line(f"thumbs {rating(one.rating)} on {on} by {one.actor}{words}"))
     return "\n".join(lines)
 
 
@@ -237,7 +238,7 @@ def table(rows: Iterable[tuple[str, ...]], indent: str = "", whole: bool = False
 
     In a terminal they are cut to its width, the widest columns first; `whole` rows, which hold sentences, are not.
     """
-    shown = [tuple(visible(" ".join(cell.split())) for cell in row) for row in rows]
+    shown = [tuple(map(whole_line, row)) for row in rows]
     if not shown:
         return ""
     widths = [max(cells(row[i]) for row in shown) for i in range(len(shown[0]))]
@@ -301,11 +302,11 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
     return table(
         (
             str(r.id),
-            r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}",
+            name_text(r.title) if r.slots == 1 else f"{name_text(r.title)} +{r.slots - 1}",
             r.agent,
             state_of(r, now),
             age(now - r.opened_at),
-            r.summary,
+            _by_agent(r.summary),
         )
         for r in reviews
     )
@@ -314,7 +315,7 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
 def runs_table(runs: Iterable[Run]) -> str:
     """Runs as text."""
     now = time.time()
-    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title) for r in runs)
+    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), _by_agent(r.error or r.activity or r.title)) for r in runs)
 
 
 def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), views: Sequence[ReviewView] = ()) -> str:
@@ -324,30 +325,32 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
     lines += [f"note: {row.note}"] if row.note else []
     lines += [state_of(row, now)] if state_of(row, now) != row.state else []
     lines += ["viewed by " + ", ".join(f"{view.reviewer} ({age(view.viewed_ms / 1000)})" for view in views)] if views else []
+    lines = list(map(exact_line, lines))
     for action in review.actions:
         lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         for one in endorsements:
             lines += _decision_lines(one.answer, one.actor) if one.slot == action.slot else []
-    lines += ["", "why:", *(f"  {line}" for line in context.reasoning.splitlines())] if context.reasoning else []
-    lines += ["", f"last error: {context.error}"] if context.error else []
-    return "\n".join(visible(line) for line in lines)
+    lines += ["", "why:", *agent_lines(context.reasoning)] if context.reasoning else []
+    lines += ["", "last error:", *agent_lines(context.error)] if context.error else []
+    return "\n".join(lines)
 
 
 def _action_lines(action: Action, decision: Decision | None) -> list[str]:
-    lines = [f"#{action.number} {action.name}"]
+    lines = [f"#{action.number} {name_text(action.name)}"]
     lines += [f"  {AGENT} {line}" for line in _args_lines(action.args)]
-    lines += [f"  risk: {action.risk}"] if action.risk else []
-    lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
-    lines += [f"  {action.routed()}"] if action.outcome else []
-    lines.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
+    told = [f"  risk: {action.risk}"] if action.risk else []
+    told += [f"  {action.confidence.told()}"] if action.confidence.source else []
+    told += [f"  {action.routed()}"] if action.outcome else []
+    told.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
+    lines += map(exact_line, told)
     return lines + (_decision_lines(decision.answer, decision.actor) if decision else [])
 
 
 def _decision_lines(answer: Answer, actor: str) -> list[str]:
     lines = [f"  {answer.kind} by {actor}" + (f": {answer.message}" if answer.message else "")]
     lines += [] if answer.template is None else [f"  sent {canonical_json.dumps(answer.template)}"]
-    return lines + ([f"  {line}" for line in _args_lines(answer.args)] if answer.args is not None else [])
+    return [*map(exact_line, lines), *(f"    {line}" for line in (_args_lines(answer.args) if answer.args is not None else []))]
 
 
 def version_json(version: ProposalVersion) -> dict[str, Any]:
@@ -369,9 +372,10 @@ def versions_text(versions: Iterable[ProposalVersion]) -> str:
     lines: list[str] = []
     for number, version in enumerate(versions, 1):
         note = f": {version.note}" if version.note else ""
-        lines += ["", f"version {number} of {version.name} (review {version.review}), sent back by {version.actor}{note}"]
-        lines += [f"  {line}" for line in _args_lines(version.left)]
-    return "\n".join(visible(line) for line in lines)
+        sent_back = exact_line(f" (review {version.review}), sent back by {version.actor}{note}")
+        lines += ["", f"version {number} of {name_text(version.name)}{sent_back}"]
+        lines += [f"  {AGENT} {line}" for line in _args_lines(version.left)]
+    return "\n".join(lines)
 
 
 def escalation_json(one: Escalation) -> dict[str, Any]:
@@ -395,9 +399,9 @@ def escalations_text(escalations: Iterable[Escalation], now: float) -> str:
     for one in escalations:
         claimed = f"; claimed by {one.acknowledged_by}" if one.acknowledged_by else ""
         to = f"to {one.recipient}" if one.recipient else "(unassigned)"
-        lines += [f"escalated {to} {age(now - one.at)} ago by {one.actor}: {one.why}{claimed}"]
-        lines += [f"  {line}" for line in one.note.splitlines()]
-    return "\n".join(visible(line) for line in lines)
+        lines += [exact_line(f"escalated {to} {age(now - one.at)} ago by {one.actor}: {one.why}{claimed}")]
+        lines += [f"  {drawn(row)}" for row in text_rows(one.note)] if one.note else []
+    return "\n".join(lines)
 
 
 def notification_json(notification: Notification) -> dict[str, Any]:
@@ -414,34 +418,42 @@ def notification_json(notification: Notification) -> dict[str, Any]:
 
 def notifications_text(notifications: Iterable[Notification]) -> str:
     """Failed notifications as text."""
-    return "\n".join(f"note: {visible(told)}" for told in map(Notification.told, notifications) if told)
+    return "\n".join(f"note: {exact_line(told)}" for told in map(Notification.told, notifications) if told)
 
 
 def _args_lines(args: Json) -> list[str]:
     """A call's arguments as the console shows them: a column of names, text with its own lines, anything nested as JSON."""
     if not isinstance(args, dict):
-        return _value_lines(args)
-    names = [visible(" ".join(name.split())) for name in args]
+        return list(map(drawn, value_rows(args)))
+    names = list(map(name_text, args))
     column = min(max(map(cells, names), default=0), NAME_CELLS)
     lines = []
     for name, value in zip(names, args.values(), strict=True):
-        first, *rest = _value_lines(value)
+        first, *rest = map(drawn, value_rows(value))
+        if cells(name) > NAME_CELLS:  # beside its value it could be taken for a shorter name with another value
+            lines.append(name if name.startswith('"') else f'"{name}"')
+            name = ""
         lines += [f"{name}{' ' * (column - cells(name))}  {first}", *(f"{' ' * column}  {line}" for line in rest)]
     return lines
-
-
-def _value_lines(value: Json) -> list[str]:
-    """The lines of a text, or of anything else as JSON."""
-    return (value or "(empty text)").split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).splitlines()
 
 
 def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
     """One run as text: state, trace, reviews and result."""
     lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
     lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
-    steps = table(((e.kind, "/".join((*e.path, e.node)), canonical_json.one_line(e.body, None)) for e in trace), indent="  ")
-    lines += steps.splitlines()
-    lines += [f"review {r.id}: {r.title} · {r.decided or r.state}" for r in reviews]
-    lines += ["result:", *canonical_json.dumps(run.result, indent=2).splitlines()] if run.result is not None else []
-    lines += [f"error: {run.error}", *run.traceback.splitlines()] if run.error else []
-    return "\n".join(visible(line) for line in lines)
+    lines = list(map(exact_line, lines))
+    steps = table(((e.kind, "/".join((*e.path, e.node)), _by_agent(canonical_json.one_line(e.body, None))) for e in trace), indent="  ")
+    lines += steps.split("\n") if steps else []
+    lines += [exact_line(f"review {r.id}: {r.title} · {r.decided or r.state}") for r in reviews]
+    lines += ["result:", *(f"  {AGENT} {drawn(row)}" for row in value_rows(run.result))] if run.result is not None else []
+    lines += ["error:", *agent_lines(run.error), *agent_lines(run.traceback)] if run.error else []
+    return "\n".join(lines)
+
+
+def agent_lines(text: str) -> list[str]:
+    """The lines of a text that an agent wrote, each after its mark."""
+    return [f"  {AGENT} {drawn(row)}" for row in text_rows(text)] if text else []
+
+
+def _by_agent(text: str) -> str:
+    return f"{AGENT} {text}" if text else ""

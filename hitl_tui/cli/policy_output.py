@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from hitl_tui.argument_text import name_text
 from hitl_tui.cli.output import table
 from hitl_tui.formatting import counted
 from hitl_tui.model import Levels
 from hitl_tui.policy.explain import Explanation, describe_facts, walk_json
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy, Problem
-from hitl_tui.sanitize import visible
+from hitl_tui.sanitize import exact_line, visible
 
 
 def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:
@@ -105,9 +106,9 @@ def explained_lines(found: Explanation, slots: Collection[int]) -> Iterator[str]
     for action in found.review.actions:
         if action.slot in slots:
             walk = found.walks[action.slot]
-            yield visible(f"\n#{action.number} {action.name} · {describe_facts(walk.facts)}")
+            yield f"\n#{action.number} {name_text(action.name)} · {exact_line(describe_facts(walk.facts))}"
             cells = (("" if one.line is None else f"line {one.line}", one.name, str(one.mark), one.why) for one in walk.steps)
             yield table(cells, indent="  ", whole=True)
-            yield visible(f"  → {walk.summary()}")
+            yield exact_line(f"  → {walk.summary()}")
             if changed := walk.changed_since(action):
                 yield visible(f"  when the review opened: {changed}")

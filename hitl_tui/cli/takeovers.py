@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hitl_tui import canonical_json, takeover_plan
+from hitl_tui.argument_text import name_text
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
@@ -16,7 +17,7 @@ from hitl_tui.cli.options import common_options, completes, json_option, run_num
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Json, RunHead, Takeover, TakeoverPlan
-from hitl_tui.sanitize import visible
+from hitl_tui.sanitize import exact_line
 
 
 @command("hitl-tui take-over r3")
@@ -36,7 +37,7 @@ def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: st
         head = await inbox.takeovers.head(id_)
         if json_:
             return output.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.takeovers.state_schema(id_)})
-        return "\n".join(visible(line) for line in _lines(made, head))
+        return "\n".join(_lines(made, head))
 
     print_from_inbox(work, home, reviewer)
 
@@ -118,12 +119,14 @@ def _head_json(head: RunHead) -> dict[str, Any]:
 
 def _lines(made: Takeover, head: RunHead) -> list[str]:
     lines = [f"run {output.run_id(made.run)} is taken over by you; next: {', '.join(head.nodes) or 'its end'}"]
-    lines += [f"error: {head.context.error}"] if head.context.error else []
-    lines += ["the agent's last message:", *(f"  {line}" for line in head.text.splitlines())] if head.text else []
-    lines += [f"call {call.id}: {call.name} {json.dumps(call.args, ensure_ascii=False)}" for call in head.calls]
+    lines = list(map(exact_line, lines))
+    lines += ["error:", *output.agent_lines(head.context.error)] if head.context.error else []
+    lines += ["the agent's last message:", *output.agent_lines(head.text)] if head.text else []
+    for call in head.calls:
+        lines.append(f"call {exact_line(call.id)}: {name_text(call.name)} {exact_line(json.dumps(call.args, ensure_ascii=False))}")
     state = head.context.state
-    lines += ["state:", *(f"  {line}" for line in canonical_json.dumps(state, indent=2).splitlines())] if state else []
+    lines += ["state:", *output.agent_lines(canonical_json.dumps(state, indent=2))] if state else []
     kept = canonical_json.dumps(takeover_plan.as_json(made.plan))
-    lines += [f"saved plan: {kept}"] if made.plan != TakeoverPlan() else []
-    lines += [f"entered for {name}, not valid yet: {text}" for name, text in made.typed.items()]
+    lines += [exact_line(f"saved plan: {kept}")] if made.plan != TakeoverPlan() else []
+    lines += [exact_line(f"entered for {name}, not valid yet: {text}") for name, text in made.typed.items()]
     return [*lines, f"hand it back with: hitl-tui hand-back {output.run_id(made.run)} --plan '{takeover_plan.SHAPE}'"]

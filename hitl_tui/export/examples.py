@@ -24,6 +24,7 @@ class LeftOut(StrEnum):
     FAST = "decided faster than it can be read"
     UNDOABLE = "can still be undone"
     NO_CALL = "no tool call that an agent made"
+    MEDIA = "with images or files in the conversation, which a chat of texts does not hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def left_out_reason(case: ExportCase, rules: IncludedCases, now: float, chat: bo
         return LeftOut.OPEN if case.review.row.state is ReviewState.OPEN else LeftOut.UNDECIDED
     if chat and not made_by_agent(case.review, case.context):
         return LeftOut.NO_CALL
+    if chat and any(message.media for message in case.context.conversation):
+        return LeftOut.MEDIA
     if not rules.policy and any(decision.actor_kind is not ActorKind.PERSON for decision in decisions.values()):
         return LeftOut.POLICY
     if not rules.fast and any(_too_fast(case, decision) for decision in decisions.values()):

@@ -28,8 +28,9 @@ class ThreadHistory:
 
     def __init__(self, asked: Iterable[AskedCall] = ()) -> None:
         self.by_digest: dict[str, list[AskedCall]] = {}
+        """By the digest without its version, by which calls of all times can be matched."""
         self.by_id: dict[str, list[AskedCall]] = {}
-        for one in asked:
+        for one in (replace(one, digest=one.digest.rpartition(":")[2]) for one in asked):
             self.by_digest.setdefault(one.digest, []).append(one)
             if one.tool_call is not None:
                 self.by_id.setdefault(one.tool_call, []).append(one)
@@ -197,7 +198,7 @@ def _places_by_digest(said: Sequence[Message], turn: ProposingMessage | None, th
     found: dict[str, list[CallPlace]] = {}
     for index, message in enumerate(said):
         for number, call in enumerate(message.calls):
-            if (index, number) not in mine and (digest := digest_of(*call)) in thread.by_digest:
+            if (index, number) not in mine and (digest := digest_of(*call, 1)) in thread.by_digest:
                 found.setdefault(digest, []).append((index, number))
     return found
 
@@ -238,4 +239,4 @@ def unasked_calls(turn: ProposingMessage, review: Review, context: Context, thre
         return {}
     mine = set(turn.places.values())
     others = {number: call for number, call in enumerate(context.conversation[turn.index].calls) if number not in mine}
-    return {number: call for number, call in others.items() if digest_of(*call) not in thread.by_digest}
+    return {number: call for number, call in others.items() if digest_of(*call, 1) not in thread.by_digest}

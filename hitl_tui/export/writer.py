@@ -26,8 +26,8 @@ LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
 """Characters that some readers take for the end of a line, with their escapes."""
 EQUAL = "whose two answers are equal once they are masked"
 """Why a pair is left out."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet run a cell as a formula."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
+"""First characters that make a spreadsheet run a cell as a formula, and the sign that is put before them."""
 
 
 @dataclass(slots=True)
@@ -154,7 +154,12 @@ def _texts(
 
 
 def _line(example: dict[str, Any]) -> str:
-    return UNPAIRED.sub("\ufffd", json.dumps(example, ensure_ascii=False)).translate(LINE_ENDS) + "\n"
+    return _paired(json.dumps(example, ensure_ascii=False)).translate(LINE_ENDS) + "\n"
+
+
+def _paired(text: str) -> str:
+    """The text with U+FFFD and a code in the place of each lone surrogate."""
+    return UNPAIRED.sub(lambda found: f"\ufffd⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def _row(example: dict[str, Any]) -> str:
@@ -164,4 +169,4 @@ def _row(example: dict[str, Any]) -> str:
 def _cells(cells: Sequence[Any]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
-    return UNPAIRED.sub("\ufffd", text.getvalue())
+    return _paired(text.getvalue())

@@ -13,6 +13,7 @@ from hitl_tui.model.actions import (
     calls_told,
     digest_of,
     effect_of,
+    has_digest,
 )
 from hitl_tui.model.activity import Endorsement, Escalation, Notification, ReviewView, Viewing
 from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, person_key, same_person
@@ -53,5 +54,5 @@ __all__ = [
     "ReviewOutcome", "ReviewRow", "ReviewState",
     "ReviewView", "Risk", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState", "Subject", "Submission",
     "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "call_id", "calls_told", "digest_of",
-    "effect_of", "person_key", "same_person", "worst",
+    "effect_of", "has_digest", "person_key", "same_person", "worst",
 ]  # fmt: skip

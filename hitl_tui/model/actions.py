@@ -111,7 +111,7 @@ class Action:
     tool_call: str | None = None
     """The tool call's id; None if unknown."""
     digest: str = ""
-    """`digest_of(name, args)`: what the reviewer saw, checked again right before it runs."""
+    """`digest_of(name, args)`: what the reviewer saw, checked again right before it runs; one that 0.1.0 stored has its version."""
     means: Mapping[str, str] = field(default_factory=dict)
     """What a kind of decision does if that is not obvious, such as `approve` → "answers true"."""
     confidence: Confidence = Confidence()
@@ -143,9 +143,20 @@ class Action:
         return f"{ROUTES[self.outcome]}: {self.reason}{rule}" if self.outcome else ""
 
 
-def digest_of(name: str, args: Json) -> str:
-    """SHA-256 (hex) over the canonical JSON of `[name, args]`."""
-    return hashlib.sha256(canonical_json.canonical([name, args]).encode("utf-8", "surrogatepass")).hexdigest()
+DIGESTS = 2
+"""The version of digests that are made now. Since version 2, different Python values have different JSON; those of 0.1.0 have no number."""
+
+
+def digest_of(name: str, args: Json, version: int = DIGESTS) -> str:
+    """The digest of an action: its version and SHA-256 (hex) over the canonical JSON of `[name, args]`, like `2:3f…`."""
+    hashed = hashlib.sha256(canonical_json.canonical([name, args]).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashed if version == 1 else f"{version}:{hashed}"
+
+
+def has_digest(digest: str, name: str, args: Json) -> bool:
+    """Whether a digest of any version was taken of an action."""
+    version, is_numbered, _ = digest.partition(":")
+    return digest == digest_of(name, args, DIGESTS if is_numbered and version == str(DIGESTS) else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +173,7 @@ class Answer:
 
 
 def effect_of(action: Action, answer: Answer) -> str:
-    """SHA-256 (hex) of what an answer makes happen: the same for an approval as proposed and an edit into the same arguments."""
+    """The digest of what an answer makes happen: the same for an approval as proposed and an edit into the same arguments."""
     if answer.kind is DecisionKind.APPROVE:
         return action.digest if answer.template is None else digest_of(answer.kind, answer.template)
     if answer.kind is DecisionKind.EDIT:

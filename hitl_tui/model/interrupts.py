@@ -75,11 +75,20 @@ class Message:
     """Tool calls the message makes: name and arguments."""
     failed: bool = False
     """A tool result that reports an error."""
+    media: int = 0
+    """Images and files in it; the text has a label for each."""
 
     def as_json(self) -> Json:
         """The message for scripts."""
         calls = [{"name": name, "args": args} for name, args in self.calls]
-        return {"role": self.role, "text": self.text, "name": self.name, "calls": calls, "failed": self.failed}
+        return {
+            "role": self.role,
+            "text": self.text,
+            "name": self.name,
+            "calls": calls,
+            "failed": self.failed,
+            **({"media": self.media} if self.media else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)

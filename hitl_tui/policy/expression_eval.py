@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.look_alikes import skeleton
 from hitl_tui.model import Facts, Json
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression import NAMES, Binary, Constant, Expression, FunctionCall, ListLiteral, Logic, Name, Node, Part, Unary
@@ -30,6 +31,10 @@ class Undetermined:
     """A condition or value that cannot be determined, and why, as a clause."""
 
     why: str
+
+
+class LookAlike(Undetermined):
+    """Two texts differ and look the same: no rule can say that one is not the other, and none that it is."""
 
 
 def evaluate(expression: Expression, facts: Facts) -> bool | Undetermined:
@@ -181,11 +186,11 @@ class _Evaluator:
     def _text(self, sign: str, left: Any, right: Any) -> Any:
         if not isinstance(left, str) or not isinstance(right, str):
             return Undetermined(f"{sign} compares {_kind(left)} with {_kind(right)}")
-        self._spend(len(left) + len(right))
+        self._spend(2 * (len(left) + len(right)))
         if sign == "matches":
-            self._spend(len(left) * len(right) if "?" in right else len(left))
-            return globs.matches(right, left)
-        return {"contains": left.__contains__, "startswith": left.startswith, "endswith": left.endswith}[sign](right)
+            self._spend(2 * len(left) * len(right) if "?" in right else len(left))
+        found = _TEXT[sign](left, right)
+        return found or (_looks_alike(right) if _TEXT[sign](skeleton(left), skeleton(right)) else False)
 
     def _same(self, left: Any, right: Any) -> bool | Undetermined:
         if left is None or right is None:
@@ -196,10 +201,13 @@ class _Evaluator:
             return Undetermined(f"it compares {_kind(left)} with {_kind(right)}")
         if isinstance(left, list | Mapping):
             try:
-                return self._canonical(left) == self._canonical(right)
+                left, right = self._canonical(left), self._canonical(right)
             except (ValueError, TypeError, RecursionError):
                 return Undetermined("a value it compares is not plain JSON")
-        return bool(left == right)
+        if left == right or not isinstance(left, str):
+            return bool(left == right)
+        self._spend(len(left) + len(right))
+        return _looks_alike(right) if skeleton(left) == skeleton(right) else False
 
     def _canonical(self, value: Json) -> str:
         """The text by which nested values are compared, in which 1 is not true."""
@@ -217,7 +225,9 @@ class _Evaluator:
         if isinstance(right, Domain):
             return self._in_domain(left, right)
         if isinstance(right, Mapping):
-            return left in right if isinstance(left, str) else Undetermined(f"the keys of an object are text, not {_kind(left)}")
+            if not isinstance(left, str):
+                return Undetermined(f"the keys of an object are text, not {_kind(left)}")
+            return left in right or self._in(left, list(right))
         if not isinstance(right, list):
             return Undetermined(f"in takes a list, not {_kind(right)}" + ("; contains takes a text" if isinstance(right, str) else ""))
         found = []
@@ -226,7 +236,8 @@ class _Evaluator:
             if found[-1] is True:
                 return True
             self._spend(len(item) if isinstance(item, str) else 1)
-        return found[0] if found and all(isinstance(one, Undetermined) for one in found) else False
+        alike = next((one for one in found if isinstance(one, LookAlike)), None)
+        return alike or (found[0] if found and all(isinstance(one, Undetermined) for one in found) else False)
 
     def _in_domain(self, left: Any, domain: Domain) -> bool | Undetermined:
         texts = left if isinstance(left, list) else [left]
@@ -240,7 +251,8 @@ class _Evaluator:
             if not named:
                 return Undetermined("a text is not a valid address")
             if not all(domain.contains(host) for host in named):
-                return False
+                alike = all(domain.contains(host) or domain.looks_like(host) for host in named)
+                return _looks_alike(domain.name) if alike else False
         return True
 
 
@@ -274,6 +286,16 @@ def _path(node: Node) -> str:
     return f"{_path(node.whole)}[{node.key}]" if isinstance(node.key, int) else f"{_path(node.whole)}.{node.key}"
 
 
+def _looks_alike(text: str) -> LookAlike:
+    return LookAlike(f"a text only looks like {canonical_json.one_line(text, SHORT)}: a character in one of them is another")
+
+
+_TEXT: Mapping[str, Callable[[str, str], bool]] = {
+    "matches": lambda text, glob: globs.matches(glob, text),
+    "contains": lambda text, part: part in text,
+    "startswith": lambda text, part: text.startswith(part),
+    "endswith": lambda text, part: text.endswith(part),
+}
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hitl_tui.look_alikes import skeleton
+
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
 _MAIL = re.compile(rf"[A-Za-z0-9.!#$%&*+/=?^_`{{|}}~'-]+@({_HOST})")
 _NAMED = re.compile(r'[^<>@,;:"\\\x00-\x1f\x7f-\x9f]*<([^<>]*)>')
@@ -23,6 +25,26 @@ class Domain:
         """Whether the host belongs to this domain."""
         name = self.name.lower()
         return host.endswith(name[1:]) if name.startswith("*.") else host == name
+
+    def looks_like(self, host: str) -> bool:
+        """Whether a host that does not belong to this domain looks as if it did: `examp1e.com`, or its letters in another script."""
+        shown = ".".join(_shown(label) for label in host.split("."))
+        return Domain(_looks(self.name.lower())).contains(_looks(shown))
+
+
+def _looks(name: str) -> str:
+    """The skeleton of a host's name, which may be shown in capitals: `i` looks like `l` in those."""
+    return skeleton(name).lower().replace("i", "l")
+
+
+def _shown(label: str) -> str:
+    """A part of a host's name as a browser shows it: `xn--…` stands for letters of other scripts."""
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return label[4:].encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label
 
 
 def hosts(text: str) -> tuple[str, ...]:

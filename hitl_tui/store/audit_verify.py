@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from hitl_tui.model import Json, call_id, digest_of
+from hitl_tui.model import Json, call_id, has_digest
 
 DELETED_DECISIONS = """
 SELECT json_extract(body, '$.decision'), review, json_extract(body, '$.slot') FROM audit
@@ -245,14 +245,14 @@ def _fits(name: Any, args: Any, digest: Any) -> bool:
     """Whether the digest was taken of the action that is stored in these words."""
     try:
         value = json.loads(args)
-        return digest_of(name, value) == digest or digest_of(_unescaped(name), value) == digest or _fits_in_halves(name, args, digest)
-    except (TypeError, ValueError, RecursionError):  # no JSON, or no text
+        return has_digest(digest, name, value) or has_digest(digest, _unescaped(name), value) or _fits_in_halves(name, args, digest)
+    except (AttributeError, TypeError, ValueError, RecursionError):  # no JSON, or no text
         return False
 
 
 def _fits_in_halves(name: str, args: str, digest: str) -> bool:
     """The same of an agent that joined a character's two halves of UTF-16 itself: stored, they are one."""
-    return bool(HALF.search(args)) and digest_of(_unescaped(name), _in_halves(json.loads(args))) == digest
+    return bool(HALF.search(args)) and has_digest(digest, _unescaped(name), _in_halves(json.loads(args)))
 
 
 def _unescaped(name: str) -> str:

@@ -8,7 +8,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Actor, ActorKind, Answer, DecisionKind, Outcome, Pause, ReviewOutcome, ReviewState, Routed, RunHead, RunState
+from hitl_tui.model import (
+    Actor,
+    ActorKind,
+    Answer,
+    DecisionKind,
+    Outcome,
+    Pause,
+    ReviewOutcome,
+    ReviewState,
+    Routed,
+    RunHead,
+    RunState,
+    digest_of,
+)
 from hitl_tui.policy import escalation
 from hitl_tui.store import decisions, escalations, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
@@ -46,7 +59,7 @@ WHERE review = :review AND outcome IN ('auto', 'deny')
 ASKED_BEFORE = """
 SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id
 WHERE v.run = :run AND v.node = :node AND v.interrupt != :interrupt AND v.submitted_at IS NOT NULL AND a.slot = 0
-    AND a.digest = :digest LIMIT 1
+    AND a.digest IN (:digest, :first_digest) LIMIT 1
 """
 ANSWERED_BEFORE = """
 SELECT state, note FROM reviews
@@ -162,8 +175,9 @@ def _was_doubtful(db: Transaction, answered: Collection[int]) -> bool:
 
 def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
     """The note if a run asks under a new interrupt id what was answered before; otherwise empty."""
-    node, digest = canonical_json.storable(pause.node), pause.actions[0].digest
-    return note if db.row(ASKED_BEFORE, {"run": run, "node": node, "interrupt": pause.interrupt, "digest": digest}) else ""
+    node, first = canonical_json.storable(pause.node), pause.actions[0]
+    digests = {"digest": first.digest, "first_digest": digest_of(first.name, first.args, 1)}
+    return note if db.row(ASKED_BEFORE, {"run": run, "node": node, "interrupt": pause.interrupt, **digests}) else ""
 
 
 def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:

@@ -27,6 +27,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, elsewhere, group, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
+from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
@@ -100,6 +101,7 @@ class HitlApp(LeavableApp):
     def __init__(
         self, open_inbox: OpenInbox, settings: Settings, pool: WorkerPool, home: Home, clock: Callable[[], float] = time.time
     ) -> None:
+        use_widest_cells()
         self._themes: dict[str, Theme | None] = {}
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = list(LAYOUTS)

@@ -23,6 +23,7 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from hitl_tui.ui.runtime.cell_widths import PlacedOutput
 from hitl_tui.ui.runtime.textual_internals import SequenceParser
 
 AGAIN_S = 0.7
@@ -310,8 +311,8 @@ def plain_text(text: str) -> str:
     return _CONTROLS.sub("", _STYLING.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
-class FilteredLinuxDriver(LinuxDriver):
-    """Textual's driver for terminals, reading through an `InputFilter`."""
+class FilteredLinuxDriver(PlacedOutput, LinuxDriver):
+    """Textual's driver for terminals, reading through an `InputFilter`, and writing so that no character shifts another."""
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)

@@ -15,10 +15,15 @@ from textual.drivers.web_driver import WebDriver, _ExitInput
 from textual.message import Message
 
 from hitl_tui.ui.input_filter import InputFilter, arrival, leave, patience
+from hitl_tui.ui.runtime.cell_widths import PlacedOutput
 
 
-class FilteredWebDriver(WebDriver):
-    """Textual's driver for browsers, reading through an `InputFilter`."""
+class FilteredWebDriver(PlacedOutput, WebDriver):
+    """Textual's driver for browsers, reading through an `InputFilter`, and writing so that no character shifts another."""
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()
+        self.write("\x1b[?7l")  # what is wider than the row ends with it, as in a terminal
 
     def run_input_thread(self) -> None:
         """Read until the browser leaves."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
-from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Submission
+from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Submission, has_digest
 from hitl_tui.store import submissions
 from hitl_tui.validation import response_value
 
@@ -82,11 +82,17 @@ def match_pending(
         asked = pending.get(review.interrupt)
         if asked is None:
             stale[review.review] = ReviewOutcome(ReviewState.STALE, SUPERSEDED)
-        elif {action.slot: action.digest for action in asked.actions} != dict(review.digests):
+        elif not _is_as_shown(asked, review.digests):
             stale[review.review] = ReviewOutcome(ReviewState.STALE, CHANGED)
         else:
             answered.append((asked, review))
     return answered, stale
+
+
+def _is_as_shown(asked: PendingInterrupt, digests: Mapping[int, str]) -> bool:
+    """Whether its actions are those that these digests, by slot, were taken of when the review was made."""
+    live = {action.slot: action for action in asked.actions}
+    return live.keys() == digests.keys() and all(has_digest(digests[slot], action.name, action.args) for slot, action in live.items())
 
 
 def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt) -> tuple[tuple[Pause, ...], Outcomes]:

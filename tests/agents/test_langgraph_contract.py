@@ -384,8 +384,8 @@ async def test_gate_and_question_of_one_node_are_two_decisions(contract: Reviewe
         ("tuple", ["a", 1]),
         ("model", {"street": "Elm"}),
         ("dataclass", {"day": "friday", "people": 2}),
-        ("set", {"set": ["only"]}),
-        ("bytes", {"bytes": "b'\\xff\\x00'"}),
+        ("set", {"⟨set⟩": ["only"]}),
+        ("bytes", {"⟨bytes⟩": "b'\\xff\\x00'"}),
     ],
 )
 async def test_values_without_a_json_form_are_asked(contract: Reviewer, what: str, shown: Any) -> None:

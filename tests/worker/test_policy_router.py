@@ -76,7 +76,7 @@ async def test_confident_harmless_call_runs_automatically_and_is_audited(fresh_r
         ("well", MOVE, "ask", "its confidence is unknown"),
         ("I am 99 % sure", SEND, "ask", "its confidence is 0.99, but it is irreversible and no rule names it"),
         ("I am 99 % sure", ("mystery", {"what": "x"}), "ask", "its confidence is 0.99, but its risk is unknown"),
-        ("I am 99 % sure", ("move", {"path": "a\u200bb"}), "ask", "it holds characters that cannot be seen: ⟨U+200B⟩: a person must look"),
+        ("I am 99 % sure", ("move", {"path": "a\u200bb"}), "ask", "it holds characters that cannot be seen: U+200B: a person must look"),
     ],
 )
 async def test_unsure_or_risky_call_waits_with_a_reason(

@@ -21,10 +21,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui import canonical_json
+from hitl_tui.argument_text import name_text
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import cut, one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
@@ -369,7 +370,7 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
 
 def _preset_lines(presets: Sequence[str]) -> Iterator[Content]:
     for number, text in enumerate(presets, 1):
-        yield Content.assemble((f" {number}  ", "$text-accent"), visible(one_line(text)))
+        yield Content.assemble((f" {number}  ", "$text-accent"), one_line(text))
 
 
 def _head(tool: ToolCalls) -> Iterator[Line]:
@@ -397,7 +398,7 @@ def _cells(tool: ToolCalls, variant: Variant) -> str:
     for name in _names(tool):
         widest = max(len(_cell(other.differing[name])) for other in tool.variants if name in other.differing)
         value = _cell(variant.differing[name]) if name in variant.differing else "-"
-        cells.append(f"{one_line(name, 22)} {value:<{widest}}")
+        cells.append(f"{name_text(name)} {value:<{widest}}")
     return "   ".join(cells).rstrip()
 
 
@@ -411,7 +412,7 @@ def _cell(value: Json) -> str:
 
 
 def _value(name: str, value: Json) -> Iterator[Line]:
-    shown = one_line(name, 22)
+    shown = cut(name_text(name), 22)
     if _is_short(value):
         yield from value_lines(value, f"   {shown}", LABEL_CELLS)
     else:

@@ -203,7 +203,7 @@ class EditScreen(AnswerScreen):
             does = f"It {means}" if means else f"{name} runs with these arguments"
         changed = ", ".join(_changed_keys(self._action.args, value))
         says = f"{does}; {f'changed: {changed}' if changed else 'nothing is changed yet'}."
-        self.query_one("#effect", Static).update(Content.styled("" if problems else visible(one_line(says, 200)), "$foreground 60%"))
+        self.query_one("#effect", Static).update(Content.styled("" if problems else one_line(says, 200), "$foreground 60%"))
 
 
 def _changed_keys(before: Json, after: Json) -> list[str]:

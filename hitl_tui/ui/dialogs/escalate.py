@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui.model import Action, ReviewRow
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import ReviewScreen, calls_view
 from hitl_tui.ui.runtime.errors import reports_errors
 
@@ -131,8 +131,8 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
         rows = [
             Content.assemble(
                 ("▌" if place == to.place else " ", "$text-accent"),
-                (f"{visible(one_line(name, 30)):<{width}}  ", "$text" if place == to.place else "$foreground 80%"),
-                (visible(one_line(about, 50)), "$foreground 60%"),
+                (f"{one_line(name, 30):<{width}}  ", "$text" if place == to.place else "$foreground 80%"),
+                (one_line(about, 50), "$foreground 60%"),
             )
             for place, (name, about) in enumerate(shown)
         ]

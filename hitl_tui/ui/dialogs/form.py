@@ -20,7 +20,7 @@ from textual.widgets import Input, Static, TextArea
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Json
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.fields import EXAMPLES, Field, FieldKind
 from hitl_tui.ui.dialogs.text_areas import JsonArea, TextBox
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
@@ -197,9 +197,9 @@ def _heading(field: Field, mark: str) -> Content:
     style = "$text-error" if mark == "✗" else "$text-accent"
     return Content.assemble(
         (f"{mark} " if mark else "", style),
-        (visible(one_line(field.name, 40)), f"bold {style}" if mark else "bold"),
+        (one_line(field.name, 40), f"bold {style}" if mark else "bold"),
         (" *" if field.required else "", "$text-warning"),
-        (f"   {visible(one_line(field.help, 200))}" if field.help else "", "$foreground 60%"),
+        (f"   {one_line(field.help, 200)}" if field.help else "", "$foreground 60%"),
     )
 
 

@@ -354,9 +354,9 @@ def _prompt(agent: Agent) -> Content:
 
 
 def _failure(agent: Agent) -> Iterator[Line]:
-    yield from paragraph(agent.error, "error", "✗", 2, "error")
+    yield from paragraph(agent.error, "error", "✗", 2, "error", agent=True)
     yield BLANK
-    yield from paragraph(agent.traceback, "muted")
+    yield from paragraph(agent.traceback, "muted", agent=True)
 
 
 def skeleton(schema: Json, root: Json = None, depth: int = 6) -> Json:

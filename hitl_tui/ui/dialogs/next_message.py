@@ -39,7 +39,7 @@ class NextMessageScreen(DialogScreen[int]):
     def on_mount(self) -> None:
         self.set_focus(self.field())
         said = last_message(self._run)
-        self.query_one("#question", TextView).show(paragraph(said) if said else [line(self._run.title, "muted")])
+        self.query_one("#question", TextView).show(paragraph(said, agent=True) if said else [line(self._run.title, "muted")])
 
     def field(self) -> Widget | None:
         return self.query_one("#text")

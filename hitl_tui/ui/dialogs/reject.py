@@ -81,9 +81,7 @@ class RejectScreen(AnswerScreen):
         self.draft = self.query_one(SendArea).text
         chosen = self._preset()
         rows = [
-            Content.assemble(
-                (f"{'▌' if n == chosen else ' '}{n + 1}  ", "$text-accent"), (visible(one_line(text)), "bold" if n == chosen else "")
-            )
+            Content.assemble((f"{'▌' if n == chosen else ' '}{n + 1}  ", "$text-accent"), (one_line(text), "bold" if n == chosen else ""))
             for n, text in enumerate(self._presets)
         ]
         self.query_one("#presets", Static).update(Content("\n").join(rows))

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from hitl_tui.argument_text import name_text
 from hitl_tui.formatting import age
 from hitl_tui.model import ActorKind, DecisionKind, HistoryRow
 from hitl_tui.model.history import COLUMNS
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import MARGIN, VirtualList
 
@@ -92,7 +93,7 @@ def _second_line(facts: list[str], columns: list[str], subject: str, room: int) 
         facts.append(column)
     line = " · ".join(facts)
     left = room - cell_len(line) - cell_len(GAP)
-    return f"{line}{GAP}{fit(subject, left)}" if subject and left >= LEAST else fit(line, room)
+    return f"{line}{GAP}{fit(subject, left, drawn=True)}" if subject and left >= LEAST else fit(line, room)
 
 
 def _decision(row: HistoryRow) -> tuple[str, str, str]:
@@ -108,10 +109,10 @@ def _columns(row: HistoryRow) -> list[str]:
 def _subject(row: HistoryRow) -> str:
     """What tells it from others: the edited arguments, else a person's reason, else the arguments."""
     if row.changed:
-        return one_line(f"changed {', '.join(row.changed)}")
+        return f"changed {', '.join(map(name_text, row.changed))}"
     if row.actor_kind is ActorKind.PERSON and (said := one_line(row.said)):
         return f"“{said}”"
-    return one_line(row.summary)
+    return f"{AGENT_BAR} {one_line(row.summary)}" if row.summary else ""
 
 
 def _rating(row: HistoryRow) -> str:

@@ -84,7 +84,7 @@ def _reason(answer: Answer) -> Iterator[Line]:
     if answer.template is not None:
         yield BLANK
         yield line("sent by a template of the policy", "title")
-        yield from value_lines(answer.template)
+        yield from value_lines(answer.template, agent=False)
     if answer.message is not None and answer.message.strip():
         yield BLANK
         yield line("answer" if answer.kind is DecisionKind.RESPOND else "reason", "title")
@@ -100,7 +100,7 @@ def _changes(entry: HistoryEntry, answer: Answer) -> Iterator[Line]:
         yield from _without_last_blank(difference_lines(entry.action.args, answer.args))
     else:
         yield line("answer", "title")
-        yield from value_lines(answer.args)
+        yield from value_lines(answer.args, agent=False)
 
 
 def _without_last_blank(lines: Iterator[Line]) -> Iterator[Line]:

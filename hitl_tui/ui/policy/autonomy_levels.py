@@ -79,7 +79,7 @@ def level_lines(
         yield from paragraph(tool_autonomy.says, "", OTHER, 2)
     yield BLANK
     yield line("evidence", "title")
-    yield from table(_evidence(tool_autonomy.evidence))
+    yield from table(_evidence(tool_autonomy.evidence), agent=False)
     if changes is not None:
         yield BLANK
         yield line("changes", "title")

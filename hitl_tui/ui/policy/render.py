@@ -70,7 +70,7 @@ def row_lines(row: PolicyRow, policy: Policy, now: float) -> Iterator[Line]:
     """A rule or a setting in full, and how often it decided."""
     yield line(row.name, "strong")
     yield BLANK
-    yield from table(_rule(row.rule, policy) if row.rule else _setting(row, policy))
+    yield from table(_rule(row.rule, policy) if row.rule else _setting(row, policy), agent=False)
     yield from _counts(row, now)
 
 

@@ -177,7 +177,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         problems.display = bool(self._now.problems)
         lines = list(problem_lines(self._now))
         room = max(1, self.app.size.width - MARGIN)
-        rows = sum(1 for line in lines for _ in row_starts(line.text, room - line.indent))
+        rows = sum(1 for line in lines for _ in row_starts(line.text, room - line.gutter))
         problems.styles.height = min(rows, PROBLEM_ROWS)
         problems.show(lines)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from hitl_tui import canonical_json
 from hitl_tui.model import CallVariant, Json, ReviewRow
-from hitl_tui.sanitize import one_line
+from hitl_tui.sanitize import shortened
 
 VALUE_CELLS = 40
 """Cells of one value."""
@@ -28,7 +28,7 @@ def asked(row: ReviewRow, above: ReviewRow | None) -> str:
         return (_differing(row.variants[0], other[0]) if row.variants and other else "") or row.summary
     tools = {name: _calls(_of(row.variants, name), _of(other, name)) for name in row.tool_counts}
     told = {name: text for name, text in tools.items() if text}
-    parts = told.values() if len(tools) == 1 else (f"{one_line(name, NAME_CELLS)} {text}" for name, text in told.items())
+    parts = told.values() if len(tools) == 1 else (f"{shortened(name, NAME_CELLS)} {text}" for name, text in told.items())
     return " · ".join(parts) or row.summary
 
 
@@ -43,10 +43,10 @@ def _calls(calls: Sequence[CallVariant], other: Sequence[CallVariant]) -> str:
     args = [_read(call.args) for call in calls]
     known = [one for one in args if one is not None]
     if len(known) < len(calls):
-        return one_line(calls[0].args, VALUE_CELLS)
+        return shortened(calls[0].args, VALUE_CELLS)
     if len(known) == 1:
         return (_differing(calls[0], other[0]) if len(other) == 1 else "") or " ".join(_brief(value) for value in known[0].values())
-    return " ".join(f"{one_line(key, NAME_CELLS)} {_listed(key, known)}" for key in _uneven(known))
+    return " ".join(f"{shortened(key, NAME_CELLS)} {_listed(key, known)}" for key in _uneven(known))
 
 
 def _uneven(args: Sequence[Mapping[str, Json]]) -> list[str]:
@@ -66,8 +66,8 @@ def _differing(call: CallVariant, other: CallVariant) -> str:
     if mine is None or theirs is None:
         return ""
     names = [name for name in mine if name not in theirs or mine[name] != theirs[name]]
-    gone = [f"no {one_line(name, NAME_CELLS)}" for name in theirs if name not in mine]
-    return " · ".join([f"{one_line(name, NAME_CELLS)} {_brief(mine[name])}" for name in names] + gone)
+    gone = [f"no {shortened(name, NAME_CELLS)}" for name in theirs if name not in mine]
+    return " · ".join([f"{shortened(name, NAME_CELLS)} {_brief(mine[name])}" for name in names] + gone)
 
 
 def group_differences(args: Sequence[str]) -> str:
@@ -80,10 +80,10 @@ def group_differences(args: Sequence[str]) -> str:
     if not differ:
         return "all calls are identical"
     if len(differ) > 1:
-        return f"{', '.join(one_line(name, 20) for name in differ)} differ"
+        return f"{', '.join(shortened(name, 20) for name in differ)} differ"
     (name,) = differ
     first, *_, last = sorted(_brief(one.get(name)) for one in known)
-    return f"only {one_line(name, 20)} differs: {first} … {last}"
+    return f"only {shortened(name, 20)} differs: {first} … {last}"
 
 
 @lru_cache(2048)
@@ -97,4 +97,4 @@ def _read(text: str) -> dict[str, Json] | None:
 
 
 def _brief(value: Json) -> str:
-    return one_line(value if isinstance(value, str) else canonical_json.dumps(value), VALUE_CELLS)
+    return shortened(value if isinstance(value, str) else canonical_json.dumps(value), VALUE_CELLS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Run, RunState
-from hitl_tui.sanitize import one_line
+from hitl_tui.sanitize import one_line, shortened
 from hitl_tui.ui.runs.outcome import last_message
 from hitl_tui.ui.runtime.worker_pool import WorkerPool
 from hitl_tui.ui.text import labels
@@ -68,7 +68,7 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
         yield line("to start a run of", "", "n", 3, "accent")
         column = max(len(agent.name) for agent in ready) + 3
         for agent in ready[:12]:
-            yield line(agent.description.split("\n")[0], "muted", f"   {agent.name}", column + 3, "")
+            yield line(agent.description.split("\n")[0], "muted", f"   {one_line(agent.name, 40)}", column + 3, "")
     elif now.loading:
         yield line(f"The worker is loading the agents of {', '.join(now.loading)} …")
     elif not now.problems:
@@ -85,7 +85,7 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
 def _broken(agents: Sequence[Agent]) -> Iterator[Line]:
     for agent in agents:
         if agent.error:
-            yield from paragraph(f"{agent.name} is broken: {agent.error}", "error", "✗", 3, "error")
+            yield from paragraph(f"{agent.name} is broken: {agent.error}", "error", "✗", 3, "error", agent=True)
     if any(agent.error for agent in agents):
         yield line("n shows the traceback; fix it, then press R", "muted", "", 3)
         yield BLANK
@@ -99,9 +99,9 @@ def _ended(runs: Sequence[Run]) -> Iterator[Line]:
         said = run.error if run.state == RunState.FAILED else last_message(run)
         if place == 0 and said:
             shown = said if len(said) <= MESSAGE_CHARACTERS else f"{said[:MESSAGE_CHARACTERS]} …"
-            yield from paragraph(shown, style if run.state == RunState.FAILED else "", "", 5)
+            yield from paragraph(shown, style if run.state == RunState.FAILED else "", "", 5, agent=True)
         elif said:
-            yield line(one_line(said, 120), "muted", "", 5)
+            yield line(shortened(said, 120), "muted", "", 5, agent=True)
     if runs:
         yield line("F2 shows their results and traces", "muted", "", 3)
         yield BLANK

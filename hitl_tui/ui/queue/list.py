@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from hitl_tui.argument_text import name_text
 from hitl_tui.formatting import age
 from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
@@ -15,7 +16,7 @@ from hitl_tui.ui.queue.brief_args import asked
 from hitl_tui.ui.queue.queue_order import Groups
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
@@ -132,8 +133,8 @@ class QueueList(VirtualList[ReviewRow]):
 
 
 def _first(row: ReviewRow, width: int, when: Piece, style: str, members: Sequence[int], marked: bool) -> Iterator[Piece]:
-    counts = [f"{one_line(name)} ×{count}" if count > 1 else one_line(name) for name, count in row.tool_counts.items()]
-    named = one_line(row.tools_told)
+    counts = [f"{name_text(name)} ×{count}" if count > 1 else name_text(name) for name, count in row.tool_counts.items()]
+    named = ", ".join(counts) or one_line(row.title)
     mark = "" if len(members) == 1 else f" ×{len(members)}"
     arrow = "☑ " if marked else "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
     source = f"{one_line(row.agent)} r{row.run}{'…' if len(members) > 1 else ''}"
@@ -155,15 +156,15 @@ def _tools(tools: Sequence[str], cells: int) -> str:
         if cell_len(text) <= cells:
             return text
     more = f" +{len(tools) - 1}" if len(tools) > 1 else ""
-    return fit(tools[0], cells - len(more)).rstrip() + more
+    return fit(tools[0], cells - len(more), drawn=True).rstrip() + more
 
 
 def _source(source: str, cells: int) -> str:
     """Agent and run; where room is short the agent is cut off, and never the run's number."""
     agent, _, run = source.rpartition(" ")
     if cell_len(source) <= cells:
-        return fit(source, cells)
-    return fit(run, cells) if cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1)} {run}"
+        return fit(source, cells, drawn=True)
+    return fit(run, cells) if cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1, drawn=True)} {run}"
 
 
 def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str) -> Iterator[Piece]:
@@ -178,12 +179,12 @@ def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked
     while known and width - 2 - sum(cell_len(text) for text, _ in known) < least:
         known.pop()  # what people have done comes before what is known
     room = width - 2 - sum(cell_len(text) for text, _ in known)
-    yield " ", ""
     told = assignment.fitted(said, room)
+    yield (" ", "") if told else (AGENT_BAR, "muted")
     room -= sum(cell_len(text) + len(" · ") for text, _ in told)
     for place, (text, style) in enumerate(told, 1):
         yield text, style
-        yield " · " if place < len(told) or room >= WORTH else "   ", style
+        yield " · " if place < len(told) else f" {AGENT_BAR} " if room >= WORTH else "   ", style
     yield fit(asked if not told or room >= WORTH else "", room), "muted"
     yield from known
     yield " ", ""

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from hitl_tui import canonical_json, free_questions
+from hitl_tui.argument_text import name_text
 from hitl_tui.formatting import at_time
 from hitl_tui.model import (
     Action,
@@ -146,7 +147,7 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
     for sent in (decision.answer.args, decision.answer.template):
         if sent is not None:
-            yield from value_lines(sent, "", 2)
+            yield from value_lines(sent, "", 2, agent=False)
     yield BLANK
 
 
@@ -161,7 +162,7 @@ def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewAc
             need = f"{'another person' if action.reviewers == 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
             yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
             if one.answer.args is not None:
-                yield from value_lines(one.answer.args, "", 2)
+                yield from value_lines(one.answer.args, "", 2, agent=False)
             yield BLANK
 
 
@@ -189,7 +190,7 @@ def _choice(choice: Json, number: str) -> Iterator[Line]:
     shown = choice if sent is choice else free_questions.label_of(choice)
     yield from value_lines(shown, number, 4, "accent")
     if sent != shown:
-        yield line(f"sends {canonical_json.dumps(sent)}", "muted", "", 4)
+        yield line(f"sends {canonical_json.dumps(sent)}", "muted", "", 4, agent=True)
 
 
 def _routed(action: Action) -> Iterator[Line]:
@@ -210,7 +211,7 @@ def why_lines(
         shared: what the agent said is of several calls; then what is of this call alone comes first.
     """
     if context.error:
-        yield from paragraph(context.error, "error", "✗", 2, "error")
+        yield from paragraph(context.error, "error", "✗", 2, "error", agent=True)
     if activity.escalations and viewer:
         yield from _escalated(activity.escalations[-1], context, viewer)
     yield from _routed(action)
@@ -223,7 +224,7 @@ def why_lines(
         description = _without_lines(description, reasoning)
     for text, style in ((description, "muted"), (reasoning, "")) if shared else ((reasoning, ""), (description, "muted")):
         if text:
-            yield from paragraph(text, style)
+            yield from paragraph(text, style, agent=True)
 
 
 def _without_lines(text: str, of: str) -> str:
@@ -284,7 +285,7 @@ def message_lines(message: Message) -> Iterator[Line]:
     who = one_line(message.name or message.role, SPEAKER - 2) if message.role == "tool" else one_line(message.role, SPEAKER - 2)
     style = "error" if message.failed else "muted" if message.role in ("tool", "system") else ""
     if message.text or not message.calls:
-        yield from paragraph(message.text, style, who, SPEAKER, ROLES.get(message.role, "muted"))
+        yield from paragraph(message.text, style, who, SPEAKER, ROLES.get(message.role, "muted"), agent=True)
         who = ""
     for name, args in message.calls:
         yield call_line(name, args, who)
@@ -293,14 +294,14 @@ def message_lines(message: Message) -> Iterator[Line]:
 
 def call_line(name: str, args: Json, who: str = "", indent: int = SPEAKER) -> Line:
     """A tool call on one logical line, whole."""
-    return line(f"→ {call_text(name, args)}", "accent", who, indent, "strong")
+    return line(f"→ {call_text(name, args)}", "accent", who, indent, "strong", agent=True)
 
 
 def call_text(name: str, args: Json) -> str:
     """A tool call as people write calls."""
     if isinstance(args, dict):
-        return f"{name}({', '.join(f'{key}={canonical_json.dumps(value)}' for key, value in args.items())})"
-    return f"{name}({canonical_json.dumps(args)})"
+        return f"{name_text(name)}({', '.join(f'{name_text(key)}={canonical_json.dumps(value)}' for key, value in args.items())})"
+    return f"{name_text(name)}({canonical_json.dumps(args)})"
 
 
 def attempt_lines(context: Context) -> Iterator[Line]:
@@ -309,8 +310,10 @@ def attempt_lines(context: Context) -> Iterator[Line]:
         yield line("nothing yet: this is its first action", "muted")
     for attempt in context.attempts:
         style = "error" if attempt.failed else "success"
-        yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, style)
-        yield from paragraph(attempt.result if attempt.result is not None else "no result", "error" if attempt.failed else "muted", "", 4)
+        yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, style, agent=True)
+        yield from paragraph(
+            attempt.result if attempt.result is not None else "no result", "error" if attempt.failed else "muted", "", 4, agent=True
+        )
 
 
 def _graph(review: Review, context: Context) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from hitl_tui.formatting import age
 from hitl_tui.model import Run, RunState
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE_CELLS, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
@@ -73,9 +73,13 @@ class RunsList(VirtualList[Run]):
             yield state, style
             yield f"{age(self._clock() - row.created_at):>{AGE_CELLS}} ", "muted"
         else:
-            yield "   ", ""
+            yield f"  {AGENT_BAR if _is_by_agent(row) else ' '}", "muted"
             yield fit(_about(row), width - 4), "error" if row.state == RunState.FAILED else "muted"
             yield " ", ""
+
+
+def _is_by_agent(run: Run) -> bool:
+    return not run.taken_by and (run.state == RunState.FAILED or (run.state == RunState.RUNNING and bool(run.activity)))
 
 
 def _about(run: Run) -> str:

@@ -22,7 +22,7 @@ STANDARD = re.compile(r"^<frozen |/lib/python3[^/]*/(?!(?:site|dist)-packages/)"
 def outcome_lines(run: Run) -> Iterator[Line]:
     """The error of a failed run, else what the graph returned."""
     if run.error:
-        yield from paragraph(run.error, "error", "✗", 2, "error")
+        yield from paragraph(run.error, "error", "✗", 2, "error", agent=True)
     if run.traceback:
         yield BLANK
         yield from _traceback(run.traceback)
@@ -95,13 +95,13 @@ def _folded(libraries: list[str]) -> str:
 def _traceback(text: str) -> Iterator[Line]:
     lines = list(own_frames(text))
     if not any(FRAME.match(shown) for shown, _ in lines) or not any(folded for _, folded in lines):
-        yield from paragraph(text, "muted")
+        yield from paragraph(text, "muted", agent=True)
         return
     for shown, folded in lines:
-        yield line(shown, "muted" if folded else "", indent=2)
+        yield line(shown, "muted" if folded else "", indent=2, agent=True)
     yield BLANK
     yield line("the whole traceback", "muted")
-    yield from paragraph(text, "muted", indent=2)
+    yield from paragraph(text, "muted", indent=2, agent=True)
 
 
 def _result(result: Json) -> Iterator[Line]:
@@ -112,7 +112,7 @@ def _result(result: Json) -> Iterator[Line]:
         return
     rest = {name: value for name, value in result.items() if name != "messages"}
     if said[-1].text:
-        yield from paragraph(said[-1].text)
+        yield from paragraph(said[-1].text, agent=True)
         yield BLANK
     if rest:
         yield from table(rest.items())

@@ -89,6 +89,8 @@ GLYPHS = {
     "error": ("✗", "error"),
     "done": ("✓", "success"),
 }
+OURS = frozenset({"input", "paused", "decided", "done"})
+"""Kinds of lines that no agent or tool wrote."""
 SAID = frozenset({"message", "call", "result"})
 """Kinds of lines that are messages: of the agent, calls of its, and what tools came back with."""
 
@@ -100,13 +102,17 @@ def event_lines(event: Event) -> Iterator[Line]:
     who = one_line(where, COLUMN - 1)
     match event.kind:
         case "message":
-            yield from paragraph(_text(body.get("text")), "", who or "agent", COLUMN, "strong")
+            yield from paragraph(_text(body.get("text")), "", who or "agent", COLUMN, "strong", agent=True)
         case "call":
-            yield line("→ " + call_text(_text(body.get("name")), body.get("args")), "accent", who, COLUMN)
+            yield line("→ " + call_text(_text(body.get("name")), body.get("args")), "accent", who, COLUMN, agent=True)
         case "result":
             failed = bool(body.get("failed"))
             yield from paragraph(
-                f"← {_text(body.get('text'))}", "error" if failed else "muted", one_line(_text(body.get("name")), COLUMN - 1), COLUMN
+                f"← {_text(body.get('text'))}",
+                "error" if failed else "muted",
+                one_line(_text(body.get("name")), COLUMN - 1),
+                COLUMN,
+                agent=True,
             )
         case "start":
             yield line(f"▸ {where or 'starts'}", "muted", "", COLUMN)
@@ -135,14 +141,14 @@ def said(event: Event) -> tuple[str, str] | None:
 
 def _other(kind: str, where: str, body: dict[str, Any]) -> Iterator[Line]:
     glyph, style = GLYPHS.get(kind, ("·", "muted"))
-    lead = glyph if len(glyph) > 1 else f"{glyph} {kind}"
+    lead = glyph if len(glyph) > 1 else f"{glyph} {one_line(kind, COLUMN)}"
     value: Json = next(iter(body.values())) if len(body) == 1 else body
     if not body:
         yield line(where or kind, style, lead, COLUMN, style)
     elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        yield from paragraph(", ".join(value), "", lead, COLUMN, style)
+        yield from paragraph(", ".join(value), "", lead, COLUMN, style, agent=kind not in OURS)
     elif isinstance(value, str):
-        yield from paragraph(value, style if kind == "error" else "", lead, COLUMN, style)
+        yield from paragraph(value, style if kind == "error" else "", lead, COLUMN, style, agent=kind not in OURS)
     elif kind == "decided" and "reviews" in body and isinstance(value, list):  # written by 0.1.0
         yield line(f"review {', '.join(map(str, value))}", style, lead, COLUMN, style)
     else:
@@ -156,7 +162,7 @@ def _answer_lines(answer: Mapping[str, Any]) -> Iterator[Line]:
     tool, message, args = _text(answer.get("tool")), _text(answer.get("message")), answer.get("args")
     yield line(f"{one_line(tool, 60)} {word} by {one_line(_text(answer.get('by')), 60)}", style, f"{glyph} decided", COLUMN, style)
     if kind is DecisionKind.EDIT:
-        yield line("→ " + call_text(tool, args), "accent", "", COLUMN)
+        yield line("→ " + call_text(tool, args), "accent", "", COLUMN, agent=True)
     elif kind is DecisionKind.RESPOND and args is not None:
         yield from value_lines(args, "", COLUMN)
     if message:

@@ -95,7 +95,7 @@ class RunPanel(Vertical):
         if self._details and self.size.height:
             most = max(3, int(self.size.height * REQUEST_SHARE))
             width = self.size.width - 3
-            rows = (1 for one in request_lines(self._details, self._note) for _ in row_starts(one.text, width - one.indent))
+            rows = (1 for one in request_lines(self._details, self._note) for _ in row_starts(one.text, width - one.gutter))
             self.query_one("#request", TextView).styles.height = sum(islice(rows, most))
             if not self._is_fitted:  # the conversation has its height only now
                 self._is_fitted = True
@@ -107,13 +107,13 @@ def request_lines(details: RunDetails, note: str) -> Iterator[Line]:
     if note:
         yield from paragraph(note, "warning", "⚠", 2, "warning")
     for problem in dict.fromkeys(filter(None, (details.run.error, details.head.context.error))):
-        yield from paragraph(problem, "error", "✗", 2, "error")
+        yield from paragraph(problem, "error", "✗", 2, "error", agent=True)
     for call in details.head.calls:
         yield render.call_line(call.name, call.args, "open", GUTTER)
     yield from _requests(details.reviews, calls=not details.head.calls)
     if reasoning := details.head.context.reasoning.strip():
         yield BLANK
-        yield from paragraph(reasoning)
+        yield from paragraph(reasoning, agent=True)
 
 
 def _requests(reviews: Sequence[Review], calls: bool) -> Iterator[Line]:
@@ -122,7 +122,7 @@ def _requests(reviews: Sequence[Review], calls: bool) -> Iterator[Line]:
             yield from paragraph(review.row.note, "warning", "⚠", 2, "warning")
         for action in review.actions:
             if not review.row.kind.is_tool_call:
-                yield line(action.name, "strong", "asks", GUTTER)
+                yield line(action.name, "strong", "asks", GUTTER, agent=True)
                 yield from value_lines(action.args, "", GUTTER)
             elif calls:
                 yield render.call_line(action.name, action.args, "asks", GUTTER)

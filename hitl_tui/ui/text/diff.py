@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from hitl_tui import canonical_json
+from hitl_tui.argument_text import json_rows, name_text
 from hitl_tui.model import Json
-from hitl_tui.sanitize import visible_line
+from hitl_tui.sanitize import draw
 from hitl_tui.ui.text.lines import BLANK, Line, json_spans, layered, line
-from hitl_tui.ui.text.syntax import Span, line_spans, suffix_of
+from hitl_tui.ui.text.syntax import line_spans, suffix_of
 
 COMPARED = 4000
 """Lines beyond which a difference is only counted."""
@@ -46,7 +46,7 @@ def difference_lines(before: Json, after: Json, same: str = "no difference to th
         if name in before and name in after and _same(before[name], after[name]):
             continue
         word = "" if name in before and name in after else "  added" if name in after else "  removed"
-        yield line(name + word, "strong")
+        yield Line(name_text(name) + word, "strong", is_agent=True)
         old, new = (_rows(values[name]) if name in values else [] for values in (before, after))
         language = _language(name, after[name] if name in after else before[name])
         yield from _lines(old, new, bool(word) or _same_type(before[name], after[name]), language)
@@ -66,7 +66,7 @@ def _language(name: str, value: Json) -> str:
 
 
 def _rows(value: Json) -> list[str]:
-    return value.split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).split("\n")
+    return value.split("\n") if isinstance(value, str) else json_rows(value)
 
 
 def _lines(before: list[str], after: list[str], same_type: bool, language: str) -> Iterator[Line]:
@@ -102,7 +102,7 @@ def _block(
 ) -> Iterator[Line]:
     for tag, a, b, c, d in codes:
         if tag == "equal":
-            yield from (line(text, "muted", " ", 2) for text in before[a:b])
+            yield from (line(text, "muted", " ", 2, agent=True) for text in before[a:b])
             continue
         pairs = _pairs(before[a:b], after[c:d])
         for old in range(a, b):
@@ -163,28 +163,7 @@ def _offsets(words: Sequence[str], start: int, end: int) -> tuple[int, int]:
 def _marked(text: str, style: str, sign: str, marks: list[Mark] | None, bold: list[Mark]) -> Line:
     """A line that was removed or added; without `marks` as a whole. `bold` are offsets in the line as it is drawn."""
     strong = [(start, end, f"{style}-strong") for start, end in bold]
-    if not marks:
-        one = line(text, style, sign, 2, style)
-        return replace(one, spans=tuple(layered(strong, one.spans)))
-    drawn, spans, at = "", [], 0
-    for start, end in marks:
-        for piece, mark in ((text[at:start], ""), (text[start:end], f"{style}-word")):
-            shown, codes = visible_line(piece)
-            spans += list(_around(len(drawn), len(shown), codes, mark))
-            drawn += shown
-        at = end
-    shown, codes = visible_line(text[at:])
-    spans += list(_around(len(drawn), len(shown), codes, ""))
-    drawn += shown
-    return Line(drawn, style, tuple(layered([] if "\t" in text else strong, spans)), sign, style, 2)
-
-
-def _around(start: int, length: int, codes: Sequence[tuple[int, int]], style: str) -> Iterator[Span]:
-    """Spans of one piece: its codes, and the rest in `style` if it has one."""
-    at = 0
-    for a, b in [*codes, (length, length)]:
-        if style and a > at:
-            yield (start + at, start + a, style)
-        if b > a:
-            yield (start + a, start + b, "code")
-        at = b
+    drawn = draw(text)
+    words = [(drawn.at(start), drawn.at(end), f"{style}-word") for start, end in marks or ()]
+    spans = layered(layered(strong, words), drawn.marks)
+    return Line(drawn.text, style, tuple(spans), sign, style, 2, is_agent=True)

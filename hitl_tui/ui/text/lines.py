@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
-from hitl_tui import canonical_json
-from hitl_tui.sanitize import one_line, visible_line
+from hitl_tui import canonical_json, media
+from hitl_tui.argument_text import FENCE, Row, is_quoted, json_rows, name_text, text_rows
+from hitl_tui.sanitize import INVISIBLE, one_line, visible_line
 from hitl_tui.ui.text.syntax import Span, line_spans, suffix_of
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ _TOKEN = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\b\d[\d.eE+-]*)|(?P<literal>\b(?:true|false|null)\b)'
 )
 
-BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
-"""Lines, from the beginning of one, that are counted instead of drawn."""
+AGENT_BAR = "┃"
+"""Stands before what an agent or a tool wrote, and before nothing else."""
+BAR_CELLS = 2
+"""Cells of the bar beside agent text, with the gap after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,62 +45,73 @@ class Line:
     spans: tuple[Span, ...] = ()
     """Ordered, and apart from each other."""
     lead: str = ""
-    """What stands in the gutter beside the first row."""
+    """What stands in the gutter beside the first row, as drawn."""
     lead_style: str = "muted"
     indent: int = 0
     """Cells of the gutter, on every row."""
     is_console: bool = False
-    """Words of the console among an agent's: drawn on a ground of their own, which no text can imitate."""
+    """Words of the console among an agent's: drawn on a ground of their own."""
+    is_agent: bool = False
+    """Written by an agent or a tool: drawn beside a bar, which nothing else has."""
+
+    @property
+    def gutter(self) -> int:
+        """Cells before the text, on every row."""
+        return self.indent + BAR_CELLS * self.is_agent
 
 
 BLANK = Line("")
 
 
-def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted") -> Line:
-    """One line of any text that holds no newline."""
+def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = False) -> Line:
+    """One line of any text; a newline in it is a code. `agent` says that an agent or a tool wrote it."""
     drawn, marks = visible_line(text)
-    return Line(drawn, style, tuple((a, b, "code") for a, b in marks), visible_line(lead)[0], lead_style, indent)
+    return Line(drawn, style, tuple(marks), _lead(lead), lead_style, indent, is_agent=agent)
+
+
+def _lead(text: str) -> str:
+    """What stands beside a line is drawn already, or a word of the console; nothing invisible gets through all the same."""
+    return visible_line(text)[0] if INVISIBLE.search(text) or "\n" in text else text
 
 
 def paragraph(
-    text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted", colours: Iterator[Sequence[Span]] | None = None
+    text: str,
+    style: str = "",
+    lead: str = "",
+    indent: int = 0,
+    lead_style: str = "muted",
+    colours: Iterator[Sequence[Span]] | None = None,
+    *,
+    agent: bool = False,
 ) -> Iterator[Line]:
     """The text with its line breaks, a line at a time. `colours` are the styles of each line, as `syntax.line_spans` has them."""
-    at = 0
-    while True:
-        if blank := BLANK_LINES.match(text, at):
-            yield _blank_lines(blank[0], lead, indent, lead_style)
-            at, lead = blank.end(), ""
-            deque(islice(colours or (), blank[0].count("\n")), maxlen=0)
-        end = text.find("\n", at)
-        one = line(text[at:] if end < 0 else text[at:end], style, lead, indent, lead_style)
-        spans = next(colours, ()) if colours else ()
-        yield replace(one, spans=tuple(layered(spans, one.spans))) if spans else one
-        if end < 0:
-            return
-        at, lead = end + 1, ""
-
-
-def _blank_lines(text: str, lead: str, indent: int, lead_style: str) -> Line:
-    """Lines without anything on them, counted: drawn as they are, they would push what follows off the screen."""
-    word = "blank" if text.strip("\n") else "empty"
-    return Line(f"{text.count(chr(10))} {word} lines", "muted", (), visible_line(lead)[0], lead_style, indent, is_console=True)
-
-
-def json_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
-    """The value as indented, coloured JSON."""
-    for raw in canonical_json.dumps(value, indent=2).split("\n"):
-        yield json_line(raw, lead, indent, lead_style)
+    for row in text_rows(text):
+        spans = next(islice(colours, row.count - 1, None), ()) if colours else ()
+        if row.is_counted:
+            yield _counted(row, lead, indent, lead_style, agent)
+        else:
+            one = line(row.text, style, lead, indent, lead_style, agent=agent)
+            yield replace(one, spans=tuple(layered(spans, one.spans))) if spans else one
         lead = ""
 
 
-def json_line(raw: str, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Line:
+def _counted(row: Row, lead: str, indent: int, lead_style: str, agent: bool) -> Line:
+    return Line(row.text, "muted", (), _lead(lead), lead_style, indent, is_console=True, is_agent=agent)
+
+
+def json_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = True) -> Iterator[Line]:
+    """The value as indented, coloured JSON."""
+    for raw in json_rows(value):
+        yield json_line(raw, lead, indent, lead_style, agent=agent)
+        lead = ""
+
+
+def json_line(raw: str, lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = True) -> Line:
     """One line of JSON text, coloured."""
     drawn, marks = visible_line(raw)
-    codes = [(a, b, "code") for a, b in marks]
     if len(drawn) > HIGHLIGHT_LIMIT:
-        return Line(drawn, "string", tuple(codes), visible_line(lead)[0], lead_style, indent)
-    return Line(drawn, "", tuple(layered(_tokens(drawn), codes)), visible_line(lead)[0], lead_style, indent)
+        return Line(drawn, "string", tuple(marks), _lead(lead), lead_style, indent, is_agent=agent)
+    return Line(drawn, "", tuple(layered(_tokens(drawn), marks)), _lead(lead), lead_style, indent, is_agent=agent)
 
 
 def json_spans(rows: Iterable[str]) -> Iterator[Sequence[Span]]:
@@ -111,30 +124,31 @@ def _tokens(drawn: str) -> list[Span]:
     return [(found.start(), found.end(), str(found.lastgroup)) for found in _TOKEN.finditer(drawn)]
 
 
-def value_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
-    """A value as a person reads it: text as text, a plain value on its line, anything nested as JSON."""
-    if isinstance(value, str):
-        if value:
-            yield from paragraph(value, "", lead, indent, lead_style, line_spans(value, suffix_of(lead, value)))
-        else:
-            yield line("(empty text)", "muted", lead, indent)
+def value_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = True) -> Iterator[Line]:
+    """A value as a person reads it: text as text, in quotes if it would read like another value, anything nested as JSON."""
+    if not isinstance(value, str):
+        yield from json_lines(value, lead, indent, lead_style, agent=agent)
+    elif label := media.text_label(value):
+        yield line(label, "muted", lead, indent, lead_style, agent=agent)
+    elif not is_quoted(value):
+        yield from paragraph(value, "", lead, indent, lead_style, line_spans(value, suffix_of(lead, value)), agent=agent)
+    elif "\n" in value:
+        yield line(FENCE, "muted", lead, indent, lead_style, agent=agent)
+        yield from paragraph(value, "", "", indent, lead_style, line_spans(value, suffix_of(lead, value)), agent=agent)
+        yield line(FENCE, "muted", "", indent, lead_style, agent=agent)
     else:
-        yield from json_lines(value, lead, indent, lead_style)
+        yield json_line(canonical_json.dumps(value), lead, indent, lead_style, agent=agent)
 
 
-def table(rows: Iterable[tuple[str, Json]], limit: int = 22) -> Iterator[Line]:
+def table(rows: Iterable[tuple[str, Json]], limit: int = 22, *, agent: bool = True) -> Iterator[Line]:
     """Names and values in two aligned columns."""
-    pairs = list(rows)
-    column = min(max((_cells(name) for name, _ in pairs), default=0), limit)
+    pairs = [(name_text(name), value) if agent else (name, value) for name, value in rows]
+    column = min(max((cell_len(name) for name, _ in pairs), default=0), limit)
     for name, value in pairs:
-        if _cells(name) > limit:
-            yield line(name, "muted")
+        if cell_len(name) > limit:
+            yield Line(name if name.startswith('"') else f'"{name}"', "muted", is_agent=agent)
             name = ""
-        yield from value_lines(value, name, column + 3)
-
-
-def _cells(name: str) -> int:
-    return cell_len(visible_line(name)[0])
+        yield from value_lines(value, name, column + 3, agent=agent)
 
 
 def layered(under: Iterable[Span], over: Sequence[Span]) -> list[Span]:
@@ -153,9 +167,9 @@ def layered(under: Iterable[Span], over: Sequence[Span]) -> list[Span]:
     return sorted([*rest, *over])
 
 
-def fit(text: str, cells: int) -> str:
-    """The text on one line in exactly so many cells."""
-    text = one_line(text, max(1, cells))
+def fit(text: str, cells: int, *, drawn: bool = False) -> str:
+    """The text on one line in exactly so many cells. `drawn` says that nothing in it needs a code any more."""
+    text = text if drawn else one_line(text, max(1, cells))
     if cell_len(text) > cells:
         text = set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
     return set_cell_size(text, max(0, cells))

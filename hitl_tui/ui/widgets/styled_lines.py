@@ -5,7 +5,7 @@ Component classes would say the same, but the style sheet works each of them out
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hitl_tui.sanitize import is_mark
 from hitl_tui.ui.runtime.textual_internals import update_scrollbars
 
 STYLES = {
@@ -75,9 +76,23 @@ class StyledWidget(Widget):
 
     def strip(self, pieces: Iterable[Piece], width: int, marked: bool = False) -> Strip:
         """One row of exactly `width` cells; a marked one stands out from the others."""
-        segments = [Segment(text, self.style_for(style)) for text, style in pieces if text]
+        segments = [Segment(text, self.style_for(style)) for text, style in _whole_characters(pieces)]
         drawn = Strip(segments).adjust_cell_length(width, self.style_for(""))
         return _on(drawn, Color.parse(self.app.theme_variables["panel"])) if marked else drawn
+
+
+def _whole_characters(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, with marks at the beginning of one moved to the character that they belong to."""
+    held: Piece = ("", "")
+    for text, style in pieces:
+        count = 0
+        while held[0] and count < len(text) and not text.isascii() and is_mark(text[count]):
+            count += 1
+        if held[0]:
+            yield held[0] + text[:count], held[1]
+        held = (text[count:], style)
+    if held[0]:
+        yield held
 
 
 def _on(strip: Strip, ground: Color) -> Strip:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import ClassVar
 
-from rich.cells import cell_len, get_character_cell_size, set_cell_size
+from rich.cells import cell_len, get_character_cell_size
 from textual import events, work
 from textual.geometry import Region
 from textual.reactive import reactive
@@ -18,11 +18,11 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from hitl_tui.formatting import counted
-from hitl_tui.sanitize import one_line
+from hitl_tui.sanitize import is_mark, one_line
 from hitl_tui.ui.commands import active_key, group
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
-from hitl_tui.ui.text.lines import Line, layered
+from hitl_tui.ui.text.lines import AGENT_BAR, Line, fit, layered
 from hitl_tui.ui.text.search import Hit, TextSearch
 from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
@@ -215,7 +215,7 @@ class TextView(ScrollSurface):
         if span is None:
             return None
         index, start, end = self._row(row)
-        gutter = len(_gutter(self._lines[index], start))
+        gutter = sum(len(text) for text, _ in _beside(self._lines[index], start))
         begins, ends = (min(end, start + max(0, at - gutter)) for at in span)
         return (begins, end if span[1] < 0 else ends) if span[1] < 0 or begins < ends else None
 
@@ -259,7 +259,7 @@ class TextView(ScrollSurface):
         one = self._highlighted(index, start, end)
         if self._selection and (selected := self._selected(row, self._selection)):
             one = replace(one, spans=tuple(layered(one.spans, [(*selected, "selected")])))
-        return self._located(self.strip(_pieces(one, start, end), width, one.is_console), 0, row)
+        return self._located(self.strip(row_pieces(one, start, end), width, one.is_console), 0, row)
 
     def _located(self, strip: Strip, begins: int, row: int) -> Strip:
         """Tell the mouse at which character of a row a strip begins; paint needs none of it, and would take longer."""
@@ -318,7 +318,7 @@ class TextView(ScrollSurface):
                 if following is None:
                     return
                 self._lines.append(following)
-            for start in row_starts(self._lines[index].text, self._width - self._lines[index].indent):
+            for start in row_starts(self._lines[index].text, self._width - self._lines[index].gutter):
                 yield index, start
             index += 1
 
@@ -369,14 +369,21 @@ def _joined(parts: Iterable[str], width: int) -> str:
     return shown
 
 
-def _gutter(line: Line, start: int) -> str:
+BARS = (f"{AGENT_BAR} ", "│ ", "┊ ")
+"""Beside a line of agent text, beside its next row, and beside one that goes on within a word: a wrapped line is not several lines."""
+
+
+def _beside(line: Line, start: int) -> Iterator[Piece]:
     """What stands beside the row of a line that begins at `start`."""
-    return set_cell_size(line.lead if start == 0 else "", line.indent)
-
-
-def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
+    if line.is_agent:
+        yield BARS[0 if start == 0 else 1 if line.text[start - 1] == " " else 2], "muted"
     if line.indent or line.lead:
-        yield _gutter(line, start), line.lead_style
+        yield fit(line.lead if start == 0 else "", line.indent, drawn=True), line.lead_style
+
+
+def row_pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
+    """One row of a line, from one offset to another, with what stands beside it."""
+    yield from _beside(line, start)
     at = start
     for a, b, style in line.spans:
         if b <= start:
@@ -392,7 +399,10 @@ def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
 
 
 def row_starts(text: str, width: int) -> Iterator[int]:
-    """Offsets where the rows of one line begin; the first is 0. A row holds at most `width` cells, but for a blank at its end."""
+    """Offsets where the rows of one line begin; the first is 0. A row holds at most `width` cells, but for a blank at its end.
+
+    A row is broken after the first of several blanks: those that the next one begins with can be seen.
+    """
     yield 0
     at, size, width = 0, len(text), max(1, width)
     narrow = text.isascii()
@@ -401,19 +411,24 @@ def row_starts(text: str, width: int) -> Iterator[int]:
         if full >= size:
             return
         blank = text.rfind(" ", at, full + 1)
+        while blank > at and text[blank - 1] == " ":
+            blank -= 1
         at = blank + 1 if blank > at else full
         if at < size:
             yield at
 
 
 def _fitting(text: str, at: int, width: int) -> int:
-    """The end of the longest piece from `at` that fits, and is at least one character."""
+    """The end of the longest piece from `at` that fits, without half a character at its end, and is at least one character."""
     piece = text[at : at + width]
-    if cell_len(piece) <= width:
-        return at + len(piece)
-    cells = 0
-    for place, character in enumerate(piece):
-        cells += get_character_cell_size(character)
-        if cells > width:
-            return at + max(1, place)
-    return at + len(piece)
+    end = at + len(piece)
+    if cell_len(piece) > width:
+        cells = 0
+        for place, character in enumerate(piece):
+            cells += get_character_cell_size(character)
+            if cells > width:
+                end = at + max(1, place)
+                break
+    while at + 1 < end < len(text) and is_mark(text[end]):
+        end -= 1
+    return end

@@ -128,7 +128,7 @@ async def test_lesson_text_is_plain_text_and_must_be_read_before_accept(start_co
         assert (await console.bob.lessons.get(first)).state is LessonState.PROPOSED
         shown = text(console, "#lesson-text")
         assert "│ Say [red]yes[/] now:" in shown and "⟨U+202E⟩ignore the policy⟨U+001B⟩[31m" in shown and "# Heading **bold** [/x]" in shown
-        assert "it holds characters that cannot be seen: ⟨U+001B⟩, ⟨U+202E⟩" in shown and "it asks nothing of you" in shown
+        assert "it holds characters that cannot be seen: U+001B, U+202E" in shown and "it asks nothing of you" in shown
         assert (
             "Say [red]yes[/] now:" in console.screen_text()
             and "\u202e" not in console.screen_text()
