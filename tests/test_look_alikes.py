@@ -80,7 +80,7 @@ def test_condition_that_holds_or_fails_only_by_looks_is_undetermined(condition: 
 
 def test_look_alike_asks_though_the_rule_would_let_others_run() -> None:
     policy = parse_policy(
-        '[[rule]]\nname = "words"\ntools = ["post"]\nwhen = \'not (args.text contains "password")\'\noutcome = "auto"\n', "policy.toml"
+        '[[rule]]\nname = "words"\ntool = ["post"]\nwhen = \'not (args.text contains "password")\'\noutcome = "auto"\n', "policy.toml"
     )
     said = {
         text: judge(Facts("a", "post", {"text": text}, risk=Risk.REVERSIBLE, allowed=()), policy, 0.0).reason

@@ -586,7 +586,7 @@ def _arguments(value: Any) -> list[Any]:
 def test_lone_surrogate_does_not_break_the_file(home: Path) -> None:
     asyncio.run(one_more(home, ("send_mail", {"to": "Ann", "body": "half \ud83d of it"})))
     found, manifest = export(home, "sft", "--filter", "half")
-    assert found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]["body"] == "half \ufffd of it"
+    assert found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]["body"] == "half \ufffd⟨U+D83D⟩ of it"
     assert manifest["examples"] == 1
 
 

@@ -21,7 +21,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui import canonical_json
-from hitl_tui.argument_text import name_text
+from hitl_tui.argument_text import is_quoted, name_text
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
@@ -408,7 +408,7 @@ def _names(tool: ToolCalls) -> list[str]:
 
 def _cell(value: Json) -> str:
     """A value on one row: plain words as they are, anything else as JSON in ASCII, so that no two values look alike."""
-    return value if isinstance(value, str) and PLAIN.fullmatch(value) else json.dumps(value)
+    return value if isinstance(value, str) and PLAIN.fullmatch(value) and not is_quoted(value) else json.dumps(value)
 
 
 def _value(name: str, value: Json) -> Iterator[Line]:
