@@ -22,6 +22,8 @@ _LIKE_ASCII = re.compile(r"[\w./@:\\-]+", re.ASCII)
 _SIGNS = str.maketrans("‐‑‒–−․。．／∕⁄＠：", "-----...///@:")
 """Signs that look like those which make an address."""
 _PARTS = re.compile(r"[^\W_]+")
+_OWN = "…æœÆŒþÞ"
+"""Characters that the table compares with others, and that nobody takes for them."""
 _MARK = "\u200e"
 """Stands around right-to-left characters in the table."""
 
@@ -72,7 +74,7 @@ def look_alikes(text: str, is_name: bool = False) -> Iterator[tuple[int, str]]:
 
 
 def _in_word(word: str, at: int) -> Iterator[tuple[int, str]]:
-    odd = [(place, c) for place, c in enumerate(word) if c > "\x7f" and c != "…" and _LIKE_ASCII.fullmatch(_alone(c))]
+    odd = [(place, c) for place, c in enumerate(word) if c > "\x7f" and c not in _OWN and _LIKE_ASCII.fullmatch(_alone(c))]
     if not odd:
         return
     spans = [part.span() for part in _PARTS.finditer(word)]

@@ -47,7 +47,7 @@ def test_look_alikes_in_addresses_are_codes_and_a_finding(text: str, drawn: str)
     "text",
     ["анна@пример.рф", "/home/иван/отчёт.txt", "https://пример.рф/путь", "σ = 5 μm, π ≈ 3", "10–20 km/h", "日本語.jp 東京/大阪",
      "naïve@café.fr",
-     "Привет, это обычный текст. Да/нет?", "see a.b…", "Ελλάδα.gr"],
+     "Привет, это обычный текст. Да/нет?", "see a.b…", "Ελλάδα.gr", "/home/bjørn/æbler/größe.txt", "þór@ís.is", "żółw@łódź.pl", "cœur.fr"],
 )  # fmt: skip
 def test_words_of_other_scripts_are_neither_codes_nor_findings(text: str) -> None:
     assert draw(text).text == text
