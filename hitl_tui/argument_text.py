@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hitl_tui import canonical_json, media
 from hitl_tui.model import Json
-from hitl_tui.sanitize import draw
+from hitl_tui.sanitize import cut, draw
 
 FENCE = '"""'
 """Stands above and below a text of several lines that would read like JSON."""
@@ -37,6 +37,11 @@ class Row:
 def name_text(name: str) -> str:
     """A name of an argument or tool as it is drawn, on one line; quoted if it holds blanks or could be taken for more than a name."""
     return draw(name if _PLAIN_NAME.fullmatch(name) else canonical_json.dumps(name), is_name=True).text
+
+
+def name_line(name: str, limit: int) -> str:
+    """A name as it is drawn in at most so many characters, for titles and sentences; `…` marks what was cut."""
+    return cut(name_text(name), limit)
 
 
 def is_quoted(text: str) -> bool:

@@ -19,10 +19,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from hitl_tui import canonical_json
-from hitl_tui.argument_text import name_text
+from hitl_tui.argument_text import name_line
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer
-from hitl_tui.sanitize import cut, one_line, visible
+from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
 from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
 from hitl_tui.ui.text.lines import line, table, value_lines
@@ -143,7 +143,7 @@ def calls_view(actions: Sequence[Action]) -> TextView:
     if len(actions) == 1:
         return question(actions[0])
     view = TextView(id="question")
-    told = (f"{cut(name_text(action.name), 30)}  {canonical_json.one_line(action.args, ARGS_CELLS)}" for action in actions)
+    told = (f"{name_line(action.name, 30)}  {canonical_json.one_line(action.args, ARGS_CELLS)}" for action in actions)
     view.show(line(text, "", str(number), 3, "accent", agent=True) for number, text in enumerate(told, 1))
     return view
 

@@ -21,11 +21,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui import canonical_json
-from hitl_tui.argument_text import is_quoted, name_text
+from hitl_tui.argument_text import is_quoted, name_line, name_text
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
-from hitl_tui.sanitize import cut, one_line, visible
+from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
@@ -195,7 +195,7 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
 
     def _about(self) -> str:
         """The tools with their number of calls, and how many people they reach."""
-        tools = ", ".join(f"{one_line(tool.tool, 30)} ×{tool.count}" for tool in self._tools)
+        tools = ", ".join(f"{name_line(tool.tool, 30)} ×{tool.count}" for tool in self._tools)
         reached = len(addresses(call for _, variant in self._rows for call in variant.calls))
         return f"{tools}{f' · reaches {reached} ' + ('address' if reached == 1 else 'addresses') if reached else ''}"
 
@@ -377,7 +377,7 @@ def _head(tool: ToolCalls) -> Iterator[Line]:
     """The tool, and the arguments that all of its calls share."""
     count = f" ×{tool.count}" if tool.count > 1 else ""
     risk = f" · {one_line(tool.risk, 14)}" if tool.risk else " · risk unknown"
-    yield Line(f"{one_line(tool.tool, 40)}{count} · {one_line(tool.agent, 40)}{risk}", "title")
+    yield Line(f"{name_line(tool.tool, 40)}{count} · {one_line(tool.agent, 40)}{risk}", "title")
     if len(tool.variants) == 1 and tool.count > 1:
         yield Line("all calls are identical", "muted")
     for name, value in tool.shared.items():
@@ -412,7 +412,7 @@ def _cell(value: Json) -> str:
 
 
 def _value(name: str, value: Json) -> Iterator[Line]:
-    shown = cut(name_text(name), 22)
+    shown = name_line(name, 22)
     if _is_short(value):
         yield from value_lines(value, f"   {shown}", LABEL_CELLS)
     else:

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from hitl_tui import canonical_json, validation
+from hitl_tui.argument_text import name_line
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, ProposalVersion
 from hitl_tui.sanitize import one_line, visible
@@ -195,7 +196,7 @@ class EditScreen(AnswerScreen):
 
     def _draw_effect(self, value: Json, problems: dict[str, Refused]) -> None:
         """Say what ctrl+s does."""
-        name = one_line(self._action.name, 40)
+        name = name_line(self._action.name, 40)
         means = one_line(labels.meaning(self._action, DecisionKind.EDIT))
         if self._decision is DecisionKind.REJECT:
             does = "The agent reads your note and your changes, and proposes again"

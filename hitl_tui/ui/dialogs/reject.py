@@ -11,6 +11,7 @@ from textual.widgets import Static, TextArea
 
 from hitl_tui import canonical_json
 from hitl_tui.answer_templates import filled_in
+from hitl_tui.argument_text import name_line
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind
 from hitl_tui.sanitize import one_line, visible
@@ -87,7 +88,7 @@ class RejectScreen(AnswerScreen):
         self.query_one("#presets", Static).update(Content("\n").join(rows))
         means = self._sends() or labels.meaning(self._action, self.KIND)
         reads = f"reads: {one_line(self._reason(), 100)}" if self._reason() else "is told that it was rejected, with no reason"
-        says = f"It {one_line(means)}." if means else f"{one_line(self._action.name, 60)} does not run; the agent {reads}"
+        says = f"It {one_line(means)}." if means else f"{name_line(self._action.name, 60)} does not run; the agent {reads}"
         self.query_one("#effect", Static).update(Content.styled(visible(says), "$foreground 60%"))
 
     def _sends(self) -> str:

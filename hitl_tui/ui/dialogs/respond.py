@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from hitl_tui import canonical_json, free_questions, validation
+from hitl_tui.argument_text import name_line
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 from hitl_tui.sanitize import one_line
@@ -111,7 +112,7 @@ class RespondScreen(AnswerScreen):
         if means:
             return f"It {one_line(means)}."
         if self._kind.is_tool_call:
-            return f"{one_line(self._action.name, 60)} does not run; the agent reads this as its result."
+            return f"{name_line(self._action.name, 60)} does not run; the agent reads this as its result."
         return "The graph continues with this answer."
 
     def _show_mode(self) -> None:

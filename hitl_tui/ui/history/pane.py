@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.model import HistoryEntry, HistoryRow
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.history.render import entry_lines, tab_lines, titles
@@ -97,4 +98,4 @@ class HistoryPane(DetailPane):
             return "", ()
         slot = f"  call {row.slot + 1}" if entry and len(entry.review.actions) > 1 else ""
         source = f"run r{row.run} · review {row.review}"
-        return one_line(row.tool, 40) + slot, (f"{one_line(row.agent, 40)} · {source}", source)
+        return name_line(row.tool, 40) + slot, (f"{one_line(row.agent, 40)} · {source}", source)

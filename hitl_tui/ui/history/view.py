@@ -8,6 +8,7 @@ from pathlib import Path
 from textual import work
 from textual.app import ComposeResult
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.inbox import Changes
 from hitl_tui.model import HistoryRow, Subject
 from hitl_tui.sanitize import one_line
@@ -170,7 +171,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         if not row.in_force:
             self.notify("this decision was undone or replaced; rate the one that counts", timeout=3, markup=False)
             return
-        self._rating.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", rating)
+        self._rating.press(Subject(row.run, row.review, row.slot), f"{name_line(row.tool, 40)} of r{row.run}", rating)
 
     def action_rate_message(self) -> None:
         if row := self._selected:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 
 from hitl_tui import sanitize
+from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import age
 from hitl_tui.model import HistoryEntry, Lesson, LessonState
 from hitl_tui.oversight.statistics import Rates
@@ -69,7 +70,7 @@ class LessonsPane(DetailPane):
 
     def title(self) -> tuple[str, Sequence[str]]:
         lesson = self._shown[0]
-        return (one_line(lesson.tool, 40), [f"{one_line(lesson.agent, 40)} · lesson {lesson.id}"]) if lesson else ("", ())
+        return (name_line(lesson.tool, 40), [f"{one_line(lesson.agent, 40)} · lesson {lesson.id}"]) if lesson else ("", ())
 
 
 def drawn_from(lesson: Lesson) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import age, percent_down
 from hitl_tui.model import ActorKind, Evidence, Level, LevelChange, ToolAutonomy
 from hitl_tui.policy.schema import Policy
@@ -35,8 +36,8 @@ def does(level: Level, policy: Policy) -> str:
 
 def change_question(tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> tuple[str, str, str]:
     """Title, effect and evidence, for a dialog that confirms another level."""
-    title = f"{one_line(tool_autonomy.tool, 40)}: {tool_autonomy.level} → {level}"
-    effect = f"From now on, for {one_line(tool_autonomy.tool, 60)} of {one_line(tool_autonomy.agent, 40)}: {does(level, policy)}."
+    title = f"{name_line(tool_autonomy.tool, 40)}: {tool_autonomy.level} → {level}"
+    effect = f"From now on, for {name_line(tool_autonomy.tool, 60)} of {one_line(tool_autonomy.agent, 40)}: {does(level, policy)}."
     return title, effect, evidence_summary(tool_autonomy.evidence)
 
 

@@ -9,10 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.model import LevelChange
 from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyStatus
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.policy.autonomy_levels import level_lines
 from hitl_tui.ui.policy.list import PolicyRow
@@ -102,6 +103,6 @@ def _titles(found: Explanation) -> dict[str, str]:
     first, *others = found.review.actions
     number = f"{first.number} " if others else ""
     return {
-        str(first.slot): f"Why {number}{one_line(first.name, 30)} · review {found.review.row.id}",
-        **{str(action.slot): f"{action.number} {one_line(action.name, 30)}" for action in others},
+        str(first.slot): f"Why {number}{name_line(first.name, 30)} · review {found.review.row.id}",
+        **{str(action.slot): f"{action.number} {name_line(action.name, 30)}" for action in others},
     }

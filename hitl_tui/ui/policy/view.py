@@ -11,6 +11,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
@@ -218,7 +219,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             self._notify("select a tool with a proposed level first")
         elif tool_autonomy.proposed is None:
             reason = f": {tool_autonomy.says}" if tool_autonomy.says else ""
-            self._notify(f"no level is proposed for {one_line(tool_autonomy.tool, 40)}{reason}")
+            self._notify(f"no level is proposed for {name_line(tool_autonomy.tool, 40)}{reason}")
         else:
             await self._accept(tool_autonomy, tool_autonomy.proposed, policy)
 
@@ -256,7 +257,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     async def _set(self, tool_autonomy: ToolAutonomy, level: Level, reason: str) -> None:
         change = await self._inbox.autonomy.set(tool_autonomy.agent, tool_autonomy.tool, level, reason)
-        self._notify(f"{one_line(tool_autonomy.tool, 40)} of {one_line(tool_autonomy.agent, 40)}: {change.was} → {change.level}")
+        self._notify(f"{name_line(tool_autonomy.tool, 40)} of {one_line(tool_autonomy.agent, 40)}: {change.was} → {change.level}")
         self._tools_at = -math.inf
         await self.follow()
         self.post_message(RowsChanged())

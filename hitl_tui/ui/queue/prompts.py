@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.widget import Widget
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted, until_time
 from hitl_tui.model import ROUTES, Action, Answer, DecisionKind, Json, Outcome, ProposalVersion, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
@@ -112,7 +113,7 @@ class Prompts:
         if against:
             from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
-            title = f"Approve {one_line(action.name, 60)} all the same?"
+            title = f"Approve {name_line(action.name, 60)} all the same?"
             if not await ask(self._owner, ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")):
                 return None
         template = action.templates.get(DecisionKind.APPROVE)

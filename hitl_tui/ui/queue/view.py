@@ -11,10 +11,11 @@ from textual import work
 from textual.app import ComposeResult
 from textual.timer import Timer
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
 from hitl_tui.model import Action, DecisionKind, ReviewRow, ReviewState, Subject
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
 from hitl_tui.ui.messages import HintsChanged, PageSeen, RunShown
@@ -484,7 +485,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         review, action = self.pane.review, self.pane.action
         if review and action and not self.has_class("-empty"):
             subject = Subject(review.row.run, review.row.id, action.slot)
-            self._rating.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", rating)
+            self._rating.press(subject, f"{name_line(action.name, 40)} of r{review.row.run}", rating)
         else:
             self.say_why(NO_REVIEW)
 

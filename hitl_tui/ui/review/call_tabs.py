@@ -6,9 +6,8 @@ from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
-from hitl_tui.argument_text import name_text
+from hitl_tui.argument_text import name_line
 from hitl_tui.model import Action, Review
-from hitl_tui.sanitize import cut
 from hitl_tui.ui.messages import CallChosen
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
@@ -72,7 +71,7 @@ class CallTabs(StyledWidget):
         word = f" {word}" if here or decision else ""
         return [
             ("▸" if here else " ", "accent"),
-            (f"{action.number} {cut(name_text(action.name), NAME)} ", "strong" if here else "muted"),
+            (f"{action.number} {name_line(action.name, NAME)} ", "strong" if here else "muted"),
             (f"{glyph}{word}  ", style),
         ]
 

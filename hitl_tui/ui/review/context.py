@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hitl_tui import canonical_json
+from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import age, at_time, remaining, until_time, viewed_duration
 from hitl_tui.model import (
     Action,
@@ -59,7 +60,7 @@ def similar_title(review_context: ReviewContext | None) -> str:
 def similar_lines(action: Action, review_context: ReviewContext, reviewer: str, now: float) -> Iterator[Line]:
     """What was decided by whom, and what was edited."""
     if not review_context.similar:
-        yield line(f"no earlier decision on {one_line(action.name, 40)} of this agent", "muted")
+        yield line(f"no earlier decision on {name_line(action.name, 40)} of this agent", "muted")
     for past in review_context.similar:
         glyph, word, style = labels.DECIDED[past.decision]
         who = labels.actor(past.actor, reviewer, past.actor_kind)

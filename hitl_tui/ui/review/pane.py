@@ -12,10 +12,10 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.argument_text import name_text
+from hitl_tui.argument_text import name_line
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
-from hitl_tui.sanitize import cut, one_line
+from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import CallChosen, TabChosen
 from hitl_tui.ui.queue.prefetch_cache import LoadedReview
@@ -312,5 +312,5 @@ class ReviewPane(DetailPane):
     def title(self) -> tuple[str, Sequence[str]]:
         if self._row is None:
             return "", ()
-        name = cut(name_text(self.action.name), 40) if self.action else one_line(self._row.title, 40)
+        name = name_line(self.action.name, 40) if self.action else one_line(self._row.title, 40)
         return name, render.sources(self._row, self.review)

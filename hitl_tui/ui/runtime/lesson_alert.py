@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import LessonState
@@ -33,4 +34,4 @@ class LessonAlert:
             return ""
         if len(new) > 1:
             return f"{counted(len(new), 'lesson')} proposed: {key} shows them"
-        return f"a lesson is proposed for {one_line(new[0].tool, 40)} of {one_line(new[0].agent, 40)}: {key} shows it"
+        return f"a lesson is proposed for {name_line(new[0].tool, 40)} of {one_line(new[0].agent, 40)}: {key} shows it"

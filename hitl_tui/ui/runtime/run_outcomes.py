@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hitl_tui.argument_text import name_line
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Run, RunFailure, RunState
 from hitl_tui.sanitize import one_line
@@ -61,4 +62,4 @@ def _after(failure: RunFailure) -> str:
     """What the reviewer did before, as the end of a clause."""
     if failure.decision is None:
         return ""
-    return f" after you {labels.DECIDED[failure.decision][1]} {one_line(failure.tool, 40)}"
+    return f" after you {labels.DECIDED[failure.decision][1]} {name_line(failure.tool, 40)}"

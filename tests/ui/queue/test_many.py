@@ -366,7 +366,7 @@ async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_colu
         again = seed.action("run_shell", {"command": "rm -r /opt"}, 4, risk="irreversible")
         ids = await add(console.store, [*mails, *gone, shell], [*mails, *gone, again], [restart("web-1", slot) for slot in range(40)])
         await shown(console, ids)
-        rows = [row.strip("│▌ ") for row in console.screen_text().split("\n")]
+        rows = [row.strip("│▌┃ ") for row in console.screen_text().split("\n")]
         assert any(row.startswith("run_shell, send_mail ×2, delete ×2") for row in rows), rows
         assert any(row.startswith("run_shell rm -r /srv · send_mail to ann@example.com, bob@") for row in rows), rows
         assert any(row.startswith("run_shell command rm -r /opt") and "send_mail" not in row for row in rows), rows
