@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +13,10 @@ from typing import Literal
 from hitl_tui.errors import BadHome
 
 HOME_VARIABLE = "HITL_TUI_HOME"
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+_RESERVED = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]")
+"""Names that Windows keeps for devices; WSL can have the home on its file system."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,18 @@ class Home:
         return self.logs / f"run-{run}.log"
 
     def workdir(self, thread: str) -> Path:
-        """Folder that a run may work in. Its name is an encoding of the thread id, so any id is a safe and distinct name."""
-        plain = "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in thread)
-        return self.path / "work" / (plain[:120] or "%")
+        """Folder that a run may work in: its own for any thread id, on every file system.
+
+        A short id of lower-case ASCII is the name; another has a hash in its name. A folder that 0.1.0 made is used on if no other thread
+        can have it.
+        """
+        earlier = "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in thread)
+        if len(earlier.encode()) <= 120 and (self.path / "work" / (earlier or "%")).is_dir():
+            return self.path / "work" / (earlier or "%")
+        if _PLAIN.fullmatch(thread) and not _RESERVED.fullmatch(thread):
+            return self.path / "work" / thread
+        digest = hashlib.sha256(thread.encode("utf-8", "surrogatepass")).hexdigest()
+        return self.path / "work" / f"{_UNSAFE.sub('-', thread[:40]).lower()}%{digest[:32]}"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -119,6 +134,13 @@ def _make_private(path: Path, mode: int) -> None:
 def database_uri(path: Path, mode: Literal["ro", "rw"]) -> str:
     """SQLite's URI of a database; in its path, `?`, `#` and `%` stand for themselves."""
     return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def sample_agents() -> Path:
+    """The folder of the sample agents: beside the package in a checkout, inside the package in a wheel."""
+    package = Path(__file__).parent
+    installed = package / "_sample_agents"
+    return installed if installed.is_dir() else package.parent / "sample_agents"
 
 
 def find_home(option: str | None) -> Home:

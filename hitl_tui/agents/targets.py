@@ -15,6 +15,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import BadTarget
+from hitl_tui.home import sample_agents
 
 MANIFEST = "langgraph.json"
 SAMPLE = "sample agents"
@@ -95,13 +96,6 @@ class Target:
     """`store.index` of the langgraph.json: how agents' long-term memory is searched by meaning."""
     warnings: tuple[str, ...] = ()
     """What of the langgraph.json has no effect here, one sentence each."""
-
-
-def sample_agents() -> Path:
-    """The folder of the sample agents: beside the package in a checkout, inside the package in a wheel."""
-    package = Path(__file__).parents[1]
-    installed = package / "_sample_agents"
-    return installed if installed.is_dir() else package.parent / "sample_agents"
 
 
 def here() -> str:
