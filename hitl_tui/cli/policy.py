@@ -13,18 +13,17 @@ from typing import Any
 import click
 
 from hitl_tui import notify
-from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import output, policy_output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import call_slot, common_options, completes, json_option, review_number
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.formatting import parse_duration
-from hitl_tui.home import find_home
+from hitl_tui.home import find_home, sample_agents
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
 from hitl_tui.model import Levels
-from hitl_tui.policy.loader import policy_paths, read_policy, read_text
+from hitl_tui.policy.loader import digest_of, policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.policy.replay import Replay
@@ -77,6 +76,35 @@ def check(file: Path | None, json_: bool, home: str | None, reviewer: str | None
     result = policy_output.check_json(path, found, problems)
     click.echo(output.as_json(result) if json_ else "\n".join(policy_output.check_lines(path, found, problems)))
     sys.exit(0 if result["good"] else 1)
+
+
+@policy.command("accept", epilog=example("hitl-tui policy accept", "hitl-tui policy accept ./policy.toml"))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@json_option
+@common_options
+def accept(file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Let a policy in the agents' folder take effect.
+
+    Accepts FILE, else the policy in force, as it is now; each change must be
+    accepted again. The home's policy needs none.
+    """
+
+    given = file.resolve() if file else None
+
+    async def work(inbox: Inbox) -> str:
+        path = given or inbox.policy.status().path
+        if path is None:
+            raise Refused("there is no policy.toml", "name the file, or write one with `hitl-tui policy init`")
+        if path == _of_home(home):
+            raise Refused(f"{path} is the home's policy, which needs no acceptance", "it counts as it is")
+        found, problems = _examined(path, in_home=False)
+        digest = digest_of(read_text(path))
+        await inbox.policy.accept(path, digest)
+        result = {**policy_output.check_json(path, found, problems), "accepted": digest}
+        warnings = [one for one in policy_output.check_lines(path, found, problems)]
+        return output.as_json(result) if json_ else "\n".join([*warnings, f"accepted, sha256 {digest}"])
+
+    print_from_inbox(work, home, reviewer)
 
 
 @policy.command("notify-test", epilog=example("hitl-tui policy notify-test"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hitl_tui.errors import Stale
 from hitl_tui.model import RuleCount
 from hitl_tui.store import agents
 
@@ -57,8 +60,31 @@ class PolicyLookup:
 
     def _found(self) -> Policies | None:
         if self._policies is None and self._inbox.find_policies:
+            from hitl_tui.store import policy_log
+
             self._policies = self._inbox.find_policies()
+            self._policies.accepted = functools.partial(policy_log.is_accepted, self._store)
         return self._policies
+
+    async def accept(self, path: Path, digest: str) -> None:
+        """Let the policy in an agents' folder take effect, as it is now. Each change of the file must be accepted again.
+
+        Args:
+            path: the file.
+            digest: SHA-256 (hex) of its text as this person has read it.
+
+        Raises:
+            BadPolicy: it cannot be read or has a mistake.
+            Stale: it was changed meanwhile.
+        """
+        from hitl_tui.policy.loader import digest_of, read_policy, read_text
+        from hitl_tui.store import policy_log
+
+        found = read_policy(path)
+        if digest_of(read_text(path)) != digest:
+            raise Stale(f"{path} was changed meanwhile", "read it again")
+        await policy_log.accept(self._store, path, digest, len(found.rules), self._inbox.reviewer)
+        self._inbox.ring()
 
     async def of_review(self, review: int) -> Policy | None:
         """The policy that applies to a review: the home's if it has one, otherwise that of the review's project."""

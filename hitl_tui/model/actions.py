@@ -52,19 +52,22 @@ class Confidence:
     value: float | None = None
     """From 0 to 1; None if unknown."""
     source: str = ""
-    """A `confidence.ConfidenceSource`; empty if no source gave one."""
+    """The `confidence.ConfidenceSource` that gave it, or several joined by `, ` with the lowest first; empty if none did."""
     note: str = ""
     """How the number was computed, or why there is none; a clause for people."""
 
     def told(self) -> str:
         """For people: `confidence 0.72, by the agent's own words (it says '72 % sure')`."""
         number = "unknown" if self.value is None else f"{self.value:.3g}"
-        by = f", by {SOURCES.get(self.source, self.source)}" if self.source else ""
+        by = f", by {self._sources()}" if self.source else ""
         return f"confidence {number}{by}" + (f" ({self.note})" if self.note else "")
 
     def origin(self) -> str:
         """Its source without the number: `confidence by the agent's own words (it says '72 % sure')`."""
-        return f"confidence by {SOURCES.get(self.source, self.source)}" + (f" ({self.note})" if self.note else "")
+        return f"confidence by {self._sources()}" + (f" ({self.note})" if self.note else "")
+
+    def _sources(self) -> str:
+        return " and ".join(SOURCES.get(source, source) for source in self.source.split(", "))
 
 
 def call_id(review: int, slot: int) -> str:

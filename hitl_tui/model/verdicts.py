@@ -59,6 +59,8 @@ class Facts:
     """Decisions for which the policy has an answer template that the question takes."""
     id: str = ""
     """A permanent name such as `thread:interrupt:slot`, which alone decides whether it is spot-checked."""
+    confidence_source: str = ""
+    """Where the confidence comes from, as `Confidence.source` says; empty if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

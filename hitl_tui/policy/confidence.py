@@ -1,7 +1,8 @@
 """Reads an agent's confidence in an action from its interrupt, messages, state, log-probabilities or words: 0 to 1, or unknown. Pure.
 
-The first source of the order that gives any value decides, even if the value is invalid: 1.7, -1, NaN, "high" and true are unknown with a
-note. Nothing is clamped or guessed, and no later source replaces an invalid value. Only JSON is read here, never an agent's objects.
+Of the sources that give a value, the lowest counts; one that is invalid makes it unknown: 1.7, -1, NaN, "high" and true are no confidence.
+Nothing is clamped or guessed. Of a message only the agent's own words count, not what it quotes. Only JSON is read here, never an agent's
+objects.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from hitl_tui.model import Confidence, Json
 STATE_KEY = "confidence"
 READ = 20_000
 """Characters of a message's text that are searched, from its end: the last words count."""
+MOST = 200_000
+"""Characters of a message beyond which its words say nothing: where a quotation begins must be seen."""
 TOKENS = 50_000
 """Most tokens of a message whose log-probabilities are read."""
 
@@ -41,11 +44,16 @@ class ConfidenceSource(StrEnum):
 
 
 DEFAULT_ORDER = tuple(ConfidenceSource)
+SELF_REPORTED = (ConfidenceSource.FIELD, ConfidenceSource.WORDS)
+"""Sources that the model writes itself: alone they let no action run, unless the policy trusts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Everything that may contain an agent's confidence in one action, as plain JSON; None for a part that does not exist."""
+    """Everything that may contain an agent's confidence in one action, as plain JSON; None for a part that does not exist.
+
+    No tool's result and no user's message is among them.
+    """
 
     value: Json = None
     """The interrupt's value."""
@@ -61,12 +69,18 @@ UNKNOWN = Confidence(None, "", "nobody said how sure the agent is")
 
 
 def assess(signals: Signals, order: Sequence[ConfidenceSource] = DEFAULT_ORDER) -> Confidence:
-    """The agent's confidence by the first source of the order that gives any value. Never raises."""
-    for source in order:
-        found = _READERS[source](signals)
-        if found is not None:
-            return Confidence(found.value, source.value, found.note)
-    return UNKNOWN
+    """The lowest confidence that these sources give; `source` names all that gave one. Unknown if one of them is invalid. Never raises."""
+    read = [(source, _READERS[source](signals)) for source in order]
+    found = [(one.value, source.value, one.note) for source, one in read if one is not None]
+    if not found:
+        return UNKNOWN
+    if invalid := next((one for one in found if one[0] is None), None):
+        return Confidence(*invalid)
+    ranked = sorted(((value or 0.0, source, note) for value, source, note in found), key=lambda one: one[0])
+    if len(ranked) == 1:
+        return Confidence(*ranked[0])
+    told = ", ".join(f"{source} {value:.3g}" for value, source, _ in ranked)
+    return Confidence(ranked[0][0], ", ".join(source for _, source, _ in ranked), f"the lowest of {told}")
 
 
 def _interrupt(signals: Signals) -> Confidence | None:
@@ -148,8 +162,13 @@ def _text_of(message: Json) -> str:
         return content
     if not isinstance(content, list):
         return ""
-    parts = [part if isinstance(part, str) else _in(part, "text") for part in content]
+    parts = [part if isinstance(part, str) else _in(part, "text") for part in content if _is_said(part)]
     return "\n".join(part for part in parts if isinstance(part, str))
+
+
+def _is_said(part: Json) -> bool:
+    """Whether a content block is the agent's own text: providers put results of their own tools beside it."""
+    return isinstance(part, str) or _in(part, "type") in (None, "text", "output_text")
 
 
 # Log-probabilities
@@ -237,11 +256,37 @@ _DOUBT = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = 60
+_SENTENCE = 160
+_REPORTED = re.compile(
+    r"\b(?:says|said|wrote|writes|written|reads|states|stated|claims|claimed|reports|reported|according to|quot(?:e|es|ed|ing)|answered"
+    r"|replied|returned|returns)\b"
+    r"|\b(?:e?-?mails?|messages?|documents?|pages?|files?|tickets?|notes?|users?|customers?|tools?|results?|outputs?|repl(?:y|ies)|context|input"
+    r"|text|subject|body|log)\b[^.!?\n]{0,40}: ?$",
+    re.IGNORECASE,
+)
+"""What introduces somebody else's words, within the sentence before them."""
+_QUOTED = re.compile(
+    r"(?:^|(?<=\n))(?:```|~~~).*?(?:\n(?:```|~~~)|$)|(?:^|(?<=\n))[ \t]*>[^\n]*"
+    r"|“[^”]*(?:”|$)|„[^“”]*(?:[“”]|$)|«[^»]*(?:»|$)|‹[^›]*(?:›|$)|「[^」]*(?:」|$)|\"[^\"]*(?:\"|$)|`[^`]*(?:`|$)"
+    r"|(?<!\w)['‘][^'’]{0,500}['’](?!\w)|<(?P<tag>[A-Za-z][\w-]{0,30})[^<>]{0,200}>.*?(?:</(?P=tag)>|$)|\{[^{}]*(?:\}|$)",
+    re.DOTALL,
+)
+"""Text that a message quotes: between quotes, in code, in a quoted line, in a tag, or as JSON. What is never closed goes on to the end."""
+_BARE = re.compile(r"\W*(?:confidence(?: level| score| rating| estimate)?|[0-9.]+ ?%?)\W*", re.IGNORECASE)
+"""A label or number in quotes, which quotes nobody."""
+
+
+def _own_words(text: str) -> str:
+    """The text without what it quotes."""
+    return _QUOTED.sub(lambda match: match[0] if _BARE.fullmatch(match[0]) else " “…” ", text)
 
 
 def _words(signals: Signals) -> Confidence | None:
-    """The lowest confidence stated in the message's text; unknown if any of the statements is invalid, negated or conditional."""
-    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", _text_of(signals.message)[-READ:]))
+    """The lowest confidence stated in the message's own words; unknown if any statement is invalid, negated, conditional or reported."""
+    text = _text_of(signals.message)
+    if len(text) > MOST:
+        return None
+    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", _own_words(text)[-READ:]))
     found = [_claim(text, match) for match in _CLAIMS.finditer(text)]
     doubtful = next((one for one in found if one.value is None), None)
     if not found or doubtful:
@@ -254,7 +299,8 @@ def _claim(text: str, match: re.Match[str]) -> Confidence:
     said = match["labelled"] or match["stated"] or match["sure"] or match["having"]
     quote = f"it says {' '.join(match[0].split())[-60:]!r}"
     clause = re.split(r"[.!;:\n]\s", text[max(0, match.start() - _CLAUSE) : match.start()])[-1]
-    if _DOUBT.search(clause) or text[match.end() :].lstrip(" \t\"'*")[:1] == "?":
+    sentence = re.split(r"[.!?]\s|(?<!:)\n", text[max(0, match.start() - _SENTENCE) : match.start()])[-1]
+    if _DOUBT.search(clause) or _REPORTED.search(sentence.replace("\n", " ")) or text[match.end() :].lstrip(" \t\"'*")[:1] == "?":
         return Confidence(None, "", f"{quote}, but not plainly")
     number = _parse_text(re.sub(r"\s?per\s?cent$", "%", said.strip().rstrip(".,:!"), flags=re.IGNORECASE))
     return Confidence(number.value, "", quote if number.value is not None else f"{quote}, which is not a number from 0 to 1")

@@ -6,16 +6,20 @@
 - safety findings, unknown payload shapes, questions and gates go to a person; a question that has an answer template, only unless a
   rule names the outcome;
 - thresholds never let an action run whose risk or confidence is unknown, or that is irreversible;
+- a confidence that only the model itself states lets nothing run, by a threshold, a level or a rule, unless `[confidence] trust` names it;
 - neither does an autonomy level, however high; an action below the `ask` threshold is taken over at every level;
 - a rule lets an irreversible action run only if it names the tool exactly and says `outcome = "auto"`;
 - a rule lets an action of unknown risk run only if it names the tool exactly, or declares the risk of the tools its glob matches;
+- a tool whose name holds more than letters, digits and `_ - . : /` runs only by a rule that names it exactly: `read_*` is not meant to
+  match `read_mail;delete_all`;
 - a rule whose condition cannot be evaluated asks and says why; it never counts as not matching.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -26,6 +30,7 @@ from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from hitl_tui.policy.schema import Policy, Rule
 
 BROKEN = "everything asks until the policy is corrected"
+UNACCEPTED = "everything asks until the policy is accepted"
 NO_POLICY = "no policy"
 AUTONOMY = "autonomy"
 THRESHOLDS = "thresholds"
@@ -33,6 +38,7 @@ SAFETY = "safety"
 SPOT_CHECK = "spot check"
 """Steps of the walk after the rules; the first four also stand in a verdict in place of a rule's name."""
 NO_LEVELS: Levels = {}
+SELF_REPORT = "its confidence is only what the model says of itself, which [confidence] trust does not name"
 START = ToolLevel()
 DOES = {
     Level.ASK: "asks",
@@ -40,6 +46,8 @@ DOES = {
     Level.SPOT_CHECKS: "acts, with spot checks",
     Level.ACT: "acts",
 }
+ODD_NAME = "its name holds characters that tools' names do not have"
+_NAME = re.compile(r"[A-Za-z0-9_.:/-]+")
 _LOW_TO_HIGH = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
 
 
@@ -96,8 +104,13 @@ def judge_unsampled(facts: Facts, policy: Policy | None, now: float, levels: Lev
     if policy is None:
         return Verdict(Outcome.ASK, NO_POLICY, "there is no policy, so everything asks", valid(facts).risk)
     if policy.problem:
-        return Verdict(Outcome.ASK, NO_POLICY, f"{BROKEN}: {policy.problem}", valid(facts).risk)
+        return Verdict(Outcome.ASK, NO_POLICY, unusable(policy), valid(facts).risk)
     return final_verdict(walk(facts, policy, now, levels, note))
+
+
+def unusable(policy: Policy) -> str:
+    """Why everything asks, as a sentence: the file has a mistake, or nobody has accepted it. Empty if it can be used."""
+    return f"{BROKEN if policy.accepted else UNACCEPTED}: {policy.problem}" if policy.problem else ""
 
 
 def final_verdict(steps: Iterable[WalkStep]) -> Verdict:
@@ -113,27 +126,35 @@ def walk(facts: Facts, policy: Policy, now: float, levels: Levels = NO_LEVELS, n
     First each rule up to the first that matches; where no rule decides, the autonomy level if the policy has autonomy, and the
     thresholds unless the level decides; at last safety, whose verdict is final.
     """
-    facts, by_outcome = valid(facts), False
-    for rule in policy.rules:
-        answer = matches(rule, facts, now)
-        if answer is False:
-            yield WalkStep(rule.name, Mark.NO_MATCH, rule=rule)
-            continue
-        verdict, left_to = _apply(rule, answer, facts, policy, levels)
-        by_outcome = rule.outcome is not None
-        yield WalkStep(rule.name, Mark.MATCHED, verdict.reason, verdict, rule)
-        yield from left_to
-        break
-    else:
-        without_rule, verdict = _without_rule(facts, policy, levels)
-        yield from without_rule
-    checked = _keep_safe(facts, verdict, note, by_outcome)
+    facts = valid(facts)
+    decisive = list(_decide(facts, policy, now, levels))
+    yield from decisive
+    verdict, by_outcome = final_verdict(decisive), any(step.rule and step.verdict and step.rule.outcome for step in decisive)
+    doubts = [note] if note else []
+    if verdict.outcome is Outcome.AUTO and not policy.sources.lets_run(facts.confidence_source):
+        without = final_verdict(_decide(replace(facts, confidence=None), policy, now, levels))
+        doubts += [SELF_REPORT] if without.outcome is not Outcome.AUTO else []
+    checked = _keep_safe(facts, verdict, doubts, by_outcome)
     if checked is not verdict:
         yield WalkStep(SAFETY, Mark.MATCHED, checked.reason, checked)
         return
     to_person = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
     why = "a person looks anyway" if to_person else "nothing about it means that a person must look"
     yield WalkStep(SAFETY, Mark.NO_EFFECT, why, verdict)
+
+
+def _decide(facts: Facts, policy: Policy, now: float, levels: Levels) -> Iterator[WalkStep]:
+    """The steps before safety: each rule up to the first that matches, and the levels and thresholds where no rule decides."""
+    for rule in policy.rules:
+        answer = matches(rule, facts, now)
+        if answer is False:
+            yield WalkStep(rule.name, Mark.NO_MATCH, rule=rule)
+            continue
+        verdict, left_to = _apply(rule, answer, facts, policy, levels)
+        yield from left_to
+        yield WalkStep(rule.name, Mark.MATCHED, verdict.reason, verdict, rule)
+        return
+    yield from _without_rule(facts, policy, levels)[0]
 
 
 def spot_check(facts: Facts, policy: Policy, verdict: Verdict) -> WalkStep:
@@ -154,6 +175,11 @@ def is_picked(id_: str, policy: Policy) -> bool:
     """Whether an action is one of the spot checks. Depends only on its id and the policy's seed, so it can be computed again later."""
     drawn = hashlib.sha256(f"{policy.seed}\0{id_}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(drawn[:8], "big") < policy.spot_check * 2**64
+
+
+def is_plain_name(tool: str) -> bool:
+    """Whether a tool's name is one that a glob may stand for."""
+    return bool(_NAME.fullmatch(tool))
 
 
 def risk_of(metadata: Json) -> Risk | None:
@@ -236,6 +262,8 @@ def _by_outcome(rule: Rule, outcome: Outcome, facts: Facts, risk: Risk | None) -
     says = f"rule {rule.name!r} says {outcome}"
     if outcome is not Outcome.AUTO or rule.names(facts.tool):
         return _verdict(rule, outcome, says, risk)
+    if not is_plain_name(facts.tool):
+        return _verdict(rule, Outcome.ASK, f"{says}, but {ODD_NAME}, and the rule does not name it", risk)
     if risk is Risk.IRREVERSIBLE:
         return _verdict(rule, Outcome.ASK, f"{says}, but {facts.tool} is irreversible and the rule does not name it", risk)
     if risk is None or (facts.risk is None and all(not glob.strip("*?") for glob in rule.tools)):
@@ -272,6 +300,8 @@ def _by_level(facts: Facts, current: ToolLevel) -> Verdict:
         return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but the risk of this call is unknown", facts.risk)
     if facts.risk is Risk.IRREVERSIBLE:
         return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but this call is irreversible and no rule names it", facts.risk)
+    if not is_plain_name(facts.tool):
+        return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but {ODD_NAME}, and no rule names it", facts.risk)
     return Verdict(Outcome.AUTO, AUTONOMY, does, facts.risk, sampled=current.level is not Level.ACT)
 
 
@@ -285,6 +315,7 @@ def describe_level(facts: Facts, current: ToolLevel) -> str:
 
 def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
     sure, limits = facts.confidence, policy.thresholds
+    odd = not is_plain_name(facts.tool) and not facts.kind.asks_person
 
     def verdict(outcome: Outcome, reason: str) -> Verdict:
         return Verdict(outcome, THRESHOLDS, reason, facts.risk)
@@ -299,13 +330,15 @@ def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
         return verdict(Outcome.ASK, f"its confidence is {sure:.3g}, but its risk is unknown")
     if facts.risk is Risk.IRREVERSIBLE:
         return verdict(Outcome.ASK, f"its confidence is {sure:.3g}, but it is irreversible and no rule names it")
+    if odd:
+        return verdict(Outcome.ASK, f"its confidence is {sure:.3g}, but {ODD_NAME}, and no rule names it")
     return verdict(Outcome.AUTO, f"its confidence {sure:.3g} is at least {limits.auto:g}")
 
 
 # Safety
 
 
-def _keep_safe(facts: Facts, verdict: Verdict, note: str, by_outcome: bool) -> Verdict:
+def _keep_safe(facts: Facts, verdict: Verdict, warnings: Sequence[str], by_outcome: bool) -> Verdict:
     """Send an action to a person in spite of the verdict if it is suspicious, if it has a warning, or if its graph would not accept it.
 
     `by_outcome`: a rule names the outcome, and leaves it neither to the thresholds nor to a level.
@@ -318,8 +351,7 @@ def _keep_safe(facts: Facts, verdict: Verdict, note: str, by_outcome: bool) -> V
         doubts.append(f"{verdict.reviewers} people must approve it")
     if wanted not in facts.allowed:
         doubts.append(f"the graph does not accept {wanted}")
-    if note and note not in doubts:
-        doubts.append(note)
+    doubts += [one for one in warnings if one not in doubts]
     if not doubts:
         return verdict
     reason = f"{'; '.join(doubts)}: a person must look, though {verdict.reason}"

@@ -57,7 +57,7 @@ def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
             value = evaluator.value(node)
         except _Stop:
             break
-        found.setdefault(_path(node), "missing" if isinstance(value, Undetermined) else _short(value))
+        found.setdefault(path_of(node), "missing" if isinstance(value, Undetermined) else _short(value))
     return list(found.items())
 
 
@@ -65,7 +65,7 @@ def _reads(node: Node) -> Iterator[Name | Part]:
     if isinstance(node, Name):
         yield node
     elif isinstance(node, Part):
-        yield from (node,) if _path(node).startswith(tuple(NAMES)) else _reads(node.whole)
+        yield from (node,) if path_of(node).startswith(tuple(NAMES)) else _reads(node.whole)
     else:
         for part in _children(node):
             yield from _reads(part)
@@ -81,6 +81,13 @@ def _children(node: Node) -> tuple[Node, ...]:
     if isinstance(node, Unary):
         return (node.operand,)
     return (node.argument,) if isinstance(node, FunctionCall) else ()
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A node and everything below it."""
+    yield node
+    for part in _children(node):
+        yield from nodes(part)
 
 
 def _short(value: Any) -> str:
@@ -129,10 +136,10 @@ class _Evaluator:
         if isinstance(whole, Undetermined):
             return whole
         if isinstance(whole, Mapping) and isinstance(node.key, str):
-            return whole[node.key] if node.key in whole else Undetermined(f"there is no {_path(node)}")
+            return whole[node.key] if node.key in whole else Undetermined(f"there is no {path_of(node)}")
         if isinstance(whole, list) and isinstance(node.key, int):
-            return whole[node.key] if node.key < len(whole) else Undetermined(f"there is no {_path(node)}")
-        return Undetermined(f"there is no {_path(node)}: {_path(node.whole)} is {_kind(whole)}")
+            return whole[node.key] if node.key < len(whole) else Undetermined(f"there is no {path_of(node)}")
+        return Undetermined(f"there is no {path_of(node)}: {path_of(node.whole)} is {_kind(whole)}")
 
     def _logic(self, node: Logic) -> Any:
         deciding = node.word == "or"
@@ -278,12 +285,13 @@ def _kind(value: Any) -> str:
     return "an object"
 
 
-def _path(node: Node) -> str:
+def path_of(node: Node) -> str:
+    """A fact as the language writes it: `args.items[0]`."""
     if isinstance(node, Name):
         return node.name
     if not isinstance(node, Part):
         return "the value before it"
-    return f"{_path(node.whole)}[{node.key}]" if isinstance(node.key, int) else f"{_path(node.whole)}.{node.key}"
+    return f"{path_of(node.whole)}[{node.key}]" if isinstance(node.key, int) else f"{path_of(node.whole)}.{node.key}"
 
 
 def _looks_alike(text: str) -> LookAlike:

@@ -14,7 +14,7 @@ GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 
 def of_pause(run: Run, pause: Pause, action: Action) -> Facts:
     """Facts of an action in a new pause."""
-    return _facts(run, action, action.risk, pause.kind, pause.note, pause.interrupt)
+    return _facts(run, action, action.risk, pause.kind, pause.warning, pause.interrupt)
 
 
 def of_review(run: Run, review: Review, action: Action) -> Facts:
@@ -33,7 +33,7 @@ def of_past(past: PastDecision, answers: Sequence[AnswerRule] = ()) -> Facts:
     return Facts(
         past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (),
         allowed=tuple(dict.fromkeys((*past.allowed, *templates))), templates=templates,
-        id=f"{past.review}:{past.slot}",
+        id=f"{past.review}:{past.slot}", confidence_source=past.confidence_source,
     )  # fmt: skip
 
 
@@ -56,4 +56,5 @@ def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: st
         allowed=action.allowed,
         templates=tuple(decision for decision, template in action.templates.items() if not template.problem),
         id=f"{run.thread}:{interrupt}:{action.slot}",
+        confidence_source=action.confidence.source,
     )

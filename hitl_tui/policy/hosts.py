@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from hitl_tui.look_alikes import skeleton
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-_MAIL = re.compile(rf"[A-Za-z0-9.!#$%&*+/=?^_`{{|}}~'-]+@({_HOST})")
+_MAIL = re.compile(rf"[A-Za-z0-9.#$&*+/=^_`{{|}}~'-]+@({_HOST})")
+"""Without `!`, `%` and `?`: with them, some mail servers and programs send to another host."""
 _NAMED = re.compile(r'[^<>@,;:"\\\x00-\x1f\x7f-\x9f]*<([^<>]*)>')
-_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://({_HOST})(?::[0-9]{{1,5}})?(?:[/?#][!-\[\]-~]*)?")
+_URL = re.compile(rf"(?:https?|wss?|ftps?|sftp|ssh)://({_HOST})(?::[0-9]{{1,5}})?(?:[/?#][!-\[\]-~]*)?", re.IGNORECASE)
+"""Of schemes that connect to the host they name: `file://`, `javascript://`, `mailto://` and others do something else."""
 LONGEST = 4000
 """Characters; a longer text has no hosts."""
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from hitl_tui.model import Facts, Outcome, Risk
 from hitl_tui.policy.answers import AnswerRule
-from hitl_tui.policy.expression_eval import Undetermined, evaluate
+from hitl_tui.policy.expression import Binary, Constant, Node, Part, Unary
+from hitl_tui.policy.expression_eval import Undetermined, evaluate, nodes, path_of
 from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.policy.toml_lines import Path, line_of
@@ -23,7 +24,7 @@ def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
         lines: line number of each key in its file, see `toml_lines`.
     """
     rules = policy.rules
-    of_rules = [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules)]
+    of_rules = [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules), *_one_sided(rules)]
     return [*of_rules, *_about_answers(policy.answers), *_without_spot_checks(policy, lines)]
 
 
@@ -102,6 +103,58 @@ def _never_automatic(rules: Sequence[Rule]) -> list[Problem]:
             text = f"rule {rule.name!r} never lets {tools} run by itself: that is irreversible, and the rule does not name it exactly"
             found.append(Problem(rule.line, text, 'name the tools, or write outcome = "ask"', is_error=False))
     return found
+
+
+def _one_sided(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of numbers that a condition bounds on one side only: `args.amount <= 500` also holds for -1000000."""
+    found = []
+    for rule in rules:
+        bounds = _bounds(rule.when.tree) if rule.when else {}
+        lets_run = rule.outcome in (Outcome.AUTO, None)
+        for path, (below, above) in bounds.items():
+            if lets_run and below is not None and above is None:
+                text = f"rule {rule.name!r} bounds {path} only from above: {path} = -1000000 matches too"
+                found.append(Problem(rule.line, text, f"write {path} >= 0 and …", is_error=False))
+            elif not lets_run and above is not None and above >= 0 and below is None and not _catches_below(rules, rule, path):
+                text = f"rule {rule.name!r} looks for a large {path}: {path} = -1000000 does not match it"
+                found.append(Problem(rule.line, text, f"add: or {path} < 0, if that makes no sense", is_error=False))
+    return found
+
+
+def _catches_below(rules: Sequence[Rule], above: Rule, path: str) -> bool:
+    """Whether another rule keeps the small values of a number from running: by a bound of its own, or because it asks about all."""
+    asking = [rule for rule in rules if rule is not above and rule.outcome not in (Outcome.AUTO, None)]
+    return any(
+        _bounds(rule.when.tree).get(path, (None, None))[0] is not None
+        if rule.when
+        else all_covered(rule.tools, above.tools) and all_covered(rule.agents, above.agents)
+        for rule in asking
+    )
+
+
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _bounds(node: Node) -> dict[str, tuple[float | None, float | None]]:
+    """By fact, the number below which and above which a condition asks it to be; None for none. `confidence` has its own limits."""
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for one in nodes(node):
+        if not isinstance(one, Binary) or one.sign not in _FLIPPED:
+            continue
+        for fact, number, sign in ((one.left, one.right, one.sign), (one.right, one.left, _FLIPPED[one.sign])):
+            limit = _number(number)
+            if limit is None or not isinstance(fact, Part):
+                continue
+            below, above = found.get(path_of(fact), (None, None))
+            found[path_of(fact)] = (limit, above) if sign.startswith("<") else (below, limit)
+    return found
+
+
+def _number(node: Node) -> float | None:
+    if isinstance(node, Unary) and node.sign == "-" and (inner := _number(node.operand)) is not None:
+        return -inner
+    is_number = isinstance(node, Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return float(node.value) if is_number else None  # type: ignore[union-attr,arg-type]
 
 
 def _without_spot_checks(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:

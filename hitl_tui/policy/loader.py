@@ -1,4 +1,7 @@
-"""Finds policy.toml files, reads them, and reads them again when they change. The only module of policy/ that touches the disk."""
+"""Finds policy.toml files, reads them, and reads them again when they change. The only module of policy/ that touches the disk.
+
+Agents may write into the folder of their project, so a policy there is in force only once a person has accepted its digest.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,16 @@ from hitl_tui.policy.parser import LONGEST, parse, parse_with_problems, refusal
 from hitl_tui.policy.schema import Policy, Problem
 
 NAME = "policy.toml"
+NOT_ACCEPTED = "nobody has accepted the policy in the agents' folder as it is now"
+ACCEPT = "read it, then accept it: F5 and `a`, or `hitl-tui policy accept`"
+
+Accepted = Callable[[Path, str], bool]
+"""Whether the policy at a path is accepted with this digest."""
+
+
+def never(path: Path, digest: str) -> bool:
+    """Accepts no policy outside of the home."""
+    return False
 
 
 def policy_paths(home: Path, project: Path | None = None) -> tuple[Path, ...]:
@@ -48,6 +61,11 @@ def read_policy(path: Path) -> Policy:
     return parse(read_text(path), str(path))
 
 
+def digest_of(text: str) -> str:
+    """SHA-256 (hex) of a policy's text: what a person accepts."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyStatus:
     """The policy of a file as it is now, with the file's problems."""
@@ -57,6 +75,8 @@ class PolicyStatus:
     policy: Policy | None = None
     digest: str = ""
     """SHA-256 (hex) of its text; empty if it cannot be read."""
+    accepted: bool = True
+    """False for a policy in an agents' folder, as long as no person has accepted this digest: then everything asks."""
     problems: tuple[Problem, ...] = ()
     """Errors and warnings, in order of lines."""
 
@@ -66,11 +86,14 @@ class PolicyFile:
 
     While the file has errors, every action asks: its policy has a `problem`, and groups, chain and notifications come from the last usable
     version, or if there was none, from the parts of the current file that parse. Without a file there is no policy, and every action asks.
+    The same holds for a file outside of the home that no person has accepted as it is, of which nothing but the rules is shown.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], accepted: Accepted = never) -> None:
+        """`accepted` tells of a file outside of the home, which is the first path's folder, whether a person has accepted it."""
         self.paths = tuple(paths)
         """Paths where the file may be; the first that exists counts."""
+        self._accepted = accepted
         self._seen: tuple[object, ...] | None = None
         self._good: Policy | None = None
         self._now = PolicyStatus()
@@ -82,7 +105,8 @@ class PolicyFile:
     def now(self) -> PolicyStatus:
         """The current policy with its path, digest and problems. Returns the same object while nothing changes."""
         found = next(filter(None, map(_file_state, self.paths)), None)
-        if found != self._seen:
+        now = self._now
+        if found != self._seen or (not now.accepted and now.path and self._accepted(now.path, now.digest)):
             self._now = self._read(Path(str(found[0]))) if found else PolicyStatus()
             self._seen = found
         return self._now
@@ -97,12 +121,24 @@ class PolicyFile:
         except BadPolicy as error:
             problem = Problem(1, error.happened, error.todo)
             return PolicyStatus(path, replace(self._good or _salvaged(Policy()), problem=str(error)), problems=(problem,))
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        policy, problems = parse_with_problems(text, in_home=path.parent == self.paths[0].parent)
+        digest = digest_of(text)
+        in_home = path.parent == self.paths[0].parent
+        is_accepted = in_home or self._accepted(path, digest)
+        policy, problems = parse_with_problems(text, in_home)
         if refused := refusal(problems, str(path)):
-            return PolicyStatus(path, replace(self._good or _salvaged(policy), problem=str(refused)), digest, tuple(problems))
+            salvaged = self._good or (_salvaged(policy) if is_accepted else Policy(errors=True))
+            return PolicyStatus(path, replace(salvaged, problem=str(refused)), digest, is_accepted, tuple(problems))
+        if not is_accepted:
+            problem = Problem(1, NOT_ACCEPTED, ACCEPT)
+            return PolicyStatus(path, _shown_only(policy, self._good or Policy()), digest, False, (problem, *problems))
         self._good = policy
-        return PolicyStatus(path, policy, digest, tuple(problems))
+        return PolicyStatus(path, policy, digest, True, tuple(problems))
+
+
+def _shown_only(read: Policy, good: Policy) -> Policy:
+    """A policy that is not accepted: its rules and thresholds for people to read; whatever has an effect is the last good one's."""
+    shown = replace(good, rules=read.rules, thresholds=read.thresholds, spot_check=read.spot_check, errors=True, answers=())
+    return replace(shown, problem=f"{NOT_ACCEPTED}; {ACCEPT}", accepted=False)
 
 
 def _salvaged(read: Policy) -> Policy:
@@ -127,6 +163,8 @@ class Policies:
         self._root_of = root_of
         self._targets = tuple(targets)
         self._files: dict[str, PolicyFile] = {}
+        self.accepted: Accepted = never
+        """Tells which policies of projects a person has accepted."""
         self.of_home = PolicyFile(policy_paths(home))
         """The home's policy alone, for what no project may set."""
 
@@ -135,7 +173,7 @@ class Policies:
         if target not in self._files:
             folders = [root for one in ((target,) if target else self._targets) if (root := self._root_of(one))]
             project = [path for folder in folders for path in policy_paths(self._home, folder)[1:]]
-            self._files[target] = PolicyFile((*policy_paths(self._home), *project))
+            self._files[target] = PolicyFile((*policy_paths(self._home), *project), lambda path, digest: self.accepted(path, digest))
         return self._files[target]
 
 

@@ -11,7 +11,7 @@ from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.model import DecisionKind, Json, Outcome, Risk, person_key
 from hitl_tui.policy import answers, expression, lint, schedule
-from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
+from hitl_tui.policy.confidence import SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.notification import CHANNELS, Notify
 from hitl_tui.policy.schedule import Hours
 from hitl_tui.policy.schema import (
@@ -279,13 +279,24 @@ class _PolicyParser:
         return found
 
     def _sources(self, path: Path, value: Any) -> ConfidenceSettings:
-        raw = self._table(path, value, ("sources", "state_key", "agents"))
+        raw = self._table(path, value, ("sources", "state_key", "agents", "trust"))
         usual = ConfidenceSettings()
         table = self._table((*path, "agents"), raw.get("agents", {}))
         agents = {glob: self._read((*path, "agents"), table, glob, self._order, ()) for glob in table}
         return ConfidenceSettings(
-            self._read(path, raw, "sources", self._order, usual.order), agents, self._read(path, raw, "state_key", self._text, STATE_KEY)
+            self._read(path, raw, "sources", self._order, usual.order),
+            agents,
+            self._read(path, raw, "state_key", self._text, STATE_KEY),
+            self._read(path, raw, "trust", self._trust, ()),
         )
+
+    def _trust(self, path: Path, value: Any) -> tuple[ConfidenceSource, ...]:
+        found = self._order(path, value)
+        if others := [source for source in found if source not in SELF_REPORTED]:
+            raise self._wrong(
+                path, f"{_name(path)} cannot hold {others[0]}", f"only {' and '.join(SELF_REPORTED)} are written by the model itself"
+            )
+        return found
 
     def _order(self, path: Path, value: Any) -> tuple[ConfidenceSource, ...]:
         names = self._texts(path, value) if value != [] else ()
@@ -293,7 +304,7 @@ class _PolicyParser:
             if name not in list(ConfidenceSource):
                 raise self._wrong(path, f"there is no source {name!r}", did_you_mean(name, [source.value for source in ConfidenceSource]))
         if len(set(names)) < len(names):
-            raise self._wrong(path, f"{_name(path)} names a source twice", "the first that says anything decides")
+            raise self._wrong(path, f"{_name(path)} names a source twice", "name each once")
         return tuple(ConfidenceSource(name) for name in names)
 
     def _attention(self, path: Path, value: Any) -> int:

@@ -9,7 +9,7 @@ from typing import Literal
 from hitl_tui.model import Outcome, Risk
 from hitl_tui.policy import globs
 from hitl_tui.policy.answers import AnswerRule
-from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, ConfidenceSource
+from hitl_tui.policy.confidence import DEFAULT_ORDER, SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
 from hitl_tui.policy.notification import Notify
 from hitl_tui.policy.schedule import Hours
@@ -103,13 +103,20 @@ class ChainStep:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceSettings:
-    """`[confidence]`: the sources that confidence is read from, in order."""
+    """`[confidence]`: the sources that confidence is read from, and which of them are trusted."""
 
     order: tuple[ConfidenceSource, ...] = DEFAULT_ORDER
     agents: Mapping[str, tuple[ConfidenceSource, ...]] = field(default_factory=dict)
     """Orders of single agents, by name or glob."""
     state_key: str = STATE_KEY
     """Key of the graph's state that holds a confidence."""
+    trust: tuple[ConfidenceSource, ...] = ()
+    """Sources that the model writes itself, and that may let an action run all the same."""
+
+    def lets_run(self, source: str) -> bool:
+        """Whether a confidence may let an action run: one of its sources is trusted. `source` names them as `Confidence` does."""
+        names = source.split(", ")
+        return not source or any(name not in SELF_REPORTED or name in self.trust for name in names)
 
     def of(self, agent: str) -> tuple[ConfidenceSource, ...]:
         """The order for an agent: that under its name, else under the first glob that matches, else `order`."""
@@ -167,6 +174,8 @@ class Policy:
     answers: tuple[AnswerRule, ...] = ()
     problem: str = ""
     """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
+    accepted: bool = True
+    """False while nobody has accepted the file; `problem` then says so."""
 
     def people(self, to: str) -> tuple[str, ...]:
         """The members of a group, or the person of that name."""

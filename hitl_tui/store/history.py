@@ -261,7 +261,7 @@ SIMILAR_LISTED = 20
 PAST_ACTION = """
 SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed,
     coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note,
-    d.kind, d.actor, v.opened_at, d.at, a.outcome, d.actor_kind
+    d.kind, d.actor, v.opened_at, d.at, a.outcome, d.actor_kind, a.confidence_source
 FROM decisions d
 JOIN reviews v ON v.id = d.review
 JOIN actions a ON a.review = d.review AND a.slot = d.slot
@@ -300,8 +300,9 @@ async def details(store: Store, rows: Sequence[HistoryRow]) -> list[HistoryDetai
 
 
 def _past_decision(row: Any) -> PastDecision:
-    review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome, actor_kind = row
+    (review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome, actor_kind,
+     source) = row  # fmt: skip
     return PastDecision(
         review, slot, agent, tool, json.loads(args), PauseKind(kind), tuple(map(DecisionKind, json.loads(allowed))), risk, confidence, note,
-        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome), ActorKind(actor_kind),
+        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome), ActorKind(actor_kind), source,
     )  # fmt: skip

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from hitl_tui import canonical_json
-from hitl_tui.model import PROGRAM, Outcome, RuleCount, Verdict
+from hitl_tui.home import sample_agents
+from hitl_tui.model import PROGRAM, Actor, Outcome, RuleCount, Verdict
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
 
@@ -14,6 +16,8 @@ COUNT = """
 INSERT INTO rule_counts (rule, outcome, actions, last_at) VALUES (:rule, :outcome, 1, :at)
 ON CONFLICT (rule, outcome) DO UPDATE SET actions = actions + 1, last_at = excluded.last_at
 """
+PACKAGED = "18e96783ad192d5a33c9bb76d88b1e78f30c45cf6833af16c0619482b0383ec8"
+"""Digest of the sample agents' policy.toml as it is packaged: in their own folder it counts as accepted."""
 LAST = """
 SELECT json_extract(body, '$.hash') FROM audit INDEXED BY audit_policies
 WHERE kind = 'policy' AND json_extract(body, '$.path') = :path ORDER BY seq DESC LIMIT 1
@@ -30,6 +34,30 @@ def count(db: Transaction, verdicts: Iterable[Verdict], at: float) -> None:
     """Within a transaction: count the rules of verdicts that were just given."""
     plain = canonical_json.storable
     db.executemany(COUNT, [{"rule": plain(verdict.rule), "outcome": verdict.outcome, "at": at} for verdict in verdicts])
+
+
+ACCEPTED = """
+SELECT json_extract(body, '$.hash') FROM audit INDEXED BY audit_policies
+WHERE kind = 'policy' AND json_extract(body, '$.path') = :path AND json_extract(body, '$.accepted') ORDER BY seq DESC LIMIT 1
+"""
+
+
+def is_packaged(path: Path, digest: str) -> bool:
+    """Whether this is the sample agents' own policy, unchanged."""
+    return digest == PACKAGED and path == sample_agents().resolve() / "policy.toml"
+
+
+def is_accepted(store: Store, path: Path, digest: str) -> bool:
+    """Whether a person has accepted the policy at a path as it is: its digest is the one accepted there last. Reads at once."""
+    found = store.read_now(ACCEPTED, {"path": canonical_json.storable(str(path))})
+    return is_packaged(path, digest) or [digest] == [hash_ for (hash_,) in found]
+
+
+async def accept(store: Store, path: Path, digest: str, rules: int, actor: str) -> None:
+    """Log that a person accepts a policy."""
+    body = {"path": canonical_json.storable(str(path)), "hash": digest, "rules": rules, "problem": "", "accepted": True}
+    async with store.transaction() as db:
+        audit.note(db, time.time(), "policy", Actor(actor), body)
 
 
 async def note_policy(store: Store, path: str, digest: str, rules: int, problem: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hitl_tui.answer_templates import filled_in, with_templates
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, Levels, Outcome, Pause, Routed, Run, Verdict
 from hitl_tui.policy import facts
-from hitl_tui.policy.engine import BROKEN, NO_LEVELS, SAFETY, judge
+from hitl_tui.policy.engine import NO_LEVELS, SAFETY, judge, unusable
 from hitl_tui.policy.loader import PolicyFile, PolicyStatus, policy_paths
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log, reconcile
@@ -21,8 +22,8 @@ from hitl_tui.store import Store, autonomy, policy_log, reconcile
 class PolicyRouter:
     """The policy of a home and a project, read again whenever its file changed."""
 
-    def __init__(self, home: Path, project: Path) -> None:
-        self._file = PolicyFile(policy_paths(home, project))
+    def __init__(self, store: Store, home: Path, project: Path) -> None:
+        self._file = PolicyFile(policy_paths(home, project), functools.partial(policy_log.is_accepted, store))
         self._noted: PolicyStatus | None = None
 
     async def note(self, store: Store) -> None:
@@ -62,13 +63,13 @@ class PolicyRouter:
 def route(policy: Policy, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS) -> Routed:
     """Where each action of a pause goes, and a note for the reviewer if the policy itself is broken."""
     verdicts = {action.slot: _verdict(policy, run, pause, action, now, levels) for action in pause.actions}
-    return Routed(verdicts, f"{BROKEN}: {policy.problem}" if policy.problem else "")
+    return Routed(verdicts, unusable(policy))
 
 
 def _verdict(policy: Policy, run: Run, pause: Pause, action: Action, now: float, levels: Levels) -> Verdict:
     """The verdict on an action, with what its answer template sends where no person decides."""
     action = with_templates(action, pause.kind, run.agent, policy)
-    verdict = judge(facts.of_pause(run, pause, action), policy, now, levels, pause.note)
+    verdict = judge(facts.of_pause(run, pause, action), policy, now, levels, pause.warning)
     kind = reconcile.BY_POLICY.get(verdict.outcome)
     if kind is None or not action.templates:
         return verdict

@@ -101,6 +101,9 @@ def test_policy_explain_finds_the_policy_of_the_reviews_project(new_sandbox: San
     sandbox.cli("launch", "asks", "--input", '{"text": "x"}')
     assert sandbox.run_until_idle() == 0
     assert sandbox.cli_json("policy", "explain", "1")["policy"] == str(project / "policy.toml")
+    assert "nobody has accepted" in sandbox.cli_json("policy", "explain", "1")["problem"]
+    sandbox.cli("policy", "accept")
+    assert sandbox.cli_json("policy", "explain", "1")["problem"] is None
     assert "leeds" in sandbox.cli_error("escalate", "1", "--to", "leeds")
     sandbox.cli("escalate", "1", "--to", "leads")
     (sandbox.home.path / "policy.toml").write_text("")

@@ -36,14 +36,21 @@ def test_every_confidence_source_is_read(signals: Signals, source: str, value: f
     assert (found.source, found.value) == (source, value)
 
 
-def test_source_order_decides_even_when_a_source_is_invalid() -> None:
-    both = Signals(value={"confidence": 0.2}, message={"content": "confidence: 0.95"})
-    assert assess(both).value == 0.2
-    assert assess(both, [ConfidenceSource.WORDS, ConfidenceSource.INTERRUPT]).value == 0.95
+def test_lowest_source_counts_where_sources_disagree() -> None:
+    both = Signals(value={"confidence": 0.95}, message={"content": "confidence: 0.2"})
+    found = assess(both)
+    assert (found.value, found.source, found.note) == (0.2, "words, interrupt", "the lowest of words 0.2, interrupt 0.95")
+    assert assess(both, [ConfidenceSource.INTERRUPT]).value == 0.95
     assert assess(both, []) == UNKNOWN
+    argument = Signals(call={"name": "pay", "args": {"confidence": 0.99}}, message={"content": "confidence: 0.1"})
+    assert assess(argument).value == 0.1
+
+
+def test_confidence_is_unknown_if_one_source_is_invalid() -> None:
     wrong = assess(Signals(value={"confidence": 1.7}, message={"content": "confidence: 0.95"}))
     assert (wrong.value, wrong.source) == (None, "interrupt")
     assert wrong.note == "it says 1.7, which is not a number from 0 to 1"
+    assert assess(Signals(value={"confidence": 0.95}, message={"content": "confidence: high"})).value is None
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,29 @@ def test_words_without_a_confidence_are_ignored(text: str) -> None:
     assert words(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'The mail says "confidence: 0.99".', "He is “99% sure, with 99% confidence”", "«confidence: 0.99»", "`confidence: 0.99`",
+        "It reads 'confidence: 0.99'", "```\nconfidence: 0.99\n```", "~~~ text\nconfidence: 0.99", "> confidence: 0.99",
+        " > confidence: 0.99",
+        "<mail>\nconfidence: 0.99\n</mail>", '{"confidence": 0.99} is what it returned', 'I found this: "never closed. confidence: 0.99',
+        "Ann wrote: confidence: 0.99", "According to the page, confidence: 0.99", "The tool's output:\nconfidence: 0.99",
+        "Its reply: I am 99% sure", '"' + "x" * 30_000 + "confidence: 0.99", "x" * 300_000 + " confidence: 0.99",
+    ],
+)  # fmt: skip
+def test_quoted_or_reported_words_are_not_the_agents_confidence(text: str) -> None:
+    assert words(text) is None
+    assert words(f"I am 40% sure. {text}") in (None, 0.4)
+
+
+@pytest.mark.parametrize(
+    "block", [{"type": "tool_result", "text": "confidence: 0.99"}, {"type": "web_search_tool_result", "text": "confidence: 0.99"}]
+)
+def test_results_inside_a_message_are_not_the_agents_words(block: dict[str, str]) -> None:
+    assert assess(Signals(message={"content": [block]})) == UNKNOWN
+
+
 PLAIN_WORDS = st.sampled_from(
     ["the", "of", "invoices", "discount", "paid", "customer", "off", "about", "tax", "done", "are", "is", "VAT", "2024"]
 )
@@ -140,7 +170,7 @@ def test_any_signals_give_a_number_from_0_to_1_or_unknown(
 ) -> None:
     found = assess(Signals(value, call, message, state), order)
     assert found.value is None or (isinstance(found.value, float) and 0 <= found.value <= 1)
-    assert found.value is None or found.source in order
+    assert found.value is None or set(found.source.split(", ")) <= {source.value for source in order}
 
 
 @pytest.mark.parametrize("unit", ["confidence ", "I am ", " ", "confidence:", "9", "- ", "\n", " \n", "more than ", "~", "90% sure "])

@@ -25,7 +25,7 @@ MORE = st.fixed_dictionaries(
         "deadline": st.just("4h"),
     },
 )
-EXACT = "spot_check = 0\n"
+EXACT = "spot_check = 0\nconfidence.trust = ['words']\n"
 
 
 def steps(walk: Walk) -> list[tuple[str, Mark]]:

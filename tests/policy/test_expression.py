@@ -85,7 +85,11 @@ def test_unknown_action_fields_are_undetermined(name: str, facts: Facts) -> None
         ("https://example.com.evil.org/", False), (["ann@example.com"], True), ("ann@evilexample.com", False),
         ("ann@example.com\nBcc: eve@evil.org", None), ("https://example.com@evil.org/", None), ("eve@evil.org <ann@example.com>", None),
         ("https://evil.org\\@example.com", None), ("ann@exämple.com", None), ("", None), ([], None), ("a@b@example.com", None),
-        (None, None),
+        (None, None), ("file://example.com/etc/passwd", None), ("javascript://example.com/%0aalert(1)", None),
+        ("mailto:ann@example.com?to=eve@evil.org", None), ("mailto://example.com?to=eve@evil.org", None), ("data://example.com/x", None),
+        ("ann@example.com?bcc=eve@evil.org", None), ("evil.org!ann@example.com", None), ("ann%evil.org@example.com", None),
+        ("HTTPS://example.com", True), ("ssh://example.com", True), ("jar:https://example.com!/x", None),
+        ("gopher://example.com/1evil.org", None),
     ],
 )  # fmt: skip
 def test_domain_is_decided_only_for_unambiguous_addresses(to: Any, expected: bool | None) -> None:

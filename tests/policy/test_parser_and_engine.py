@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl_tui.agents.targets import sample_agents
 from hitl_tui.errors import BadPolicy
+from hitl_tui.home import sample_agents
 from hitl_tui.model import DecisionKind, Facts, Outcome, PauseKind, Risk
 from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
-from hitl_tui.policy.loader import PolicyFile, policy_paths
+from hitl_tui.policy.loader import PolicyFile, digest_of, policy_paths
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
 from hitl_tui.policy.toml_lines import key_lines
+from hitl_tui.store.policy_log import is_packaged
 from tests.support.properties import examples
 
 NOON = 1_700_568_000.0  # Tuesday 21 November 2023, 12:00 UTC
@@ -401,11 +402,94 @@ def test_broken_policy_file_still_gives_its_recipients(tmp_path: Path) -> None:
     assert (PolicyFile(policy_paths(tmp_path)).current() or Policy()).chain == ()
 
 
+def test_policy_of_a_project_asks_until_its_digest_is_accepted(tmp_path: Path) -> None:
+    home, project, accepted = tmp_path / "home", tmp_path / "project", set[str]()
+    home.mkdir()
+    project.mkdir()
+    file = PolicyFile(policy_paths(home, project), lambda path, digest: digest in accepted)
+    sure = Facts("a", "t", risk=Risk.READ, confidence=1.0)
+
+    def said() -> Outcome:
+        return judge_unsampled(sure, file.current(), NOON).outcome
+
+    text = GROUPS + rule(tool="t", outcome="auto") + "[notify]\ndesktop = true\n[[answer]]\napprove = 1\n"
+    (project / "policy.toml").write_text(text)
+    shown = file.current() or Policy()
+    assert (said(), file.now().accepted, [one.name for one in shown.rules]) == (Outcome.ASK, False, ["r"])
+    assert (shown.groups, shown.notify.desktop, shown.answers) == ({}, False, ()), "nothing of it has an effect"
+    assert "nobody has accepted" in judge_unsampled(sure, shown, NOON).reason
+    accepted.add(file.now().digest)
+    assert (said(), file.now().accepted, bool((file.current() or Policy()).groups)) == (Outcome.AUTO, True, True)
+    (project / "policy.toml").write_text(text + "# changed\n")
+    assert (said(), bool((file.current() or Policy()).groups)) == (Outcome.ASK, True), "the accepted version's groups stay"
+    (project / "policy.toml").write_text("rule = 5")
+    assert (said(), file.now().accepted) == (Outcome.ASK, False)
+    (home / "policy.toml").write_text(rule(tool="t", outcome="auto"))
+    assert said() == Outcome.AUTO, "the home's needs no acceptance"
+
+
+def test_packaged_policy_is_accepted_in_the_folder_of_the_sample_agents_only(tmp_path: Path) -> None:
+    packaged = sample_agents().resolve() / "policy.toml"
+    digest = digest_of(packaged.read_text())
+    assert is_packaged(packaged, digest)
+    assert not is_packaged(tmp_path / "policy.toml", digest)
+    assert not is_packaged(packaged, digest_of(packaged.read_text() + "\n"))
+
+
+@pytest.mark.parametrize("source", ["words", "field", "words, field"])
+@pytest.mark.parametrize(
+    "policy", ["", rule(tool="pay", when="confidence > 0.8", outcome="auto"), rule(tool="x", when="confidence < 0.9", outcome="ask") + rule(
+        name="rest", tool="pay", outcome="auto")], ids=["thresholds", "rule", "rule that does not match"]
+)  # fmt: skip
+def test_confidence_the_model_states_lets_nothing_run_unless_it_is_trusted(policy: str, source: str) -> None:
+    policy = policy.replace("tool = 'x'", "tool = 'pay'")
+    said: dict[str, Any] = {"risk": Risk.READ, "confidence": 0.95}
+    assert outcome(policy, **said, confidence_source=source) == (Outcome.ASK, "safety")
+    assert outcome(policy, **said, confidence_source=f"{source}, metadata")[0] == Outcome.AUTO, "another source says so too"
+    assert outcome(policy, **said, confidence_source="logprobs")[0] == Outcome.AUTO
+    trusted = f"[confidence]\ntrust = ['{source.split(', ')[0]}']\n"
+    assert outcome(policy + trusted, **said, confidence_source=source)[0] == Outcome.AUTO
+    low: dict[str, Any] = {"risk": Risk.READ, "confidence": 0.1, "confidence_source": source}
+    assert outcome("", **low)[0] == Outcome.TAKEOVER, "a low one counts whoever says it"
+
+
+def test_trust_names_only_sources_that_the_model_writes() -> None:
+    assert wrong("[confidence]\ntrust = ['metadata']") == [
+        "line 2: confidence.trust cannot hold metadata; only field and words are written by the model itself"
+    ]
+    assert parse("[confidence]\ntrust = ['words', 'field']").sources.trust == (ConfidenceSource.WORDS, ConfidenceSource.FIELD)
+
+
+@pytest.mark.parametrize("name", ["read_mail;delete_all", "read_mail delete", "read_$(rm)", "read_mail\n", "read_'x'", "read_​x"])
+def test_tool_with_an_odd_name_runs_only_by_a_rule_that_names_it(name: str) -> None:
+    by_glob = rule(tool="read_*", risk="read", outcome="auto")
+    assert outcome(by_glob, name)[0] == Outcome.ASK
+    assert outcome("", name, risk=Risk.READ, confidence=1.0)[0] == Outcome.ASK
+    assert outcome(by_glob, "read_mail")[0] == outcome(by_glob, "read_ns.mail:v2/x-y")[0] == Outcome.AUTO
+    if name.isprintable():
+        assert outcome(rule(tool=name, risk="read", outcome="auto"), name)[0] == Outcome.AUTO
+
+
+@pytest.mark.parametrize(
+    ("when", "result", "warned"),
+    [
+        ("args.amount <= 500", "auto", "only from above"), ("500 > args.amount", "auto", "only from above"),
+        ("args.amount <= 500 and args.to == 'ann'", None, "only from above"), ("0 <= args.amount and args.amount <= 500", "auto", ""),
+        ("args.amount > 500", "ask", "looks for a large"), ("args.x.y[0] >= 500", "deny", "looks for a large args.x.y[0]"),
+        ("args.amount > 500 or args.amount < 0", "takeover", ""), ("confidence < 0.5", "auto", ""), ("len(args.to) < 5", "auto", ""),
+    ],
+)  # fmt: skip
+def test_policy_check_warns_of_numbers_that_are_bounded_on_one_side(when: str, result: str | None, warned: str) -> None:
+    keys = {"tool": "pay", "when": when, **({"outcome": result} if result else {"risk": "read"})}
+    problems = [one for one in parse_with_problems(rule(**keys))[1] if "bounds" in one.text or "looks for" in one.text]
+    assert [warned in one.text and not one.is_error for one in problems] == [True] * bool(warned)
+
+
 def test_policy_file_is_reread_on_change_and_asks_while_broken(tmp_path: Path) -> None:
     home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()
     project.mkdir()
-    file = PolicyFile(policy_paths(home, project))
+    file = PolicyFile(policy_paths(home, project), lambda path, digest: True)
     assert file.current() is None
     (project / "policy.toml").write_text(GROUPS)
     read = file.current()

@@ -179,6 +179,27 @@ async def test_policy_view_without_a_policy_explains_policies(start_console: Sta
         assert "send_email" in console.screen_text()
 
 
+async def test_policy_in_the_agents_folder_is_shown_and_accepted_with_a_key(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("agents")
+    ruled.write_policy(folder)
+    monkeypatch.setattr("tests.ui.conftest.root_of", lambda key: folder)
+    async with start_console() as console:
+        await console.press("f5")
+        await console.until_shown("nobody has accepted the policy", "Rules  5", "everything asks until the policy is accepted")
+        await console.press("a")
+        await console.until_shown("Accept the policy", "spot_check = 0.1")
+        await console.press("n")
+        await console.press("a", "y")
+        assert "the policy is accepted, and takes effect" in console.notifications()
+        assert "nobody has accepted" not in console.screen_text()
+        body, actor = await console.store.one("SELECT body, actor FROM audit WHERE kind = 'policy'")
+        assert str(folder / "policy.toml") in body and actor == "ann"
+        ruled.write_policy(folder, ruled.POLICY + "# changed")
+        await console.until_shown("nobody has accepted the policy")
+
+
 @pytest.mark.slow
 async def test_policy_view_edit_key_opens_the_editor_and_checks_the_result(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch

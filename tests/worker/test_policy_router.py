@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,11 @@ import pytest
 from hitl_tui.model import Outcome, Review, ReviewState, Run
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review import render
-from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, tool_results
+from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, tool_results
 
 Calls = list[tuple[str, dict[str, Any]]]
 READ, MOVE, SEND = ("read", {"path": "a"}), ("move", {"path": "b"}), ("send", {"to": "ann"})
-EXACT = "spot_check = 0\n"
+EXACT = "spot_check = 0\nconfidence.trust = ['words', 'field']\n"
 DENY = '[[rule]]\nname = "no letters"\ntool = "send"\noutcome = "deny"\n'
 MIXED = (
     EXACT + DENY + '[[rule]]\nname = "reading"\ntool = "read"\noutcome = "auto"\n[[rule]]\nname = "moves"\ntool = "move"\noutcome = "ask"\n'
@@ -257,6 +259,36 @@ async def test_missing_policy_asks_for_everything_without_mentioning_policy(fres
     review = await fresh_reviewer.open_review(run)
     assert (review.row.route, review.actions[0].outcome, review.actions[0].routed()) == (None, None, "")
     assert (review.actions[0].confidence.value, review.actions[0].risk) == (0.95, "read")
+
+
+async def test_policy_that_an_agent_writes_takes_effect_once_a_person_accepts_it(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(PROJECTS / "policy", project)
+    manifest = json.loads((project / "langgraph.json").read_text())
+    manifest["dependencies"] = [".", *(str((PROJECTS / "policy" / one).resolve()) for one in manifest["dependencies"][1:])]
+    (project / "langgraph.json").write_text(json.dumps(manifest))
+    sandbox = new_sandbox(str(project))
+    letters = EXACT + '[[rule]]\nname = "letters"\ntool = "send"\noutcome = "auto"\n'
+
+    async def sends(reviewer: Reviewer) -> str:
+        """Launch a call that cannot be taken back, and return what the policy made of it."""
+        run = await launch(reviewer, "batched", ("I am 99 % sure", [SEND]))
+        assert sandbox.run_until_idle() == 0
+        (review,) = await reviews(reviewer, run)
+        return f"{review.actions[0].outcome}: {review.row.note}"
+
+    async with open_reviewer(sandbox) as reviewer:
+        (project / "policy.toml").write_text(letters)
+        assert "ask: everything asks until the policy is accepted: nobody has accepted" in await sends(reviewer)
+        assert "accepted, sha256" in sandbox.cli("policy", "accept").stdout
+        assert await sends(reviewer) == "auto: "
+        (project / "policy.toml").write_text(letters + "# more\n")
+        assert "nobody has accepted" in await sends(reviewer)
+        (project / "policy.toml").write_text(letters)
+        assert await sends(reviewer) == "auto: ", "it is again the one that was accepted"
+        entries = [json.loads(line) for line in sandbox.cli("audit", "export").stdout.splitlines()]
+        assert [one["actor_kind"] for one in entries if one["kind"] == "policy" and '"accepted": true' in one["body"]] == ["person"]
+        sandbox.cli("audit", "verify")
 
 
 def test_policy_check_accepts_settings_that_take_effect(new_sandbox: SandboxFactory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,6 +12,8 @@ from textual.widgets import Static
 
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.widgets.text_view import TextView
 
 
 class ConfirmScreen(DialogScreen[bool]):
@@ -19,14 +21,23 @@ class ConfirmScreen(DialogScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "yes", show=False), Binding("n", "back", "no", show=False)]
 
-    def __init__(self, title: str, question: str, about: str = "", yes: str = "yes", no: str = "no") -> None:
-        super().__init__(title, [("y", yes), ("n", no)])
-        self._question, self._about = question, about
+    def __init__(self, title: str, question: str, about: str = "", yes: str = "yes", no: str = "no", text: Sequence[Line] = ()) -> None:
+        """`text` is a longer text that the question is about; it can be scrolled."""
+        super().__init__(title, [("y", yes), ("n", no), *([("j k", "scroll")] if text else [])])
+        self._question, self._about, self._text = question, about, text
 
     def body(self) -> Iterable[Widget]:
         yield Static(Content(visible(self._question)))
         if self._about:
             yield Static(Content.styled(visible(self._about), "$foreground 60%"), classes="gap")
+        if self._text:
+            yield TextView(id="page")
+
+    def on_mount(self) -> None:
+        if self._text:
+            page = self.query_one("#page", TextView)
+            page.show(self._text)
+            page.focus()
 
     def action_yes(self) -> None:
         self.dismiss(True)

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from hitl_tui import canonical_json
 from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import Action, Outcome
-from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
+from hitl_tui.policy.engine import BROKEN, UNACCEPTED, Mark, WalkStep
 from hitl_tui.policy.explain import Explanation, Walk, describe_facts
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.notification import channel_labels
@@ -184,7 +184,7 @@ def walk_lines(found: Explanation | None, slot: int) -> Iterator[Line]:
         yield line("Select a review in the queue and press F5: this shows which rule matched it, and why.", "muted")
         return
     walk = found.walks[slot]
-    yield from _verdict(walk, action, bool(found.file.policy and found.file.policy.problem))
+    yield from _verdict(walk, action, found.file.policy)
     judged = "" if walk.verdict.risk == walk.facts.risk else f" · treated as {walk.verdict.risk}"
     yield from paragraph(describe_facts(walk.facts) + judged, "muted", "", 2)
     if walk.steps:
@@ -192,8 +192,9 @@ def walk_lines(found: Explanation | None, slot: int) -> Iterator[Line]:
     yield from _steps(walk.steps)
 
 
-def _verdict(walk: Walk, action: Action, is_broken: bool) -> Iterator[Line]:
-    text = f"asks: {BROKEN}" if is_broken else walk.summary()  # the errors are shown above
+def _verdict(walk: Walk, action: Action, policy: Policy | None) -> Iterator[Line]:
+    is_broken = policy is not None and policy.problem  # the errors are shown above
+    text = f"asks: {BROKEN if policy.accepted else UNACCEPTED}" if policy and is_broken else walk.summary()
     yield from paragraph(text, "strong", "⚖", 2, STYLES[walk.outcome])
     verdict = walk.verdict
     needs_people = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)

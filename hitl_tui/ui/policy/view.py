@@ -29,6 +29,7 @@ from hitl_tui.ui.policy.render import absent_lines, problem_lines
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_file
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.text.lines import line
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
@@ -160,7 +161,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     def _draw(self) -> None:
         policy, items = self._now.policy, self.items
         items.put(policy_rows(policy, self._counts, self._tools) if policy else [])
-        outdated = "  as last read" if policy and policy.problem else ""
+        outdated = "  not accepted" if not self._now.accepted else "  as last read" if policy and policy.problem else ""
         proposed = f"  {self.proposed:,} proposed" if self.proposed else ""
         items.border_title = f"Rules  {len(policy.rules):,}{outdated}{proposed}" if policy else "Rules"
         self._draw_problems()
@@ -215,7 +216,9 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     @reports_errors
     async def action_accept_level(self) -> None:
         tool_autonomy, policy = self._tool, self._now.policy
-        if tool_autonomy is None or policy is None:
+        if not self._now.accepted:
+            await self._accept_policy(self._now)
+        elif tool_autonomy is None or policy is None:
             self._notify("select a tool with a proposed level first")
         elif tool_autonomy.proposed is None:
             reason = f": {tool_autonomy.says}" if tool_autonomy.says else ""
@@ -267,6 +270,22 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     # The file
 
+    async def _accept_policy(self, now: PolicyStatus) -> None:
+        """Show the text of a policy in an agents' folder, and let it take effect if the person says so."""
+        from hitl_tui.policy.loader import digest_of, read_text
+        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+
+        assert now.path is not None, "only a file can lack acceptance"
+        text = read_text(now.path)
+        question = f"Let {now.path} take effect as it is here?"
+        lines = [line(visible(one)) for one in text.splitlines()]
+        about = "Agents may write into this folder. Each change of the file must be accepted again."
+        if await ask(self, ConfirmScreen("Accept the policy", question, about, "accept", "leave it", lines)):
+            await self._inbox.policy.accept(now.path, digest_of(text))
+            self._notify("the policy is accepted, and takes effect")
+            await self.follow()
+            self.post_message(RowsChanged())
+
     @reports_errors
     async def action_edit_policy(self) -> None:
         path = self._now.path
@@ -282,6 +301,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         errors = sum(problem.is_error for problem in self._now.problems)
         if policy is None:
             self.notify("the policy file is gone: everything asks", severity="warning", timeout=8, markup=False)
+        elif not policy.accepted:
+            self.notify("everything asks until the policy is accepted (a)", severity="warning", timeout=8, markup=False)
         elif errors:
             text = f"{counted(errors, 'error')} in the policy: everything asks until it is fixed"
             self.notify(text, severity="error", timeout=8, markup=False)
@@ -293,6 +314,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if self._now.policy is None:
             return []
         hints = [self.detail_hint]
+        if not self._now.accepted:
+            return [*hints, ("accept_level", "accept policy"), ("edit_policy", "edit file")]
         if tool_autonomy := self._tool:
             hints += [("accept_level", f"accept {tool_autonomy.proposed}")] if tool_autonomy.proposed else []
             return [*hints, ("set_level", "set level"), ("edit_policy", "edit file")]

@@ -19,6 +19,9 @@ seed = "x"
 auto = 0.9
 ask = 0.6
 
+[confidence]
+trust = ["words"]
+
 [confidence.agents]
 "sql_*" = ["state", "words"]
 
