@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_core.messages import AIMessage
 from langgraph.constants import START
 from langgraph.types import PregelTask, StateSnapshot
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.confidence_signals import rated
-from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, REJECT, action, normalise
+from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, EDIT, REJECT, action, normalise
 from hitl_tui.agents.introspection import GraphInfo, is_named_like_tools
 from hitl_tui.agents.messages import context_of, messages_in, state_of, unanswered
+from hitl_tui.agents.proposals import cautions, shared_ids, without_edit
 from hitl_tui.agents.source import GATE, ConfidenceSources
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace
 from hitl_tui.model import Action, Context, Pause, PauseKind
@@ -104,8 +106,10 @@ def _place(leaf: Leaf, inside: SubgraphPlace | None) -> _Place:
 def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo, confidence: ConfidenceSources) -> Pause:
     place = _place(leaf, inside)
     kind, actions = normalise(interrupt.value, place.node, graph_info.tools, interrupt.response_schema)
+    messages = messages_in(place.values)
+    message, calls = unanswered(messages)
     if kind is PauseKind.TOOL_CALLS:
-        actions = _with_call_ids(actions, place.values)
+        actions = _with_call_ids(actions, message, calls)
     if kind is PauseKind.QUESTION and not inside and (tool := _running(leaf, graph_info)):
         actions = tuple(replace(asked, description=f"asked while {tool} runs") for asked in actions)
     value = canonical_json.as_json(interrupt.value)
@@ -119,6 +123,7 @@ def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info:
         actions,
         _context(place, error, graph_info),
         note=_warn_of_lost_answer(leaf[0], graph_info) or _warn_of_mixed_answers(leaf, inside, graph_info),
+        caution=cautions(messages, message, actions, kind),
     )
     return rated(pause, place.values, graph_info, confidence)
 
@@ -167,23 +172,19 @@ def _running(leaf: Leaf, graph_info: GraphInfo) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
-def _with_call_ids(actions: Sequence[Action], values: Any) -> tuple[Action, ...]:
+def _with_call_ids(actions: Sequence[Action], message: AIMessage | None, calls: Sequence[Any]) -> tuple[Action, ...]:
     """Add tool call ids: a batched request has none, but the last message's calls are in the same order."""
-    _, calls = unanswered(messages_in(values))
+    shared = shared_ids(message)
     left = [(call["name"], canonical_json.as_json(call["args"]), call["id"]) for call in calls]
     found = []
     for asked in actions:
         match = next((c for c in left if c[:2] == (asked.name, asked.args)), None)
         if match:
             left.remove(match)
-        found.append(_with_call(asked, match[2] if match else None))
+        call = match[2] if match else None
+        allowed = without_edit(asked) if match and (call in shared or not call) else asked.allowed  # an edit is found by the id
+        found.append(replace(asked, tool_call=call, allowed=allowed))
     return tuple(found)
-
-
-def _with_call(asked: Action, call: str | None) -> Action:
-    return action(
-        asked.slot, asked.name, asked.args, asked.allowed, description=asked.description, args_schema=asked.args_schema, tool_call=call
-    )
 
 
 def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources) -> Pause:
@@ -197,12 +198,14 @@ def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, S
     nodes, place = list(dict.fromkeys(place.node for place in waiting)), waiting[0]
     checkpoint = found[0][2].config["configurable"]["checkpoint_id"]
     node = ", ".join(nodes)
-    _, calls = unanswered(messages_in(place.values))
+    messages = messages_in(place.values)
+    message, calls = unanswered(messages)
     calls = as_edited(calls, place.values)
     tools = len(nodes) == 1 and not place.path and bool(calls) and graph_info.runs_tools(node)
-    actions = _gated_calls(calls, graph_info) if tools else (_gate(node, place.values, calls),)
+    actions = _gated_calls(calls, graph_info, shared_ids(message)) if tools else (_gate(node, place.values, calls),)
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
-    pause = Pause(f"{GATE}{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", graph_info))
+    caution = cautions(messages, message if calls else None, actions, kind)
+    pause = Pause(f"{GATE}{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", graph_info), caution=caution)
     return rated(pause, place.values, graph_info, confidence)
 
 
@@ -212,13 +215,13 @@ def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
     return [{**call, "args": edited[call["id"]]["args"]} if edited and call["id"] in edited else dict(call) for call in calls]
 
 
-def _gated_calls(calls: Sequence[dict[str, Any]], graph_info: GraphInfo) -> tuple[Action, ...]:
+def _gated_calls(calls: Sequence[dict[str, Any]], graph_info: GraphInfo, shared: Collection[str | None]) -> tuple[Action, ...]:
     return tuple(
         action(
             slot,
             str(call["name"]),
             canonical_json.as_json(call["args"]),
-            ALL,
+            tuple(kind for kind in ALL if kind is not EDIT or call["id"] not in shared),
             args_schema=graph_info.tools.get(call["name"]),
             tool_call=call["id"],
         )

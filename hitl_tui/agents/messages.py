@@ -8,9 +8,12 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from hitl_tui import canonical_json, media
+from hitl_tui.agents.proposals import open_calls
 from hitl_tui.model import Attempt, Context, Json, Message
 
 ROLES = {"human": "user", "ai": "agent", "AIMessageChunk": "agent"}
+UNREADABLE = "(cannot be read)"
+"""Stands behind the name of a call whose arguments are not JSON: LangChain keeps such calls apart, and they do not run."""
 RESULT_LIMIT = 200_000
 """Characters of one tool result stored with a review; the checkpoint has all of it."""
 
@@ -70,6 +73,7 @@ def _joined(message: BaseMessage, *kinds: str) -> str:
 def read(message: BaseMessage) -> Message:
     """A message in the console's own form."""
     calls = tuple((str(call["name"]), canonical_json.as_json(call["args"])) for call in getattr(message, "tool_calls", []))
+    calls += tuple((f"{call['name']} {UNREADABLE}", str(call["args"] or "")) for call in getattr(message, "invalid_tool_calls", []))
     failed = isinstance(message, ToolMessage) and message.status == "error"
     text = shown_text(message)[:RESULT_LIMIT]
     return Message(ROLES.get(message.type, message.type), text, message.name or "", calls, failed, media_in(message))
@@ -82,19 +86,21 @@ def unanswered(messages: Sequence[BaseMessage]) -> tuple[AIMessage | None, list[
         if isinstance(message, HumanMessage):
             break
         if isinstance(message, AIMessage) and message.tool_calls:
-            done = {m.tool_call_id for m in messages[index + 1 :] if isinstance(m, ToolMessage)}
-            return message, [dict(call) for call in message.tool_calls if call["id"] not in done]
+            return message, open_calls(message, messages[index + 1 :])
     return None, []
 
 
 def attempts(messages: Sequence[BaseMessage]) -> tuple[Attempt, ...]:
     """Every tool call that has a result, in order."""
-    results = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+    results: dict[str, list[ToolMessage]] = {}
+    for one in messages:
+        if isinstance(one, ToolMessage):
+            results.setdefault(one.tool_call_id, []).append(one)
     made = []
     for message in messages:
         for call in getattr(message, "tool_calls", []):
-            result = results.get(call["id"])
-            if result is not None:
+            if left := results.get(str(call["id"])):
+                result = left.pop(0)
                 text = shown_text(result)[:RESULT_LIMIT]
                 made.append(Attempt(str(call["name"]), canonical_json.as_json(call["args"]), text, result.status == "error"))
     return tuple(made)

@@ -76,13 +76,15 @@ def refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
 
 def with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:
     """The same message, by id, with these calls. Providers' own copies of the calls in its content follow."""
-    args = {call["id"]: call["args"] for call in calls}
+    args: dict[str | None, list[Any]] = {}
+    for call in calls:
+        args.setdefault(call["id"], []).append(call["args"])
     content = message.content
     if isinstance(content, list):
         content = [
-            {**block, "input": args[block["id"]]} if isinstance(block, dict) and block.get("type") == "tool_use" else block
+            {**block, "input": args[block["id"]].pop(0)} if isinstance(block, dict) and block.get("type") == "tool_use" else block
             for block in content
-            if not (isinstance(block, dict) and block.get("type") == "tool_use" and block.get("id") not in args)
+            if not (isinstance(block, dict) and block.get("type") == "tool_use" and not args.get(block.get("id")))
         ]
     extra = {key: value for key, value in message.additional_kwargs.items() if key not in ("tool_calls", "function_call")}
     return message.model_copy(update={"tool_calls": list(calls), "content": content, "additional_kwargs": extra})

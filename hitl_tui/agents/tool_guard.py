@@ -25,7 +25,9 @@ class ToolGuard(BaseCallbackHandler):
     run_inline = True
 
     def __init__(self, blocked: Iterable[BlockedCall]) -> None:
-        self._blocked = {(one.tool_call, one.name): one for one in blocked}
+        self._blocked: dict[tuple[str, str], list[BlockedCall]] = {}
+        for one in blocked:
+            self._blocked.setdefault((one.tool_call, one.name), []).append(one)
         self._new: set[str | None] = set()
 
     def on_llm_end(self, response: LLMResult, **_: Any) -> None:
@@ -43,18 +45,21 @@ class ToolGuard(BaseCallbackHandler):
             Forbidden: a person refused it, edited it, or was asked and has not answered.
         """
         call = more.get("tool_call_id")
-        found = self._blocked.get((str(call), str((serialized or {}).get("name"))))
-        if found and _applies(found, canonical_json.as_json(inputs or {}), call in self._new):
+        known = self._blocked.get((str(call), str((serialized or {}).get("name"))), ())
+        args = canonical_json.as_json(inputs or {})
+        if found := next((one for one in known if _applies(one, args, call in self._new)), None):
             happened = f"the agent went on to run {found.name} as proposed although {found.why} (review {found.review}), and was stopped"
             raise Forbidden(happened, "see why its graph asks no more; a retry is stopped as well, unless it asks again")
 
 
 def _applies(blocked: BlockedCall, args: Json, is_new: bool) -> bool:
     """Whether these arguments are of the blocked call, and not of another with its id or of the edited call that may run instead."""
-    if args == blocked.instead:
+    if args == blocked.instead or args in blocked.allowed:
         return False
     if args == blocked.args:
         return True
+    if not blocked.is_newest:
+        return False
     if blocked.instead is not None:
         return _agree(args, blocked.args) and not _agree(args, blocked.instead)
     return not is_new

@@ -139,7 +139,14 @@ class Pause:
     risk: str | None = None
     note: str = ""
     """A warning that the reviewer must see, such as that this may have run once."""
+    caution: str = ""
+    """What is doubtful about the message that proposed it, such as that the model was cut off."""
     may_have_run: bool = False
     """Whether it may have run already; `note` says why."""
     repeats: str | None = None
     """At a gate with a call that may have run: the key of the earlier decisions, which an approval reuses."""
+
+    @property
+    def warning(self) -> str:
+        """All that the reviewer must see before deciding. With a warning, policy decides nothing without a person."""
+        return "; ".join(filter(None, [self.note, self.caution]))

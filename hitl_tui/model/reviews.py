@@ -230,6 +230,10 @@ class Review:
         """Slots still without a decision."""
         return tuple(a.slot for a in self.actions if a.slot not in self.decisions)
 
+    def sharing(self, action: Action) -> tuple[Action, ...]:
+        """The calls that get one answer with this one, itself among them: those of its message that have the same id."""
+        return tuple(one for one in self.actions if one is action or (action.tool_call is not None and one.tool_call == action.tool_call))
+
 
 @dataclass(frozen=True, slots=True)
 class ReviewOutcome:
@@ -267,6 +271,10 @@ class BlockedCall:
     why: str
     """A clause such as "ann rejected it"."""
     review: int
+    is_newest: bool = True
+    """Whether nobody was asked later about a call with the same id and name; else only these arguments are meant."""
+    allowed: tuple[Json, ...] = ()
+    """Arguments of approved calls with the same id and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +301,8 @@ class PastDecision:
     outcome: Outcome | None = None
     """The outcome that policy gave at the time; None without a policy."""
     actor_kind: ActorKind = ActorKind.PERSON
+    confidence_source: str = ""
+    """As `Confidence.source` says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'h
 WHERE v.id = :review
 """
 FIND_CALLS = """
-SELECT a.slot, a.digest, a.reviewers, d.id
+SELECT a.slot, a.digest, a.reviewers, d.id, a.tool_call
 FROM actions a LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
 WHERE a.review = :review ORDER BY a.slot
 """
@@ -123,6 +123,8 @@ class _LiveCall:
     """Different people who must approve it."""
     decision: int | None
     """The decision in force."""
+    tool_call: str | None
+    """Id of the tool call, which several calls of a message may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, toget
     shown, until = chosen.shown, now + chosen.grace_s
     found = _find(db, chosen.review)
     _must_be_decidable(db, found, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
+    _must_answer_alike(found, chosen.answers)
     deciding, endorsing = [], []
     for slot, answer in chosen.answers.items():
         given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together)
@@ -240,6 +243,24 @@ def _must_be_decidable(db: Transaction, found: _LiveReview, digests: Mapping[int
         raise errors.taken_over(found.id, found.taken_over_by, found.taken_over_key == by.key)
     if found.claimed_by and found.claimed_until is not None and found.claimed_until > now and found.claimed_key != by.key:
         raise errors.claimed(found.id, found.claimed_by, found.claimed_until)
+
+
+def _must_answer_alike(found: _LiveReview, answers: Mapping[int, Answer]) -> None:
+    """Check that calls with the same id get one answer together: LangGraph keeps results, refusals and edits by id.
+
+    Raises:
+        Refused: some of them are not answered, or differently.
+    """
+    by_id: dict[str, list[int]] = {}
+    for slot, call in found.calls.items():
+        if call.tool_call is not None:
+            by_id.setdefault(call.tool_call, []).append(slot)
+    for slots in by_id.values():
+        given = [answers[slot] for slot in slots if slot in answers]
+        if len(slots) > 1 and given and (len(given) < len(slots) or any(one != given[0] for one in given)):
+            numbers = " and ".join(str(slot + 1) for slot in slots)
+            hint = f"decide them together, as with `hitl-tui decide {found.id} approve`"
+            raise Refused(f"calls {numbers} of review {found.id} share one id, so the graph gives them one answer", hint)
 
 
 OTHERS_ENDORSED = """

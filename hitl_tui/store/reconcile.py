@@ -33,6 +33,10 @@ RUN_AGAIN = "may have run once: what may have run was let run again, and asks ag
 OLD_CHECKPOINTS = "may have run once: it was answered before, and checkpoints.db is older than that"
 LOST_DATABASE = "may have run once: what was decided of this run was lost with an earlier hitl.db"
 RENEW_NOTE = "UPDATE reviews SET note = :note, may_have_run = :may_have_run WHERE id = :review AND note != :note"
+ADD_CAUTION = """
+UPDATE reviews SET note = CASE note WHEN '' THEN :caution ELSE note || '; ' || :caution END
+WHERE id = :review AND instr(note, :caution) = 0
+"""
 WAITS = f"""
 UPDATE runs SET state = 'waiting', {runs.GIVE_BACK}, activity = '', error = '', resuming = 0, crashes = 0, cut = 0
 WHERE id = :run AND worker = :worker
@@ -105,7 +109,9 @@ async def reconcile(
             if pause.interrupt not in known:
                 _open(db, run, agent, pause, judge)
             elif pause.note:
-                db.execute(RENEW_NOTE, {"review": known[pause.interrupt], "note": pause.note, "may_have_run": pause.may_have_run})
+                db.execute(RENEW_NOTE, {"review": known[pause.interrupt], "note": pause.warning, "may_have_run": pause.may_have_run})
+            elif pause.caution:
+                db.execute(ADD_CAUTION, {"review": known[pause.interrupt], "caution": canonical_json.storable(pause.caution)})
         (was,) = db.row("SELECT state FROM runs WHERE id = ?", (run,))
         if db.execute(WAITS, {"run": run, "worker": worker}).rowcount:
             run_states.changed(db, run, was, RunState.WAITING)

@@ -286,7 +286,7 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
         "slots": len(pause.actions),
         "risk": worst([action.risk for action in actions]) if routed.verdicts else pause.risk,
         "confidence": pause.confidence,
-        "note": plain(pause.note),
+        "note": plain(pause.warning),
         "may_have_run": pause.may_have_run,
         "policy_note": plain(routed.note),
         "opened_at": now,

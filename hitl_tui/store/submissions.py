@@ -53,10 +53,13 @@ class IdempotencyKeys:
 
 
 def idempotency_keys(decided: Iterable[DecidedReview]) -> IdempotencyKeys:
-    """The keys of all these decisions."""
+    """The keys of all these decisions; none if calls share an id: a tool would take one of them for a repetition of the other."""
     reviews = list(decided)
     whole = "+".join(dict.fromkeys(key for review in reviews for key in review.keys.values())) or None
-    return IdempotencyKeys(whole, {call: review.keys[slot] for review in reviews for slot, call in review.calls.items()})
+    by_call = [(call, review.keys[slot]) for review in reviews for slot, call in review.calls.items()]
+    if len({call for call, _ in by_call}) < len(by_call):
+        return IdempotencyKeys()
+    return IdempotencyKeys(whole, dict(by_call))
 
 
 # Reading what was decided
@@ -90,13 +93,14 @@ ORDER BY v.effective_at LIMIT 1
 BLOCKED = f"""
 SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor, {PROGRESS} FROM (
     SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id
-    WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name
+    WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name, a.digest
 ) AS last
 JOIN reviews v ON v.id = last.review
 JOIN actions a ON a.review = v.id AND a.slot = last.slot
 LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
-WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'
+ORDER BY v.id, a.slot
 """
+"""The newest asking for each call: several calls of a message may have one id, and differ in their arguments."""
 FOR_TRACE = """
 SELECT a.name, d.kind, d.actor, d.args, d.message, d.template
 FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
@@ -135,19 +139,30 @@ async def last_sent(store: Store, run: int) -> tuple[IdempotencyKeys, list[Submi
 
 def blocked_calls(store: Store, run: int) -> list[BlockedCall]:
     """Tool calls of a run that the last person asked refused or edited, or that nobody has decided yet. Reads at once."""
-    return [_blocked_call(row) for row in store.read_now(BLOCKED, (run,))]
+    rows = store.read_now(BLOCKED, (run,))
+    newest = {row[:2]: row for row in rows}
+    allowed: dict[Any, tuple[Json, ...]] = {}
+    for call, name, args, state, _, kind, *_ in rows:
+        if kind == DecisionKind.APPROVE and state not in (ReviewState.OPEN, ReviewState.DECIDED):
+            allowed[call, name] = (*allowed.get((call, name), ()), _as_proposed(args))
+    refused = [row for row in rows if row[3] in (ReviewState.OPEN, ReviewState.DECIDED) or row[5] != DecisionKind.APPROVE]
+    return [replace(_blocked_call(row), is_newest=row is newest[row[:2]], allowed=allowed.get(row[:2], ())) for row in refused]
 
 
 def _blocked_call(row: Any) -> BlockedCall:
     call, name, args, state, review, kind, instead, actor, *progress = row
     answer = answer_of(kind or DecisionKind.REJECT, instead, None)
-    proposed = answer_of(DecisionKind.EDIT, args, None).args
+    proposed = _as_proposed(args)
     if kind is None and state == ReviewState.APPLIED:
         return BlockedCall(call, name, proposed, None, f"it was {read_progress(progress).told()}", review)
     if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
         return BlockedCall(call, name, proposed, None, "its review waits for a decision", review)
     edited = answer.args if kind == DecisionKind.EDIT else None
     return BlockedCall(call, name, proposed, edited, f"{actor} {DID.get(kind, 'rejected')} it", review)
+
+
+def _as_proposed(args: str) -> Json:
+    return answer_of(DecisionKind.EDIT, args, None).args
 
 
 def for_trace(store: Store, reviews: Sequence[int]) -> list[Json]:

@@ -115,6 +115,18 @@ def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt)
     return pauses, outcomes
 
 
+def left_out(snapshot: ThreadSnapshot, sent: Sequence[Submission]) -> Outcomes:
+    """Outcomes of answers that let calls run of which the agent, having gone on, has no result: those did not run, or left no trace."""
+    found = Outcomes()
+    for one in sent:
+        approved = [a for a in one.actions if one.by_slot[a.slot].kind in (DecisionKind.APPROVE, DecisionKind.EDIT)]
+        lost = [action for action in approved if action.tool_call in snapshot.left_out_calls] if one.kind.has_tool_results else []
+        if lost:
+            names = " and ".join(f"call {action.number} ({canonical_json.one_line(action.name, 40)})" for action in lost)
+            found[one.review] = ReviewOutcome(ReviewState.APPLIED, f"approved, but the agent went on without a result: {names}")
+    return found
+
+
 def after_failure(sent: Mapping[int, str], pending: set[str], error: str) -> Outcomes:
     """Outcomes of answers after which the run failed: applied, unless the graph still asks."""
     note = f"the graph failed on the answer: {canonical_json.storable(error)}"

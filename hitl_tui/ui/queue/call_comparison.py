@@ -117,6 +117,8 @@ def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str
     row, action = call.review.row, call.action
     if row.is_claimed_by_another(reviewer, now):
         return f"claimed by {one_line(row.claimed_by or '', 24)}"
+    if len(call.review.sharing(action)) > 1:
+        return "shares its id with another call"
     if Outcome.TAKEOVER in (action.outcome, row.route):
         return "to be taken over"
     template = action.templates.get(kind)

@@ -142,6 +142,11 @@ class DecisionController:
         else:
             arguments.read_on()
 
+    def _unread_beside(self, review: Review, action: Action) -> list[Action]:
+        """The calls that an approval of this one lets run too, as far as they have not been seen whole and the policy wants that."""
+        arguments, others = self._pane.arguments, (one for one in review.sharing(action) if one is not action)
+        return [one for one in others if not arguments.has_seen(one.digest) and self._unseen(review, one) != "allow"]
+
     def _unseen(self, review: Review, action: Action) -> str:
         return self._inbox.policy.unseen(action.risk or review.row.risk)
 
@@ -174,6 +179,11 @@ class DecisionController:
             self._notify(str(not_allowed(review.row.kind, action, kind)))
         elif options.again and not can_revise(review.row.kind, action):
             self._notify("cannot be sent back: its graph does not read the reason")
+        elif options.again and len(review.sharing(action)) > 1:
+            self._notify("cannot be sent back: it shares its id with another call, and both get one answer")
+        elif kind == DecisionKind.APPROVE and (unread := self._unread_beside(review, action)):
+            numbers = " and ".join(str(one.number) for one in unread)
+            self._notify(f"it gets one answer with call {numbers}, which shares its id: read that too (← →)")
         elif kind == DecisionKind.APPROVE and self._fatigue_guard.too_fast and (first := self._fatigue_guard.first(self._pane)):
             self._notify(first)
         else:
@@ -233,8 +243,9 @@ class DecisionController:
     async def _send(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> ReviewState:
         try:
             with self._progress("storing the decision …"):
+                answers = {one.slot: answer for one in review.sharing(action)}
                 return await self._inbox.reviews.decide(
-                    review, {action.slot: answer}, viewing.viewed_ms, seen=viewing.seen, reading_ms=viewing.reading_ms
+                    review, answers, viewing.viewed_ms, seen=viewing.seen, reading_ms=viewing.reading_ms
                 )
         except HitlError:
             self._view.review_decided(review.row.id, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 
 import pytest
@@ -377,3 +378,20 @@ async def test_copy_takes_the_value_exactly_and_asks_which_of_several(start_cons
         await go_to(console, ODD)
         await console.press("y")
         assert "lone surrogates" in console.notifications()
+
+
+async def test_calls_that_share_an_id_get_one_answer_once_all_were_read(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        calls = [seed.action("send_email", {"to": to}, slot, tool_call="x") for slot, to in enumerate(("ann", "bob"))]
+        note = "calls 1 and 2 share the id 'x': the graph gives them one answer, and they cannot be edited"
+        paused = dataclasses.replace(seed.pause(PauseKind.TOOL_CALLS, *calls), caution=note)
+        review = await seed.add_waiting_run(console.store, console.project, "mail_assistant", paused)
+        await console.until_shown("calls 1 and 2 share the id")
+        await console.until_keys_accepted()
+        await console.press("a")
+        assert "it gets one answer with call 2, which shares its id: read that too" in console.notifications()
+        assert await console.decisions_of(review) == []
+        await console.press("right")
+        await console.until_keys_accepted()
+        await console.press("a")
+        assert await console.decisions_of(review) == [(0, "approve", None, None), (1, "approve", None, None)]
