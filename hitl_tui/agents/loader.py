@@ -8,8 +8,8 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
-import traceback
 import typing
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from langgraph_sdk.runtime import ServerRuntime, _ExecutionRuntime, _ReadRuntime
 
 from hitl_tui.agents.targets import GraphSpec, Target
 from hitl_tui.errors import BadTarget, HitlError
+from hitl_tui.foreign_errors import frames_of
 
 NO_SERVER = "'NoneType' object is not callable"
 """What langgraph_sdk's client fails with where it has no URL and no server is in the process."""
@@ -96,8 +97,8 @@ def _load(target: Target, spec: GraphSpec) -> LoadedGraph:
         return LoadedGraph(spec, getattr(module, spec.attribute))
     except BadTarget as error:
         return LoadedGraph(spec, error=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything: its error is shown
-        return LoadedGraph(spec, error=describe(error), traceback=traceback.format_exc())
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything: its error is shown
+        return LoadedGraph(spec, error=describe(error), traceback=frames_of(error))
 
 
 def _graphs_of(module: ModuleType) -> str:
@@ -154,25 +155,32 @@ def _content(file: str) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """An exception on one line, for people."""
-    text = " ".join(str(error).split())
+    """An exception on one line, for people. Never raises."""
+    text = _words_of(error)
     name = type(error).__name__
     if isinstance(error, SystemExit):
         return f"it called sys.exit({text})"
     return f"{name}: {text[:500]}" if text else name
 
 
+def _words_of(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())
+    except BaseException:  # noqa: BLE001 - the exception's own code fails: its name must do
+        return ""
+
+
 def explain(error: BaseException) -> str:
-    """The sentence for an exception that came out of a graph."""
+    """The sentence for an exception that came out of a graph. Never raises."""
     if isinstance(error, HitlError):
         return str(error)
     if isinstance(error, GraphRecursionError):
         return f"it went on for too many steps without an end: {describe(error)}"
-    if isinstance(error, EOFError) and "reading a line" in str(error):
+    if isinstance(error, EOFError) and "reading a line" in _words_of(error):
         return f"its code calls input(), and a worker has no keyboard; ask a person instead: {ASK_INSTEAD}"
-    if _came_through(error, "langgraph_sdk") and (type(error).__name__ == "ConnectError" or str(error) == NO_SERVER):
+    if _came_through(error, "langgraph_sdk") and (type(error).__name__ == "ConnectError" or _words_of(error) == NO_SERVER):
         return "it calls a LangGraph server by langgraph_sdk, and none answers: a worker is no server; pass get_client() the URL of one"
-    if isinstance(error, TypeError) and "serializable" in str(error):
+    if isinstance(error, TypeError | OverflowError) and re.search("serializable|64-bit", _words_of(error)):
         return f"its state holds something that cannot be stored: {describe(error)}"
     return describe(error)
 

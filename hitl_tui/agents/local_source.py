@@ -8,7 +8,6 @@ import fcntl
 import functools
 import sqlite3
 import sys
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import LocalThread
 from hitl_tui.errors import BadHome, BadTarget, Refused
+from hitl_tui.foreign_errors import frames_of
 from hitl_tui.home import Home
 from hitl_tui.model import Agent, Json, Run
 from hitl_tui.store.lessons import LessonSet
@@ -87,6 +87,7 @@ class LocalSource:
         Raises:
             BadHome: LangGraph's databases cannot be used.
         """
+        (home.path / "work").mkdir(mode=0o700, exist_ok=True)  # before an agent changes the umask
         index, no_index = await asyncio.to_thread(loader.store_index, target)
         async with open_checkpoints(home.checkpoints) as saver, open_long_term_store(home.memory, index) as memory:
             with _setup_lock(home):
@@ -121,8 +122,8 @@ class LocalSource:
                 self._objects[spec.name] = loaded.found
             except BadTarget as problem:
                 error = str(problem)
-            except (Exception, SystemExit) as problem:  # noqa: BLE001 - the factory is user code: its error is shown
-                error, trace = loader.describe(problem), traceback.format_exc()
+            except BaseException as problem:  # noqa: BLE001 - the factory is user code: its error is shown
+                error, trace = loader.describe(problem), frames_of(problem)
         description = spec.description or _docstring(loaded.found)
         tools = self._graph_info[spec.name].tools if spec.name in self._graph_info else {}
         return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools, context)

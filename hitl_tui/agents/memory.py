@@ -15,6 +15,7 @@ from langgraph.store.base import BaseStore, Item
 from hitl_tui import canonical_json
 from hitl_tui.agents.loader import describe
 from hitl_tui.errors import HitlError
+from hitl_tui.foreign_errors import is_own_cancellation
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
 from hitl_tui.sanitize import spell_out
@@ -65,7 +66,9 @@ class LessonSync:
                 async with asyncio.timeout(FOREIGN_S):
                     await write_lessons(store, agent, taught.of(agent))
                 written[agent] = taught.rev
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the store is the agent's, and so are its errors
+        except BaseException as error:  # the store is the agent's, and so are its errors
+            if is_own_cancellation(error):
+                raise
             why = f"it took longer than {FOREIGN_S:g} s" if isinstance(error, TimeoutError) else describe(error)
             return f"the graph's own store did not take the lessons of its reviewers: {canonical_json.storable(why)}"
         return ""
@@ -140,7 +143,9 @@ async def reworded(model: str, lesson: Lesson) -> str:
         async with asyncio.timeout(ANSWER_S):
             answer = await init_chat_model(model).ainvoke([("system", PROMPT), ("human", lesson.text)])
         text = str(answer.text).strip()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - of a provider's package, a network, a key
+    except BaseException as error:  # of a provider's package, a network, a key
+        if is_own_cancellation(error):
+            raise
         why = f"it took longer than {ANSWER_S:g} s" if isinstance(error, TimeoutError) else describe(error)
         raise NotReworded(f"{model} did not word lesson {lesson.id}: {canonical_json.storable(why)}", "the plain words stay") from None
     if problem := problem_of(text, lesson.text):

@@ -71,7 +71,9 @@ class ThreadSnapshot:
     has_open_tasks: bool = False
     """Some task, also inside a subgraph, has neither ended nor asked."""
     completed_calls: frozenset[str] = frozenset()
-    """Ids of the tool calls that have a result in the state."""
+    """Ids of the tool calls that have a result in the state; where calls of a message share one, all of them have."""
+    left_out_calls: frozenset[str] = frozenset()
+    """Ids of tool calls without a result, although the agent has gone on after them."""
     head: RunHead | None = None
     """Where the thread stands, for a person who takes the run over; None once it is finished."""
     result: Json = None
@@ -175,7 +177,7 @@ class Source(Protocol):
         """
 
     def explain(self, error: BaseException) -> str:
-        """One sentence for an exception that came out of an agent."""
+        """One sentence for an exception that came out of an agent. Never raises."""
 
     async def sync_lessons(self) -> None:
         """Write lessons that changed into the agents' long-term memory.

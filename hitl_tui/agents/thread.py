@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained, UnknownInterruptError
@@ -21,6 +23,7 @@ from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exa
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.messages import messages_in, result_of
+from hitl_tui.agents.proposals import completed_calls, left_out_calls
 from hitl_tui.agents.source import (
     AppliedHandback,
     ConfidenceSources,
@@ -102,7 +105,8 @@ class LocalThread:
             self._run_of(state),
             is_update=(state.metadata or {}).get("source") == "update",
             has_open_tasks=any(task.result is None and not task.interrupts for task, _, _ in interrupts.leaves(state)),
-            completed_calls=_completed_calls(state) if runs_on else frozenset(),
+            completed_calls=_calls(state, completed_calls) if runs_on else frozenset(),
+            left_out_calls=_calls(state, functools.partial(left_out_calls, is_over=not runs_on)),
             head=takeover_updates.head_of(state, self._graph_info, pauses) if runs_on else None,
             result=result_of(state.values) if progress is StepProgress.FINISHED else None,
         )
@@ -218,13 +222,20 @@ class LocalThread:
             interrupt_before=interrupt_before or self._graph_info.own_before,
             interrupt_after=interrupt_after or self._graph_info.own_after,
         )
+        has_begun = False
         try:
-            async for part in parts:
-                for event in self._events.read(part):
-                    yield event
+            async with contextlib.aclosing(parts):  # type: ignore[type-var]
+                async for part in parts:
+                    has_begun = True
+                    for event in self._events.read(part):
+                        yield event
         except GraphDrained:
+            if not self._control.drain_requested:
+                raise  # a node raised it itself
             raise Drained from None
         except UnknownInterruptError as error:
+            if has_begun:
+                raise
             raise NotPending(str(error)) from None
 
     # After a crash
@@ -343,9 +354,10 @@ def _progress(state: StateSnapshot) -> StepProgress:
     return StepProgress.UNFINISHED if unfinished else StepProgress.ASKING
 
 
-def _completed_calls(state: StateSnapshot) -> frozenset[str]:
+def _calls(state: StateSnapshot, which: Callable[[Sequence[BaseMessage]], frozenset[str]]) -> frozenset[str]:
+    """Ids of tool calls in the state and in the subgraphs where the thread stands."""
     values = (state.values, *(owner.values for _, _, owner in interrupts.leaves(state)))
-    return frozenset(one.tool_call_id for each in values for one in messages_in(each) if isinstance(one, ToolMessage))
+    return frozenset(call for each in values for call in which(messages_in(each)))
 
 
 def _pending(interrupt: Any, node: str) -> PendingInterrupt:

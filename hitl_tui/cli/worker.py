@@ -43,9 +43,8 @@ def worker(
 
     (given,) = parsing.or_default(targets)
     target = parsing.parse(given)
-    stderr = sys.stderr
     options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given)
-    run_worker(target, opened, options, lambda line: print(visible(line), file=stderr, flush=True))
+    run_worker(target, opened, options, lambda line: print(visible(line), file=sys.stderr, flush=True))
 
 
 def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool) -> int:

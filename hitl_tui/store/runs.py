@@ -296,16 +296,19 @@ WHERE worker = :worker RETURNING id
 """
 
 
-async def release(store: Store, worker: str, active: Collection[int] = ()) -> list[int]:
+async def release(store: Store, worker: str, active: Collection[int] = (), blamed: Collection[int] = ()) -> list[int]:
     """Queue the runs that this worker leased and no longer drives. Returns them.
 
-    `active` are the runs that it drives. It may change until the transaction begins, and is read within it: otherwise a run that the
-    worker takes meanwhile would be queued again, and driven twice.
+    Args:
+        active: the runs that it drives. It may change until the transaction begins, and is read within it: otherwise a run that the
+            worker takes meanwhile would be queued again, and driven twice.
+        blamed: runs that count one more crash, because they kept the worker from storing how they ended.
     """
     columns = {"activity": "", "error": "", "cut": True, "resuming": True, "state": RunState.QUEUED, "ended_at": None}
     async with store.transaction() as db:
-        leased = [int(run) for (run,) in db.rows("SELECT id FROM runs WHERE worker = ?", (worker,))]
-        return [run for run in leased if run not in active and _give_back(db, run, worker, RunState.QUEUED, columns)]
+        leased = db.rows("SELECT id, crashes FROM runs WHERE worker = ?", (worker,))
+        idle = [(int(run), {**columns, "crashes": crashes + (run in blamed)}) for run, crashes in leased if run not in active]
+        return [run for run, values in idle if _give_back(db, run, worker, RunState.QUEUED, values)]
 
 
 async def recover(store: Store, worker: str, blame: bool = True) -> list[int]:

@@ -97,6 +97,8 @@ class Engine:
         self._seen_version = -1
         self._code_edited = False
         self._backoff = StorageBackoff(source.check_storage, _report)
+        self._blamed: set[int] = set()
+        """Runs whose turn ended without a stored state, and not because of the disk: each is put back with one more crash."""
 
     def wake(self) -> None:
         """Check for work now."""
@@ -127,9 +129,12 @@ class Engine:
                         break
                 await self._wait()
         finally:
+            heartbeat_ends = not heartbeat.done()
             await self._stop_all()
             heartbeat.cancel()
             await asyncio.wait([heartbeat])
+        if heartbeat.cancelled() and not heartbeat_ends:
+            raise RuntimeError("an agent's code cancelled the worker's own tasks")
         if not heartbeat.cancelled():
             heartbeat.result()
         if self._backoff.damaged:
@@ -226,8 +231,9 @@ class Engine:
         error = None if active.task.cancelled() else active.task.exception()
         if isinstance(error, Storage):
             self._backoff.record(error)
-        elif error:
-            print(f"run r{run} is put back: {error}", file=sys.stderr)
+        elif error or (active.task.cancelled() and not self._driver.cuts_off):
+            self._blamed.add(run)
+            print(f"run r{run} is put back: {self._source.explain(error) if error else 'its task was cancelled'}", file=sys.stderr)
         self._ring()
         self._wake.set()
 
@@ -270,7 +276,8 @@ class Engine:
 
     async def _recover(self) -> None:
         """Requeue the runs of dead workers, and runs of this one whose end could not be stored."""
-        found = await runs.release(self._store, self._me.id, self._active.keys())
+        found = await runs.release(self._store, self._me.id, self._active.keys(), self._blamed)
+        self._blamed.difference_update(found)
         for other, host in await agents.list_workers(self._store):
             if other.id != self._me.id and is_gone(other, host):
                 found += await runs.recover(self._store, other.id)
@@ -283,6 +290,7 @@ class Engine:
         tasks = [active.task for active in self._active.values() if not active.cut_at]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=REPLACE_DRAIN_S if self.wants_replacement else DRAIN_S)
+            self._driver.cuts_off = True
             for task in late:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_S)

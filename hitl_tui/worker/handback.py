@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hitl_tui import canonical_json, failpoints
 from hitl_tui.agents.source import AppliedHandback, Source, Thread, ThreadSnapshot
 from hitl_tui.errors import Refused, Storage
@@ -40,7 +42,9 @@ class Handbacks:
             raise
         except Refused as refused:
             raise await self._not_applied(takeover, "failed", str(refused)) from None
-        except Exception as error:  # the conditions of a graph's edges are user code
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the conditions of a graph's edges are user code
             if (await thread.snapshot(stopped=True)).checkpoint != takeover.head:
                 raise
             why = f"its graph does not take that: {self._source.explain(error)}"

@@ -33,9 +33,9 @@ from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.lesson_rewriter import LessonRewriter
 from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.notifier import Notifier
-from hitl_tui.worker.output_capture import RunOutput
+from hitl_tui.worker.output_capture import UMASK, RunOutput, WorkerStreams
 from hitl_tui.worker.policy_router import PolicyRouter
-from hitl_tui.worker.replacement import ProcessReplacement, Watchdog
+from hitl_tui.worker.replacement import ProcessReplacement, Watchdog, end_children
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from hitl_tui.worker.trace_writer import TraceWriter
@@ -64,14 +64,14 @@ class Options:
 
 def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
     """Work until told to stop. Returns the exit code. `say` prints for a person who started the worker by hand."""
-    _detach(home)
+    streams = _detach(home)
     if options.doorbell is not None:
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     executor = AgentExecutor()
     loop.set_default_executor(executor)
-    replacement = ProcessReplacement(_command(home, options), options.doorbell)
+    replacement = ProcessReplacement(_command(home, options), options.doorbell, streams.restore)
     try:
         if _run(loop, _work(target, home, options, say, executor, replacement)):
             replacement.execute()
@@ -84,6 +84,7 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
+    end_children()
     os._exit(code)  # agents' threads that never return must not keep the process alive
 
 
@@ -102,11 +103,13 @@ def _die_with(console: int) -> None:
     while os.getppid() == console:
         time.sleep(1)
     time.sleep(ORPHAN_S)
+    end_children()
     os._exit(1)
 
 
-def _detach(home: Home) -> None:
-    os.umask(0o077)
+def _detach(home: Home) -> WorkerStreams:
+    """Make this a background process, whose agents reach no terminal."""
+    os.umask(UMASK)
     with contextlib.suppress(OSError):
         nicer = (
             os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICENESS
@@ -115,8 +118,9 @@ def _detach(home: Home) -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     sys.stdin = open(os.devnull)  # noqa: SIM115 - for the life of the process
-    sys.stdout = RunOutput(home, sys.stdout)
-    sys.stderr = RunOutput(home, sys.stderr)
+    streams = WorkerStreams(home)
+    sys.stdout, sys.stderr = RunOutput(home, streams.out, 1), RunOutput(home, streams.err, 2)
+    return streams
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bool:
@@ -141,10 +145,10 @@ async def _work(
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:
             await agents.register_worker(store, me, HOST)
-            stack.push_async_callback(_leave, store, me, replacement)
+            stack.push_async_exit(functools.partial(_leave, store, me, replacement))
             await _requeue_own_runs(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
-        router = PolicyRouter(home.path, target.root)
+        router = PolicyRouter(store, home.path, target.root)
         source = await stack.enter_async_context(
             LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.changed_since, store))
         )
@@ -177,13 +181,16 @@ async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:
             await runs.recover(store, other.id, blame=False)
 
 
-async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> None:
-    """End leases and unregister. A process that is replaced keeps them until its old code is gone."""
+async def _leave(store: Store, me: Worker, replacement: ProcessReplacement, _: object, error: BaseException | None, __: object) -> None:
+    """End leases and unregister. A process that is replaced keeps them until its old code is gone.
+
+    An error that is none of this program's sentences is a crash, and counts as one for the runs that the worker drove.
+    """
     with contextlib.suppress(Storage):
         if replacement.wanted:
             await agents.beat(store, me.id, me.concurrency)
         else:
-            await runs.recover(store, me.id, blame=False)
+            await runs.recover(store, me.id, blame=error is not None and not isinstance(error, HitlError))
 
 
 def _handle_signals(engine: Engine, bell: Doorbell | None) -> None:

@@ -30,8 +30,9 @@ BLOCKED_CHECKS = 10
 class ProcessReplacement:
     """How to start this worker again: command, environment and folder as they were at its start."""
 
-    def __init__(self, command: Sequence[str], doorbell: int | None) -> None:
+    def __init__(self, command: Sequence[str], doorbell: int | None, restore_streams: Callable[[], None]) -> None:
         self._command = list(command)
+        self._restore_streams = restore_streams
         self._doorbell = doorbell
         self._env = dict(os.environ)  # before agents' own .env files were applied
         self._folder = Path.cwd()
@@ -42,10 +43,11 @@ class ProcessReplacement:
     def execute(self) -> NoReturn:
         """Replace the process now. Kills the child processes that agents started: their code is gone."""
         self._once.acquire()  # never released: a second thread waits here until the process is replaced
-        _end_children()
+        end_children()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
+        self._restore_streams()
         if self._doorbell is not None:
             os.set_inheritable(self._doorbell, True)
         with contextlib.suppress(OSError):  # the folder may be gone; paths in the command are absolute
@@ -56,7 +58,8 @@ class ProcessReplacement:
             os._exit(1)  # the program file is gone: the supervisor starts another
 
 
-def _end_children() -> None:
+def end_children() -> None:
+    """Kill the processes that agents started and left running. One that made itself an orphan is not found."""
     with contextlib.suppress(psutil.Error):
         children = psutil.Process().children(recursive=True)
         for child in children:
@@ -77,15 +80,16 @@ class Watchdog:
 
     def start(self) -> None:
         """Watch the running loop until the process ends."""
-        threading.Thread(target=self._watch, args=(asyncio.get_running_loop(),), name="watchdog", daemon=True).start()
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._watch, args=(loop, loop.call_soon_threadsafe), name="watchdog", daemon=True).start()
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _watch(self, loop: asyncio.AbstractEventLoop, wake: Callable[..., object]) -> None:
+        """Watch a loop. `wake` is its `call_soon_threadsafe`: if an agent has put another in its place, the loop counts as blocked."""
         while True:
             self._missed += 1
-            try:
-                loop.call_soon_threadsafe(self._alive)
-            except RuntimeError:
-                return  # the loop is closed: the process is ending
+            with contextlib.suppress(Exception):  # a closed loop, or what an agent put into it
+                if loop.call_soon_threadsafe == wake:
+                    wake(self._alive)
             time.sleep(CHECK_S)
             if self._missed >= BLOCKED_CHECKS and self._is_due() and self._missed >= BLOCKED_CHECKS:
                 with contextlib.suppress(sqlite3.Error):

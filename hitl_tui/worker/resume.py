@@ -19,6 +19,8 @@ from hitl_tui.worker.outcomes import (
     STEP_FAILED,
     SUPERSEDED,
     Doubt,
+    Outcomes,
+    left_out,
     mark_repeats,
     match_pending,
     outcomes_of,
@@ -34,7 +36,10 @@ CRASHES = 2
 
 
 class CrashLoop(HitlError):
-    """The run itself kills the worker."""
+    """The run itself kills the worker, or stops it from storing how the run ended."""
+
+    def __init__(self, crashes: int) -> None:
+        super().__init__(f"the worker died {crashes} times while this run was going")
 
 
 class CheckpointLost(HitlError):
@@ -76,7 +81,7 @@ class Turn:
         """Start a run that was just leased, or continue it from its checkpoint."""
         run = self._run
         if run.crashes >= CRASHES:
-            raise CrashLoop(f"the worker died {run.crashes} times while this run was going")
+            raise CrashLoop(run.crashes)
         if run.resuming and await self._recover():
             return
         given = self._source.input_of(run)
@@ -255,6 +260,8 @@ class Turn:
         """Store where the thread stands, and the outcomes of sent answers, given as interrupts by review."""
         sent, doubt, run = sent or {}, doubt or Doubt(), self._run
         pauses, outcomes = outcomes_of(snapshot, sent, doubt)
+        if snapshot.left_out_calls and outcomes:
+            outcomes |= await self._left_out(snapshot, outcomes)
         if snapshot.finished:
             self._say("done", {})
             await self._writer.flush()
@@ -269,6 +276,15 @@ class Turn:
         judge = self._router.judge_of(run, self._store)
         await reconcile.reconcile(self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head)
         failpoints.reached(Failpoint.APPLIED if sent else Failpoint.OPENED)
+
+    async def _left_out(self, snapshot: ThreadSnapshot, outcomes: Outcomes) -> Outcomes:
+        """Outcomes of answers that were applied, but whose calls did not run."""
+        _, answered = await submissions.last_sent(self._store, self._run.id)
+        applied = [one for one in answered if one.review in outcomes and outcomes[one.review].state is ReviewState.APPLIED]
+        found = left_out(snapshot, applied)
+        for outcome in found.values():
+            self._say("error", {"text": outcome.note})
+        return found
 
     def _say(self, kind: str, body: dict[str, Any]) -> None:
         self._writer.note(self._run.id, self._trace.line(kind, body))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, Storage
+from hitl_tui.foreign_errors import frames_of, is_own_cancellation
 from hitl_tui.model import ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
 from hitl_tui.store.time_limits import DueRun
 from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.outcomes import Outcomes, after_failure
-from hitl_tui.worker.output_capture import current_run
+from hitl_tui.worker.output_capture import UMASK, current_run
 from hitl_tui.worker.policy_router import PolicyRouter
-from hitl_tui.worker.resume import CheckpointLost, CrashLoop, Turn
+from hitl_tui.worker.resume import CRASHES, CheckpointLost, CrashLoop, Turn
 from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
 
 
@@ -42,6 +43,8 @@ class RunDriver:
         self._threads: dict[int, Thread] = {}
         self.due: dict[int, DueRun] = {}
         """Cancelled and overdue runs. Other runs that are cut off continue with the next worker."""
+        self.cuts_off = False
+        """Whether the worker ends and cuts off the runs that are not at a step boundary yet."""
 
     async def start(self, run: Run) -> None:
         """Start a run that was just leased, or continue it from its checkpoint."""
@@ -62,26 +65,43 @@ class RunDriver:
                 thread.request_drain()
 
     async def _drive(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
-        """Do one turn, and store the run's state however the turn ends."""
+        """Do one turn, and store the run's state however the turn ends: anything an agent raises, even beside `Exception`, fails the run.
+
+        Raises:
+            CancelledError: neither the worker nor a node caused it, so other code of an agent cancelled this task; the engine counts it.
+            Storage: the run's state may not be stored.
+        """
         token = current_run.set(run.id)
+        os.umask(UMASK)  # another agent may have changed it
         try:
             await self._turn(run, work)
         except Drained:
             await self._put_back(run)
-        except asyncio.CancelledError:
-            await self._cut_off(run)
+        except asyncio.CancelledError as error:
+            if self._is_told_to_stop(run):
+                await self._cut_off(run)
+            elif is_own_cancellation(error):
+                await self._executor.wait_for(run.id)
+                raise
+            else:
+                await self._fail(run, error)
         except Storage as error:
             await self._put_off(run, error)
             raise  # not the agent's fault
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
+        except BaseException as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
             await (self._cut_off(run) if run.id in self.due else self._fail(run, error))
         finally:
             self._threads.pop(run.id, None)
             current_run.reset(token)
 
+    def _is_told_to_stop(self, run: Run) -> bool:
+        return self.cuts_off or run.id in self.due
+
     async def _turn(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
         if run.id not in self._traces:
             self._traces[run.id] = RunTrace(await events.last_seq(self._store, run.id))
+        if not _can_be_opened(run):
+            raise CrashLoop(run.crashes)
         trace = self._traces[run.id]
         async with self._source.thread(run) as thread:
             self._threads[run.id] = thread
@@ -125,7 +145,7 @@ class RunDriver:
 
     async def _fail(self, run: Run, error: BaseException, cut: bool = False) -> None:
         sentence = self._source.explain(error)
-        trace = "" if isinstance(error, HitlError) else "".join(traceback.format_exception(error))
+        trace = "" if isinstance(error, HitlError) else frames_of(error)
         self._say(run, "error", {"text": sentence})
         await self._writer.flush()
         sent = await reviews.submitted(self._store, run.id)
@@ -144,20 +164,27 @@ class RunDriver:
     async def _head_of(self, run: Run, sentence: str) -> RunHead | None:
         """Where a run stands that ended with an error, for a takeover; None if it has not started or cannot be opened."""
         try:
+            if not _can_be_opened(run):
+                return None
             async with self._source.thread(run) as thread:
                 return await thread.head_after_error(run.id, sentence)
-        except (Exception, SystemExit):  # noqa: BLE001 - an agent that cannot even be opened; nobody can take it over
-            return None
+        except BaseException as error:
+            if is_own_cancellation(error):
+                raise
+            return None  # an agent that cannot even be opened; nobody can take it over
 
     async def _outcomes_after(self, run: Run, sent: Mapping[int, str], sentence: str) -> Outcomes:
         if not sent:
             return {}
+        pending = set(sent.values())
         try:
-            async with self._source.thread(run) as thread:
-                pending = {pause.interrupt for pause in (await thread.snapshot(stopped=True)).pauses}
-        except (Exception, SystemExit):  # noqa: BLE001 - an agent that cannot even be opened; the run has its error already
-            pending = set(sent.values())
-        return after_failure(sent, pending, sentence)
+            if _can_be_opened(run):
+                async with self._source.thread(run) as thread:
+                    pending = {pause.interrupt for pause in (await thread.snapshot(stopped=True)).pauses}
+        except BaseException as error:
+            if is_own_cancellation(error):
+                raise
+        return after_failure(sent, pending, sentence)  # also of an agent that cannot even be opened
 
     def _say(self, run: Run, kind: str, body: dict[str, object]) -> None:
         if trace := self._traces.get(run.id):  # else it was cut off before it began
@@ -166,3 +193,8 @@ class RunDriver:
     def _forget(self, run: Run) -> None:
         self._traces.pop(run.id, None)
         self.due.pop(run.id, None)
+
+
+def _can_be_opened(run: Run) -> bool:
+    """Whether opening its thread is safe: a factory of graphs is user code, and may be what kills the worker."""
+    return run.crashes <= CRASHES

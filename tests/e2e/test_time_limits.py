@@ -212,6 +212,17 @@ async def test_blocked_event_loop_is_tolerated_until_a_run_must_end(fresh_review
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["raises", "ignores", "hangs"])
+async def test_cancel_ends_a_run_that_has_broken_the_loop(fresh_reviewer: Reviewer, how: str) -> None:
+    fresh_reviewer.sandbox.start()
+    run = await fresh_reviewer.launch("breaks", given={"text": how})
+    await fresh_reviewer.until_effect(run, "broken")
+    await fresh_reviewer.inbox.runs.cancel(run.id)
+    await fresh_reviewer.wait(run, RunState.CANCELLED)
+    assert (await fresh_reviewer.result_of(await fresh_reviewer.launch("steps", given={})))["log"] == ["one", "two", "three"]
+
+
+@pytest.mark.slow
 async def test_blocked_event_loop_holds_no_database_lock(tmp_path: Path) -> None:
     def blocked() -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "hitl.db", timeout=0)) as other, other:

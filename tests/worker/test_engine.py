@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hitl_tui.errors import Stale
@@ -19,6 +20,7 @@ from hitl_tui.model import ReviewState, RunState
 from hitl_tui.worker import output_capture
 from hitl_tui.worker.executor import ParallelRuns
 from tests.support.harness import Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer
+from tests.support.tiers import sampled
 
 
 @pytest.fixture
@@ -42,6 +44,68 @@ async def test_sys_exit_in_an_agent_fails_only_its_run(trouble: Reviewer, agent:
     run = await trouble.launch(agent, given={})
     assert (await trouble.wait(run, RunState.FAILED)).error == said
     assert (await trouble.result_of(await trouble.launch("steps", given={})))["log"] == ["one", "two", "three"]
+
+
+BEYOND_EXCEPTIONS = (
+    "PanicException", "Unprintable", "Untraceable", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "CancelledError",
+    "BaseExceptionGroup", "StopIteration", "StopAsyncIteration", "GraphDrained", "GraphBubbleUp", "UnknownInterruptError",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("agent", sampled(["raises", "raises_inside"]))
+async def test_base_exception_of_a_node_fails_its_run_and_is_not_repeated(trouble: Reviewer, agent: str) -> None:
+    texts = [f"{where} {kind}" for where in ("sync", "async") for kind in BEYOND_EXCEPTIONS]
+    runs = {text: await trouble.launch(agent, given={"text": text}) for text in texts}
+    for text, run in runs.items():
+        failed = await trouble.wait(run, RunState.FAILED)
+        told = {"Unprintable": "no words", "SystemExit": "sys.exit"}.get(text.split()[1], text.split()[1])
+        assert told in f"{failed.error}{failed.traceback}", text
+    assert {text: len(trouble.effects(run)) for text, run in runs.items()} == dict.fromkeys(texts, 1)
+
+
+async def test_base_exception_of_an_approved_tool_fails_its_run_once(trouble: Reviewer) -> None:
+    calls = [(tool, {"kind": kind}) for tool in ("act", "act_async") for kind in BEYOND_EXCEPTIONS]
+    runs = [await trouble.launch("raising_tools", [call]) for call in calls]
+    for run in runs:
+        await trouble.decide(await trouble.open_review(run), approve())
+    for call, run in zip(calls, runs, strict=True):
+        failed = await trouble.wait(run)
+        assert (call, failed.state, len(trouble.effects(run))) == (call, RunState.FAILED, 1)
+
+
+@pytest.mark.slow
+async def test_agent_that_cancels_all_tasks_is_failed_and_the_others_go_on(fresh_reviewer: Reviewer) -> None:
+    sandbox = fresh_reviewer.sandbox
+    runs = [await fresh_reviewer.launch("steps", given={}), await fresh_reviewer.launch("cancels", given={})]
+    for _ in range(5):  # a supervisor starts the worker again
+        sandbox.run_until_idle()
+    others, culprit = await fresh_reviewer.inbox.runs.get(runs[0].id), await fresh_reviewer.inbox.runs.get(runs[1].id)
+    assert (others.state, culprit.state) == (RunState.DONE, RunState.FAILED)
+    assert len(fresh_reviewer.effects(runs[1])) <= 2
+
+
+async def test_agent_neither_reaches_the_terminal_nor_outlives_the_worker(fresh_reviewer: Reviewer) -> None:
+    sandbox = fresh_reviewer.sandbox
+    run = await fresh_reviewer.launch("impolite", given={})
+    assert sandbox.run_until_idle() == 0
+    assert "\x1b" not in sandbox.worker_stderr() + (sandbox.folder / "worker.out").read_text()
+    assert "⟨U+001B⟩]0;owned⟨U+0007⟩past the log" in sandbox.worker_stderr()
+    assert "\x1b]0;owned" in (sandbox.home.logs / "worker.log").read_text()
+    assert sandbox.home.run_log(run.id).stat().st_mode & 0o077 == 0
+    (effect,) = fresh_reviewer.effects(run)
+    assert not psutil.pid_exists(effect["child"])
+    assert sandbox.home.open_to_others() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["forks", "forks_async"])
+async def test_forked_copy_of_a_worker_does_nothing_twice(fresh_reviewer: Reviewer, agent: str) -> None:
+    run = await fresh_reviewer.launch(agent, given={})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await fresh_reviewer.result_of(run)
+    did = fresh_reviewer.effects(run)
+    assert [effect["did"] for effect in did].count("after") == 1
+    assert not any(psutil.pid_exists(effect["pid"]) for effect in did if effect["did"] == "forked")
 
 
 async def test_retry_of_a_failed_run_continues_where_it_failed(trouble: Reviewer) -> None:

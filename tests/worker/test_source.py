@@ -54,7 +54,7 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
         await agents.replace_agents(store, project, source.agents)
         me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()) - age_s, 8, 0.0, 0)
         await agents.register_worker(store, me, HOST)
-        router = PolicyRouter(home.path, home.path)
+        router = PolicyRouter(store, home.path, home.path)
         async with TraceWriter(traces, lambda: None).running() as writer:
             driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router)
             engine = Engine(
