@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click import Context, Group
 
-from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import SECTIONS, main
+from hitl_tui.home import sample_agents
 from tests.benchmarks.terminal import terminal
 
 LANGGRAPH = ("langgraph", "langchain", "langchain_core")

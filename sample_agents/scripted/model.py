@@ -107,9 +107,9 @@ class ScriptedChatModel(BaseChatModel):
 
 
 def _numbered(call: ToolCall, number: int) -> ToolCall:
-    """The call with an id that is the same for the same conversation; the number tells two equal calls apart."""
+    """The call with its id, else one that is the same for the same conversation; the number tells two equal calls apart."""
     digest = hashlib.sha256(json.dumps([call["name"], call["args"]], sort_keys=True).encode()).hexdigest()
-    return ToolCall(name=call["name"], args=call["args"], id=f"call_{number}_{digest[:8]}", type="tool_call")
+    return ToolCall(name=call["name"], args=call["args"], id=call["id"] or f"call_{number}_{digest[:8]}", type="tool_call")
 
 
 def _chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:

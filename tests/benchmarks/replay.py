@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.targets import sample_agents
+from hitl_tui.home import sample_agents
 from hitl_tui.model import digest_of
 from hitl_tui.policy.loader import read_policy
 from hitl_tui.policy.replay import Replay

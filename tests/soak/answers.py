@@ -33,5 +33,9 @@ def _reply(random: Random, action: Action, kindly: bool) -> Answer:
 
 
 def whole(random: Random, review: Review, kindly: bool = False) -> dict[int, Answer]:
-    """Return an answer for each action."""
-    return {action.slot: answer(random, review, action, kindly) for action in review.actions}
+    """Return an answer for each action, the same one for calls that share an id."""
+    answers: dict[int, Answer] = {}
+    for action in review.actions:
+        first = review.sharing(action)[0]
+        answers[action.slot] = answers[first.slot] if first.slot in answers else answer(random, review, action, kindly)
+    return answers

@@ -15,6 +15,9 @@ ASKING_TOOLS = ("consult", "confirm")
 """Tools whose effect records the answer they got."""
 FREE_TOOLS = {"batched": ("look",), "per_call": ("look",)}
 """Tools that need no review."""
+SHARED_ID = "same"
+"""Id of all calls of some messages, as careless models write them; their effects carry no decision."""
+SHARED_SHARE = 0.2
 TOOLS = ("send", "slow", "walk", "pay", "burst", "look")
 WEIGHTS = (6, 3, 3, 4, 1, 2)
 CALLERS = ("batched", "per_call", "gated_agent", "react", "react_free")
@@ -58,11 +61,12 @@ class Workload:
             return PlannedRun(agent, given={"ref": ref, "people": ["ann", "bob", "eve", "joe"][: self._random.randint(2, 4)]})
         return PlannedRun(agent, given={"ref": ref}, options=RunOptions(("publish",) if agent == "gate_free" else ()))
 
-    def _rounds(self, ref: str) -> list[list[tuple[str, dict[str, str]]]]:
+    def _rounds(self, ref: str) -> list[list[tuple[Any, ...]]]:
+        return [self._calls(f"{ref}-{number}") for number in range(self._random.choice((1, 1, 2)))]
+
+    def _calls(self, ref: str) -> list[tuple[Any, ...]]:
+        tools = self._random.choices(TOOLS, WEIGHTS, k=self._random.choice((1, 1, 2, 3)))
+        shared = (SHARED_ID,) if len(tools) > 1 and self._random.random() < SHARED_SHARE else ()
         return [
-            [
-                (tool, {"ref": f"{ref}-{number}-{place}", "note": f"note {self._random.randint(1, 99)}"})
-                for place, tool in enumerate(self._random.choices(TOOLS, WEIGHTS, k=self._random.choice((1, 1, 2, 3))))
-            ]
-            for number in range(self._random.choice((1, 1, 2)))
+            (tool, {"ref": f"{ref}-{place}", "note": f"note {self._random.randint(1, 99)}"}, *shared) for place, tool in enumerate(tools)
         ]

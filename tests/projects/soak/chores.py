@@ -2,12 +2,20 @@
 
 import asyncio
 import time
+import zlib
 from typing import Annotated
 
 from deeds import fails_first, ran, ran_once
 from langchain_core.tools import InjectedToolCallId, tool
 
 Call = Annotated[str, InjectedToolCallId]
+
+
+class PanicException(BaseException):
+    """What PyO3 raises when Rust code panics."""
+
+
+ERRORS = (RuntimeError, PanicException, SystemExit, KeyboardInterrupt)
 
 
 @tool
@@ -43,10 +51,10 @@ def pay(ref: str, note: str, call: Call) -> str:
 
 @tool
 def burst(ref: str, note: str, call: Call) -> str:
-    """Act, and raise the first time."""
+    """Act, and raise the first time, also what is no `Exception`."""
     ran("burst", {"ref": ref, "note": note}, call)
     if fails_first(ref):
-        raise RuntimeError(f"planned: {ref} broke down")
+        raise ERRORS[zlib.crc32(ref.encode()) % len(ERRORS)](f"planned: {ref} broke down")
     return f"mended {ref}"
 
 
