@@ -23,6 +23,7 @@ from hitl_tui.home import find_home, sample_agents
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
 from hitl_tui.model import Levels
+from hitl_tui.policy.lint import missed_below
 from hitl_tui.policy.loader import digest_of, policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
 from hitl_tui.policy.parser import parse_with_problems
@@ -172,7 +173,7 @@ def _examined(path: Path, in_home: bool) -> tuple[Policy, list[Problem]]:
     """The policy and its problems, sorted by line."""
     text = read_text(path)
     found, problems = parse_with_problems(text, in_home)
-    later = [] if any(problem.is_error for problem in problems) else list(_channel_warnings(text, found))
+    later = [] if any(problem.is_error for problem in problems) else [*missed_below(found.rules), *_channel_warnings(text, found)]
     return found, sorted([*problems, *later], key=lambda problem: problem.line)
 
 

@@ -106,19 +106,29 @@ def _never_automatic(rules: Sequence[Rule]) -> list[Problem]:
 
 
 def _one_sided(rules: Sequence[Rule]) -> list[Problem]:
-    """Warn of numbers that a condition bounds on one side only: `args.amount <= 500` also holds for -1000000."""
-    found = []
-    for rule in rules:
-        bounds = _bounds(rule.when.tree) if rule.when else {}
-        lets_run = rule.outcome in (Outcome.AUTO, None)
-        for path, (below, above) in bounds.items():
-            if lets_run and below is not None and above is None:
-                text = f"rule {rule.name!r} bounds {path} only from above: {path} = -1000000 matches too"
-                found.append(Problem(rule.line, text, f"write {path} >= 0 and …", is_error=False))
-            elif not lets_run and above is not None and above >= 0 and below is None and not _catches_below(rules, rule, path):
-                text = f"rule {rule.name!r} looks for a large {path}: {path} = -1000000 does not match it"
-                found.append(Problem(rule.line, text, f"add: or {path} < 0, if that makes no sense", is_error=False))
-    return found
+    """Warn of numbers that a rule without a person bounds from above only: `args.amount <= 500` also holds for -1000000."""
+    return [
+        Problem(
+            rule.line, f"rule {rule.name!r} bounds {path} only from above: {path} = -1000000 matches too", f"write {path} >= 0 and …", False
+        )
+        for rule in rules
+        if rule.when and rule.outcome in (Outcome.AUTO, None)
+        for path, (below, above) in _bounds(rule.when.tree).items()
+        if below is not None and above is None
+    ]
+
+
+def missed_below(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of rules that look for large numbers, where nothing keeps negative ones from running. Only for who checks the file."""
+    return [
+        Problem(
+            rule.line, f"rule {rule.name!r} looks for a large {path}: {path} = -1000000 does not match it", f"add: or {path} < 0", False
+        )
+        for rule in rules
+        if rule.when and rule.outcome not in (Outcome.AUTO, None)
+        for path, (below, above) in _bounds(rule.when.tree).items()
+        if above is not None and above >= 0 and below is None and not _catches_below(rules, rule, path)
+    ]
 
 
 def _catches_below(rules: Sequence[Rule], above: Rule, path: str) -> bool:

@@ -16,6 +16,7 @@ from hitl_tui.model import DecisionKind, Facts, Outcome, PauseKind, Risk
 from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
+from hitl_tui.policy.lint import missed_below
 from hitl_tui.policy.loader import PolicyFile, digest_of, policy_paths
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
@@ -481,7 +482,8 @@ def test_tool_with_an_odd_name_runs_only_by_a_rule_that_names_it(name: str) -> N
 )  # fmt: skip
 def test_policy_check_warns_of_numbers_that_are_bounded_on_one_side(when: str, result: str | None, warned: str) -> None:
     keys = {"tool": "pay", "when": when, **({"outcome": result} if result else {"risk": "read"})}
-    problems = [one for one in parse_with_problems(rule(**keys))[1] if "bounds" in one.text or "looks for" in one.text]
+    policy, found = parse_with_problems(rule(**keys))
+    problems = [one for one in (*found, *missed_below(policy.rules)) if "bounds" in one.text or "looks for" in one.text]
     assert [warned in one.text and not one.is_error for one in problems] == [True] * bool(warned)
 
 
