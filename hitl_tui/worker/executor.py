@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import Counter
@@ -59,6 +60,7 @@ class AgentExecutor(ThreadPoolExecutor):
 
     def __init__(self) -> None:
         super().__init__(THREADS, "agent")
+        self._pid = os.getpid()
         self._executing: Counter[int] = Counter()
         self._counting = threading.Lock()
 
@@ -75,6 +77,8 @@ class AgentExecutor(ThreadPoolExecutor):
         try:
             return fn(*args, **kwargs)
         finally:
+            if os.getpid() != self._pid:
+                os._exit(1)  # the code has forked the worker, and returns in the copy too
             with self._counting:
                 self._executing[run] -= 1
                 self._executing += Counter()  # drops the zeros

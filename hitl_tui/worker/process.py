@@ -71,6 +71,7 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     asyncio.set_event_loop(loop)
     executor = AgentExecutor()
     loop.set_default_executor(executor)
+    os.register_at_fork(after_in_child=functools.partial(_end_copy, loop))
     replacement = ProcessReplacement(_command(home, options), options.doorbell, streams.restore)
     try:
         if _run(loop, _work(target, home, options, say, executor, replacement)):
@@ -86,6 +87,14 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     sys.stderr.flush()
     end_children()
     os._exit(code)  # agents' threads that never return must not keep the process alive
+
+
+def _end_copy(loop: asyncio.AbstractEventLoop) -> None:
+    """In a copy of this process that an agent has forked: end it as soon as the agent's code returns to the loop.
+
+    It has this worker's connections and leases, and would go on as the same worker.
+    """
+    loop._ready.appendleft(asyncio.Handle(os._exit, (1,), loop))  # type: ignore[attr-defined]  # the next thing that the loop does
 
 
 def _command(home: Home, options: Options) -> list[str]:
