@@ -137,7 +137,7 @@ async def test_policy_decision_can_be_overridden_while_the_review_is_open(fresh_
 
 
 async def test_spot_check_asks_before_the_call_runs(fresh_reviewer: Reviewer) -> None:
-    policy(fresh_reviewer, "spot_check = 1\n")
+    policy(fresh_reviewer, "spot_check = 1\nconfidence.trust = ['words']\n")
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [MOVE]))
     review = await fresh_reviewer.open_review(run)
@@ -182,7 +182,7 @@ async def test_agent_inbox_request_carries_its_confidence(fresh_reviewer: Review
     assert (await fresh_reviewer.inbox.runs.get(run.id)).state == state
     (review,) = await reviews(fresh_reviewer, run)
     assert [who for _, _, who, _ in history(review)] == ([actor] if actor else [])
-    assert review.actions[0].confidence.source == "interrupt"
+    assert review.actions[0].confidence.source == "interrupt, state"
 
 
 @pytest.mark.parametrize("agent", ["question", "stop"])

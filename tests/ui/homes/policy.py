@@ -18,12 +18,9 @@ seed = "x"
 [thresholds]
 auto = 0.9
 ask = 0.6
-
 [confidence]
 trust = ["words"]
-
-[confidence.agents]
-"sql_*" = ["state", "words"]
+agents = {"sql_*" = ["state", "words"]}
 
 [groups]
 finance = ["ann", "bob"]
