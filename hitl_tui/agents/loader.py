@@ -10,6 +10,7 @@ import inspect
 import os
 import re
 import sys
+import traceback
 import typing
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def store_index(target: Target) -> tuple[SqliteIndexConfig | None, str]:
         if isinstance(fields := wanted.get("fields"), list):
             index["fields"] = [str(field) for field in fields]
         return index, ""
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything: the agents run without the index
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything: the agents run without the index
         why = error.happened if isinstance(error, HitlError) else describe(error)
         return None, f"store.index: agents' memory is not searched by meaning: {why}"
 
