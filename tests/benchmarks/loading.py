@@ -9,8 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hitl_tui.agents.targets import sample_agents
-from hitl_tui.home import Home
+from hitl_tui.home import Home, sample_agents
 from hitl_tui.supervisor import Supervisor
 from tests.benchmarks.ratio import Ratio, median_ratio
 
