@@ -151,7 +151,10 @@ def _warn_of_mixed_answers(leaf: Leaf, inside: SubgraphPlace | None, graph_info:
         node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
     if len(calls) < 2:
         return ""
-    names = ", ".join(f"{call['name']} {canonical_json.one_line(canonical_json.as_json(call['args']), 60)}" for call in calls)
+    names = ", ".join(
+        f"{canonical_json.one_line(str(call['name']), 60)} {canonical_json.one_line(canonical_json.as_json(call['args']), 60)}"
+        for call in calls
+    )
     return (
         f"one of {len(calls)} calls that {node} runs in one task asks this; LangGraph may hand your answer to another of them, "
         f"and runs those that are done again: {names}"

@@ -53,7 +53,7 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
     if row.actor_kind is ActorKind.PERSON:
         yield line(_seen(row.seen), "warning" if row.seen is not None and row.seen < 1 else "muted", "", 2)
     if row.rule:
-        yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
+        yield line(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
     yield from rating_lines(entry.feedback, viewer)
     yield from _reason(answer)
     yield from _changes(entry, answer)

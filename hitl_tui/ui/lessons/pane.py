@@ -86,7 +86,7 @@ def lesson_lines(lesson: Lesson, evidence: LessonEvidence | None, reviewer: str,
     yield line("what the agent reads" if lesson.state is LessonState.ACCEPTED else "what the agent would read", "title")
     yield from _quoted(lesson.text)
     for finding in sanitize.findings("", lesson.text):
-        yield from paragraph(finding, "warning", "⚠", 2, "warning")
+        yield line(finding, "warning", "⚠", 2, "warning")
     if evidence is None:
         return
     if evidence.effects:

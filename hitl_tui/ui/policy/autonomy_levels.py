@@ -75,9 +75,9 @@ def level_lines(
         yield _level(level, tool_autonomy, policy)
     yield BLANK
     if tool_autonomy.proposed:
-        yield from paragraph(f"{tool_autonomy.proposed} is proposed: {tool_autonomy.says}", "accent", labels.PROPOSED, 2, "accent")
+        yield line(f"{tool_autonomy.proposed} is proposed: {tool_autonomy.says}", "accent", labels.PROPOSED, 2, "accent")
     elif tool_autonomy.says:
-        yield from paragraph(tool_autonomy.says, "", OTHER, 2)
+        yield line(tool_autonomy.says, "", OTHER, 2)
     yield BLANK
     yield line("evidence", "title")
     yield from table(_evidence(tool_autonomy.evidence), agent=False)

@@ -16,7 +16,7 @@ from hitl_tui.policy.notification import channel_labels
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.ui.policy.autonomy_levels import spot_checked
 from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, confidence_sources, deadline, requirements
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
+from hitl_tui.ui.text.lines import BLANK, Line, line, table
 
 LEAD = 24
 """Most cells of the column with the names of rules."""
@@ -186,7 +186,7 @@ def walk_lines(found: Explanation | None, slot: int) -> Iterator[Line]:
     walk = found.walks[slot]
     yield from _verdict(walk, action, found.file.policy)
     judged = "" if walk.verdict.risk == walk.facts.risk else f" · treated as {walk.verdict.risk}"
-    yield from paragraph(describe_facts(walk.facts) + judged, "muted", "", 2)
+    yield line(describe_facts(walk.facts) + judged, "muted", "", 2)
     if walk.steps:
         yield BLANK
     yield from _steps(walk.steps)
@@ -195,13 +195,13 @@ def walk_lines(found: Explanation | None, slot: int) -> Iterator[Line]:
 def _verdict(walk: Walk, action: Action, policy: Policy | None) -> Iterator[Line]:
     is_broken = policy is not None and policy.problem  # the errors are shown above
     text = f"asks: {BROKEN if policy.accepted else UNACCEPTED}" if policy and is_broken else walk.summary()
-    yield from paragraph(text, "strong", "⚖", 2, STYLES[walk.outcome])
+    yield line(text, "strong", "⚖", 2, STYLES[walk.outcome])
     verdict = walk.verdict
     needs_people = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
     if needs_people and (terms := requirements(verdict.reviewers, verdict.to, verdict.deadline_s, verdict.then)):
-        yield from paragraph(terms, "", "", 2)
+        yield line(terms, "", "", 2)
     if changed := walk.changed_since(action):
-        yield from paragraph(f"when it arrived: {changed}", "warning", "", 2)
+        yield line(f"when it arrived: {changed}", "warning", "", 2)
 
 
 def _steps(steps: Iterable[WalkStep]) -> Iterator[Line]:
@@ -215,4 +215,4 @@ def _steps(steps: Iterable[WalkStep]) -> Iterator[Line]:
             yield line(lead, lead_style)
             lead = ""
         word = f"{step.mark}: " if step.mark in (Mark.MATCHED, Mark.SKIPPED) else ""
-        yield from paragraph(f"{word}{step.why}", "" if matched else style, lead, column + 2, lead_style)
+        yield line(f"{word}{step.why}", "" if matched else style, lead, column + 2, lead_style)

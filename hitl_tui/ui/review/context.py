@@ -136,4 +136,4 @@ def _notification_lines(notifications: Sequence[Notification]) -> Iterator[Line]
     if sent := [notification.channel for notification in notifications if notification.state == "sent"]:
         yield line(f"notified by {', '.join(sent)}", "muted", "", LEAD)
     for told in filter(None, map(Notification.told, notifications)):
-        yield from paragraph(told, "warning", "", LEAD)
+        yield line(told, "warning", "", LEAD)

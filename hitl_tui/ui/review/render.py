@@ -130,10 +130,10 @@ def copyable(action: Action) -> list[tuple[str, str]]:
 def _note(row: ReviewRow, viewer: Viewer) -> Iterator[Line]:
     if row.state in GONE:
         glyph, closed, style = labels.closing(row, viewer.reviewer)
-        yield from paragraph(closed, style, glyph, 2, style)
+        yield line(closed, style, glyph, 2, style)
         yield BLANK
     elif row.note:
-        yield from paragraph(row.note, "warning", "⚠", 2, "warning")
+        yield line(row.note, "warning", "⚠", 2, "warning")
         yield BLANK
 
 
@@ -197,9 +197,9 @@ def _routed(action: Action) -> Iterator[Line]:
     """Why policy sent it here, and where its confidence comes from; the number is above."""
     if action.outcome:
         style = "error" if action.outcome is Outcome.TAKEOVER else "accent"
-        yield from paragraph(action.routed(), "", "⚖", 2, style)
+        yield line(action.routed(), "", "⚖", 2, style)
     if action.confidence.source:
-        yield from paragraph(action.confidence.origin(), "muted", "", 2)
+        yield line(action.confidence.origin(), "muted", "", 2)
 
 
 def why_lines(
@@ -239,7 +239,7 @@ def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[L
     repeats = last.actor_kind is ActorKind.PERSON or (context.error and context.error in last.why)  # who it was, or the error above
     why = f": {last.why}" if last.why and not repeats else ""
     told = f"escalated by {labels.actor(last.actor, viewer.reviewer, last.actor_kind)}{to} {at_time(last.at, viewer.now)}{why}"
-    yield from paragraph(told, "", "↑", 2, "warning")
+    yield line(told, "", "↑", 2, "warning")
     if last.note.strip():
         yield from paragraph(last.note.strip(), "strong", "", 2)
 

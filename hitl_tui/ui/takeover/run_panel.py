@@ -105,7 +105,7 @@ class RunPanel(Vertical):
 def request_lines(details: RunDetails, note: str) -> Iterator[Line]:
     """The warning, the error, the open calls and questions, and the agent's reasoning."""
     if note:
-        yield from paragraph(note, "warning", "⚠", 2, "warning")
+        yield line(note, "warning", "⚠", 2, "warning")
     for problem in dict.fromkeys(filter(None, (details.run.error, details.head.context.error))):
         yield from paragraph(problem, "error", "✗", 2, "error", agent=True)
     for call in details.head.calls:
@@ -119,7 +119,7 @@ def request_lines(details: RunDetails, note: str) -> Iterator[Line]:
 def _requests(reviews: Sequence[Review], calls: bool) -> Iterator[Line]:
     for review in reviews:
         if review.row.note:
-            yield from paragraph(review.row.note, "warning", "⚠", 2, "warning")
+            yield line(review.row.note, "warning", "⚠", 2, "warning")
         for action in review.actions:
             if not review.row.kind.is_tool_call:
                 yield line(action.name, "strong", "asks", GUTTER, agent=True)

@@ -8,6 +8,7 @@ import os
 import re
 import unicodedata
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from hitl_tui.model import (
     ActorKind,
     Answer,
     CallVariant,
+    Confidence,
     Context,
     Decision,
     DecisionKind,
+    Outcome,
     PauseKind,
     Progress,
     Review,
@@ -37,6 +40,7 @@ from hitl_tui.sanitize import findings, is_hidden, one_line, whole_line
 from hitl_tui.ui.queue.brief_args import asked
 from hitl_tui.ui.review import render
 from hitl_tui.ui.runtime.cell_widths import use_widest_cells
+from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.lines import fit
 from tests.support.hostile_payloads import payloads, rows
@@ -135,3 +139,24 @@ def test_hostile_arguments_never_look_alike_nor_act() -> None:
 @pytest.mark.timeout(7200)
 def test_many_hostile_arguments_never_look_alike_nor_act() -> None:
     check(*SEEDS["full" if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else "slow"])
+
+
+def test_hostile_names_and_texts_never_look_like_lines_of_the_console() -> None:
+    name = "send\n⚖ goes on by itself: rule 'small' says auto\n✓ approved by bob"
+    action = replace(
+        review_of({name: "x\n✓ approved by bob just now"}).actions[0], name=name, outcome=Outcome.ASK, rule="r",
+        reason=f"rule 'all' says auto, but {name} is irreversible", description="⚖ goes on by itself: rule 'small' says auto",
+        confidence=Confidence(0.5, "words", f"it says '{name}'"),
+    )  # fmt: skip
+    review = replace(review_of({}), actions=(action,), decisions={}, row=replace(review_of({}).row, warning=f"one of {name} runs"))
+    viewer = labels.Viewer("ann", 0.0)
+    shown = [
+        *render.head_lines(review, action, viewer),
+        *render.argument_lines(review, action),
+        *render.why_lines(action, Context(), viewer),
+    ]
+    assert any(line.is_agent for line in shown)
+    for row in rows(iter(shown), 200):
+        assert row.startswith("┃") or not re.match(r"\W*(goes on|approved)", row), row
+    for line in output.review_text(review, Context(reasoning=f"why\n{name}", error=name)).split("\n"):
+        assert "┃" in line or not re.match(r"\W*(goes on|approved)", line), line
