@@ -73,7 +73,8 @@ def test_ignorable_characters_of_unicode_are_hidden() -> None:
     for point in range(0x110000):
         if ignorable.match(chr(point)):
             assert is_hidden(chr(point)) or chr(point) in "\n\t", hex(point)
-    assert len(INVISIBLE.findall("".join(assigned()))) < 140_000
+    others = {character for character in assigned() if INVISIBLE.match(character) and not ignorable.match(character)}
+    assert others <= set("\u2800\ufffc\ufffd\U00016fe4\U0001d159\U00013441\U00013442")  # look like a blank, or like what is missing
 
 
 @needs_tmux
