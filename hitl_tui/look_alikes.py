@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 
 MIXED = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU", "DESERET", "OSAGE"})
 """Scripts with letters that look alike; a word has one of them."""
+SHORT = 100
+"""Characters of a text whose skeleton is kept: policy compares the same words over and over."""
 LONGEST = 4000
 """Characters of a word beyond which it is data."""
 _WORD = re.compile(r"""[^\s<>"'(),;\[\]{}]*[^\x00-\x7f\s<>"'(),;\[\]{}][^\s<>"'(),;\[\]{}]*""")
@@ -53,10 +55,17 @@ def skeleton(text: str) -> str:
 
     Other than in TR39, letters in other forms, such as fullwidth ones, count as the letters that they are.
     """
+    return _short_skeleton(text) if len(text) <= SHORT else _skeleton(text)
+
+
+def _skeleton(text: str) -> str:
     if text.isascii():
         return text.translate(_prototypes())
     shown = "".join(c for c in unicodedata.normalize("NFKD", text) if c < "\x7f" or not _is_ignorable(c))
     return unicodedata.normalize("NFD", shown.translate(_prototypes()))
+
+
+_short_skeleton = lru_cache(8192)(_skeleton)
 
 
 @lru_cache(4096)
@@ -74,7 +83,7 @@ def look_alikes(text: str, is_name: bool = False) -> Iterator[tuple[int, str]]:
 
 
 def _in_word(word: str, at: int) -> Iterator[tuple[int, str]]:
-    odd = [(place, c) for place, c in enumerate(word) if c > "\x7f" and c not in _OWN and _LIKE_ASCII.fullmatch(_alone(c))]
+    odd = [(place, c) for place, c in enumerate(word) if c > "\x7f" and c not in _OWN and _LIKE_ASCII.fullmatch(skeleton(c))]
     if not odd:
         return
     spans = [part.span() for part in _PARTS.finditer(word)]
@@ -83,11 +92,6 @@ def _in_word(word: str, at: int) -> Iterator[tuple[int, str]]:
         part = word[start:end]
         if len(_scripts(part) & MIXED) > 1 or _LIKE_ASCII.fullmatch(skeleton(part)):
             yield at + place, c
-
-
-@lru_cache(4096)
-def _alone(character: str) -> str:
-    return skeleton(character)
 
 
 def _scripts(part: str) -> set[str]:
