@@ -32,7 +32,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 class Workers:
     """A console's workers: one supervised process for each target."""
 
-    def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0) -> None:
+    def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0, python: str = "") -> None:
         """Prepare the workers of these targets, or of the default one. `read_targets` must be called before `start`."""
         self._given = list(targets)
         self.labels: list[str] = []
@@ -42,6 +42,7 @@ class Workers:
         self._home = home
         self._concurrency = concurrency
         self._time_limit_s = time_limit_s
+        self._python = python
         self._supervisors: list[Supervisor] = []
         self._tasks: list[asyncio.Future[None]] = []
 
@@ -89,7 +90,9 @@ class Workers:
         for label, problem in self.problems:
             self._on_death(f"{label} cannot be loaded: {problem}")
         for target, label in zip(self._given, self.labels, strict=True) if not self.problems else ():
-            supervisor = Supervisor(target, label, self._home.path, self._concurrency, self._on_ring, self._on_death, self._time_limit_s)
+            supervisor = Supervisor(
+                target, label, self._home.path, self._concurrency, self._on_ring, self._on_death, self._time_limit_s, self._python
+            )
             self._supervisors.append(supervisor)
             self._tasks.append(asyncio.ensure_future(supervisor.run()))
 
@@ -116,8 +119,12 @@ class Workers:
             await asyncio.gather(*late, return_exceptions=True)
 
 
-def run_console(home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None) -> int:
+def run_console(
+    home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None, python: str = ""
+) -> int:
     """Show the console until the person quits, and return the exit code; `targets.or_default` says what runs without targets.
+
+    `python` names an interpreter or environment for the agents in place of those of their projects.
 
     Raises:
         HitlError: there is no terminal, or the home, its settings or a given target cannot be used.
@@ -128,7 +135,7 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
     gc.disable()  # until the queue is shown, which garbage collections during imports would delay
-    workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s)
+    workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s, python)
     return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
 
 

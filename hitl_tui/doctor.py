@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hitl_tui import __version__, notify
 from hitl_tui.agents import checkpoint_reader
+from hitl_tui.agents.environment import environment_of
 from hitl_tui.agents.targets import SAMPLE, or_default, parse
 from hitl_tui.errors import HitlError
 from hitl_tui.home import Home
@@ -222,7 +223,12 @@ def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[F
     if problem:
         return [Finding(target, False, problem)]
     parsed = parse(target)
-    ignored = [Finding(f"{parsed.label}: langgraph.json", True, warning) for warning in parsed.warnings]
+    environment, note = environment_of(parsed)
+    where = (
+        f"Python {'.'.join(map(str, environment.version))} of {environment.prefix}" if environment else note or "hitl-tui's own environment"
+    )
+    ignored = [Finding(f"{parsed.label}: environment", True, where)]
+    ignored += [Finding(f"{parsed.label}: langgraph.json", True, warning) for warning in parsed.warnings]
     found = asyncio.run(_agents_of(home, parsed.key))
     return ignored + [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
 

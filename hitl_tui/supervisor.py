@@ -17,6 +17,8 @@ from hitl_tui.doorbell import Doorbell
 from hitl_tui.home import Home
 from hitl_tui.store import time_limits
 
+OWN_PYTHON = "HITL_TUI_OWN_PYTHON"
+"""Set in a worker that runs in its project's environment: the interpreter of hitl-tui's own, in which it starts again."""
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S = 30.0
 """A worker that lived this long restarts without counting earlier deaths."""
@@ -29,7 +31,7 @@ SILENT_S = 10.0
 
 def worker_command(home: Path) -> list[str]:
     """The command that starts a worker on this home, without options and target."""
-    return [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(home)]
+    return [os.environ.get(OWN_PYTHON, sys.executable), "-P", "-m", "hitl_tui", "worker", "--home", str(home)]
 
 
 class Supervisor:
@@ -44,10 +46,13 @@ class Supervisor:
         on_ring: Callable[[], None],
         on_death: Callable[[str], None],
         time_limit_s: float = 0.0,
+        python: str = "",
     ) -> None:
+        """Prepare a worker of a target; `python` names an interpreter or environment to use in place of the one that is found."""
         self.target = target
         self.label = label
-        self._command = [*worker_command(home), *(["--concurrency", str(concurrency)] if concurrency else []), "--doorbell"]
+        self._command = [*worker_command(home), *(["--concurrency", str(concurrency)] if concurrency else [])]
+        self._command += [*(["--python", python] if python else []), "--doorbell"]
         self._log = home / "logs" / "worker.log"
         self._database = Home(home).database
         self._time_limit_s = time_limit_s

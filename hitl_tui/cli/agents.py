@@ -8,7 +8,7 @@ from hitl_tui.agents.targets import here
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target, print_from_inbox, with_inbox
-from hitl_tui.cli.options import common_options, completes, json_option, targets_argument
+from hitl_tui.cli.options import common_options, completes, json_option, python_option, targets_argument
 from hitl_tui.errors import BadTarget
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
@@ -17,9 +17,10 @@ from hitl_tui.sanitize import visible
 
 @command("hitl-tui agents", "hitl-tui agents ./my_project")
 @targets_argument
+@python_option
 @json_option
 @common_options
-def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
+def agents(targets: tuple[str, ...], python: str, json_: bool, home: str | None, reviewer: str | None) -> None:
     """List the agents that can be launched.
 
     The agents of the TARGETs are loaded first; without one, those of the langgraph.json in the current folder.
@@ -27,7 +28,7 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
 
     async def work(inbox: Inbox, opened: Home) -> None:
         wanted = checked_targets(targets) if targets or here() or not await inbox.agents.all() else []
-        problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := load_target(opened, target))]
+        problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := load_target(opened, target, python))]
         found = await inbox.agents.all()
         if json_:
             click.echo(output.as_json([output.agent_json(agent) for agent in found]))

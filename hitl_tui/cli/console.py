@@ -7,7 +7,7 @@ import sys
 import click
 
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.options import common_options, targets_argument
+from hitl_tui.cli.options import common_options, python_option, targets_argument
 from hitl_tui.console import run_console
 
 
@@ -16,7 +16,8 @@ from hitl_tui.console import run_console
 @click.option(
     "--concurrency", type=click.IntRange(1, 1000), help="Runs that each worker drives at a time; default: config.toml, else by CPU."
 )
+@python_option
 @common_options
-def console(targets: tuple[str, ...], concurrency: int | None, home: str | None, reviewer: str | None) -> None:
+def console(targets: tuple[str, ...], concurrency: int | None, python: str, home: str | None, reviewer: str | None) -> None:
     """Open the console (the default)."""
-    sys.exit(run_console(home, targets, reviewer, concurrency))
+    sys.exit(run_console(home, targets, reviewer, concurrency, python))

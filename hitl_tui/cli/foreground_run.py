@@ -17,7 +17,7 @@ from hitl_tui.agents import targets
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import with_inbox
-from hitl_tui.cli.options import common_options, config_options, given_json
+from hitl_tui.cli.options import common_options, config_options, given_json, python_option
 from hitl_tui.errors import BadTarget, HitlError, Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
@@ -48,12 +48,13 @@ LATER = "later"
 @click.option("--thread", metavar="ID", help="Continue this thread; default: a new one.")
 @click.option("--assistant", metavar="NAME", help="Start from the context and config of this assistant.")
 @config_options
+@python_option
 @click.option("--approve-all", is_flag=True, help="Approve every call that is not irreversible, without asking.")
 @click.option("--approve-unknown", is_flag=True, help="With --approve-all: also calls of unknown risk.")
 @common_options
 def run(
     target: str, agent: str, text: str | None, input_: str | None, input_file: Path | None, thread: str | None, assistant: str | None,
-    context: str | None, config: str | None, approve_all: bool, approve_unknown: bool, home: str | None, reviewer: str | None,
+    context: str | None, config: str | None, python: str, approve_all: bool, approve_unknown: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Run an agent here, and ask each pause at the prompt.
 
@@ -71,7 +72,7 @@ def run(
 
     async def work(inbox: Inbox, opened: Home) -> None:
         nonlocal code
-        async with _worker(opened, target, project.label) as process:
+        async with _worker(opened, target, project.label, python) as process:
             known = await _loaded(inbox, process, agent, project.key)
             (made,) = await inbox.runs.launch(
                 agent, text=text, given=given, thread=thread, project=known.project, options=options, assistant=assistant
@@ -104,11 +105,11 @@ class _Worker:
 
 
 @contextlib.asynccontextmanager
-async def _worker(home: Home, target: str, label: str) -> AsyncIterator[_Worker]:
+async def _worker(home: Home, target: str, label: str, python: str) -> AsyncIterator[_Worker]:
     from hitl_tui.supervisor import Supervisor
 
     rung, deaths = asyncio.Event(), list[str]()
-    process = _Worker(Supervisor(target, label, home.path, 1, rung.set, deaths.append), rung, deaths)
+    process = _Worker(Supervisor(target, label, home.path, 1, rung.set, deaths.append, 0.0, python), rung, deaths)
     task = asyncio.ensure_future(process.supervisor.run())
     try:
         yield process

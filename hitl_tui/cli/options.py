@@ -58,6 +58,15 @@ home_option = click.option(
 targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=_files)
 
 
+python_option = click.option(
+    "--python",
+    metavar="PATH",
+    default="",
+    shell_complete=_files,
+    help="Python or environment for the agents; default: the project's .venv.",
+)
+
+
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that every command has."""
     command = click.option("--reviewer", metavar="NAME", help="Your name; default: reviewer in config.toml, else the login.")(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,45 +12,55 @@ import click
 
 from hitl_tui.agents import targets as parsing
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.options import common_options, targets_argument
+from hitl_tui.cli.options import common_options, python_option, targets_argument
 from hitl_tui.home import Home, find_home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import read_settings
-from hitl_tui.supervisor import worker_command
+from hitl_tui.supervisor import OWN_PYTHON, worker_command
 
 
 @command("hitl-tui worker --until-idle", "hitl-tui worker ./my_project ./agent.py:graph")
 @targets_argument
 @click.option("--until-idle", is_flag=True, help="Exit once no run can continue without a person.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; default: config.toml, else by CPU.")
+@python_option
 @click.option("--describe", is_flag=True, hidden=True)
 @click.option("--doorbell", type=int, hidden=True)
 @common_options
 def worker(
-    targets: tuple[str, ...], until_idle: bool, concurrency: int | None, describe: bool, doorbell: int | None, home: str | None,
-    reviewer: str | None,
+    targets: tuple[str, ...], until_idle: bool, concurrency: int | None, python: str, describe: bool, doorbell: int | None,
+    home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Run agents without a console.
 
-    Each TARGET gets a process of its own. Without a TARGET it runs the agents of
-    the langgraph.json in the current folder, else the sample agents.
+    Each TARGET gets a process of its own, in the Python environment of its
+    project if it has one (.venv). Without a TARGET it runs the agents of the
+    langgraph.json in the current folder, else the sample agents.
     """
     opened = find_home(home).prepare()
     settings = read_settings(opened)
     parallel = concurrency or settings.concurrency
     if len(targets) > 1:
-        sys.exit(_one_each(targets, opened, parallel, until_idle))
-    from hitl_tui.worker.process import Options, run_worker  # imports LangGraph, which `--help` must not
-
+        sys.exit(_one_each(targets, opened, parallel, until_idle, python))
     (given,) = parsing.or_default(targets)
     target = parsing.parse(given)
-    options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given)
+    note = ""
+    if OWN_PYTHON not in os.environ:  # else this process is in the project's environment already
+        from hitl_tui.agents.environment import enter, environment_of
+
+        environment, note = environment_of(target, python)
+        if environment:
+            enter(environment, opened.path, sys.argv[1:])
+    from hitl_tui.worker.process import Options, run_worker  # imports LangGraph, which `--help` must not
+
+    options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given, python, note)
     run_worker(target, opened, options, lambda line: print(visible(line), file=sys.stderr, flush=True))
 
 
-def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool) -> int:
+def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool, python: str) -> int:
     """Run a worker process for each target. Ends them when this process is ended; returns 0 if all exited with 0."""
     extra = [*(["--concurrency", str(concurrency)] if concurrency else []), *(["--until-idle"] if until_idle else [])]
+    extra += ["--python", python] if python else []
     processes = [subprocess.Popen([*worker_command(home.path), *extra, "--", target]) for target in targets]
 
     def end(*_: object) -> None:

@@ -60,6 +60,10 @@ class Options:
     """Time limit of runs that have none of their own; 0 for none."""
     target: str = ""
     """The target as given on the command line."""
+    python: str = ""
+    """The interpreter or environment that was given for it; empty for none."""
+    note: str = ""
+    """Why the agents do not run in the project's own environment; empty if they do, or if it has none."""
 
 
 def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
@@ -103,6 +107,7 @@ def _command(home: Home, options: Options) -> list[str]:
         *(["--concurrency", str(options.concurrency)] if options.concurrency else []),
         *(["--until-idle"] if options.until_idle else []),
     ]
+    extra += ["--python", options.python] if options.python else []
     bell = ["--doorbell", str(options.doorbell)] if options.doorbell is not None else []
     return [*worker_command(home.path), *extra, *bell, "--", options.target]
 
@@ -161,7 +166,8 @@ async def _work(
         source = await stack.enter_async_context(
             LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.changed_since, store))
         )
-        await agents.replace_agents(store, number, [replace(agent, project=number) for agent in source.agents], warnings=source.warnings)
+        found = [replace(agent, project=number) for agent in source.agents]
+        await agents.replace_agents(store, number, found, warnings=[*filter(None, [options.note]), *source.warnings])
         gc.freeze()  # modules stay for good: garbage collection need not walk them again
         ring()
         if options.describe_only:
