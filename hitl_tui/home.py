@@ -18,6 +18,9 @@ _RESERVED = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]")
 """Names that Windows keeps for devices; WSL can have the home on its file system."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]+")
 
+OWN_PYTHON = "HITL_TUI_OWN_PYTHON"
+"""Set in a worker that runs in its project's environment: the interpreter of hitl-tui's own, in which it starts again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

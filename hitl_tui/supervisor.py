@@ -14,11 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hitl_tui.doorbell import Doorbell
-from hitl_tui.home import Home
+from hitl_tui.home import OWN_PYTHON, Home
 from hitl_tui.store import time_limits
 
-OWN_PYTHON = "HITL_TUI_OWN_PYTHON"
-"""Set in a worker that runs in its project's environment: the interpreter of hitl-tui's own, in which it starts again."""
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S = 30.0
 """A worker that lived this long restarts without counting earlier deaths."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from hitl_tui import __version__
 from hitl_tui.agents.targets import Target
 from hitl_tui.errors import BadTarget
-from hitl_tui.supervisor import OWN_PYTHON
+from hitl_tui.home import OWN_PYTHON
 
 FOLDERS = (".venv", "venv")
 """Where projects keep their environment."""
@@ -30,7 +30,7 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_LANGGRAPH = (1, 2, 20)
 CARRIED = (
     "hitl_tui", "aiosqlite", "click", "platformdirs", "dotenv", "rich", "pygments", "markdown_it", "mdurl", "psutil", "sqlite_vec",
-    "jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "typing_extensions",
+    "confusable_homoglyphs", "jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "typing_extensions",
     "langgraph.checkpoint.sqlite", "langgraph.store.sqlite",
 )  # fmt: skip
 """What the private folder holds: pure Python, or compiled for every Python 3 (`psutil`). Tests check that a worker imports no more."""

@@ -13,10 +13,10 @@ import click
 from hitl_tui.agents import targets as parsing
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.options import common_options, python_option, targets_argument
-from hitl_tui.home import Home, find_home
+from hitl_tui.home import OWN_PYTHON, Home, find_home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import read_settings
-from hitl_tui.supervisor import OWN_PYTHON, worker_command
+from hitl_tui.supervisor import worker_command
 
 
 @command("hitl-tui worker --until-idle", "hitl-tui worker ./my_project ./agent.py:graph")
