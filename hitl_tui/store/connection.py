@@ -161,9 +161,10 @@ class Store:
         with told(self.path):
             return self._reader.execute(sql, values).fetchall()
 
-    async def version(self) -> int:
-        """A number that changes when another connection has committed."""
-        return int((await self.one("PRAGMA data_version"))[0])
+    def version(self) -> int:
+        """A number that changes when another connection has committed. Reads at once."""
+        [(number,)] = self.read_now("PRAGMA data_version")
+        return int(number)
 
     async def _begin(self) -> None:
         """Begin a transaction, once no other program writes; the event loop turns while it waits."""

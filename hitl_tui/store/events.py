@@ -16,6 +16,7 @@ INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body) VALUES (:ru
 SET_ACTIVITY = "UPDATE runs SET activity = :activity WHERE id = :run AND state = 'running'"
 AT_ONCE = 100
 """Lines in one transaction: few, so that it is short."""
+FEW = 20
 HAS_PROGRESSED = """
 SELECT EXISTS (SELECT 1 FROM reviews WHERE run = :run)
     OR (NOT :cut AND EXISTS (
@@ -61,8 +62,13 @@ async def has_progressed(store: Store, run: int, cut: bool) -> bool:
 
 
 async def trace(store: Store, run: int, after: int = 0, limit: int = 5000) -> list[Event]:
-    """The last lines of a run after line `after`, at most `limit`, oldest first."""
-    rows = await store.all(TRACE, {"run": run, "after": after, "limit": limit})
+    """The last lines of a run after line `after`, at most `limit`, oldest first.
+
+    A few that are new are read at once: people wait for them, and a switch to another thread would take longer than the read.
+    """
+    rows = store.read_now(TRACE, {"run": run, "after": after, "limit": min(limit, FEW)}) if after else []
+    if not after or len(rows) == FEW:
+        rows = await store.all(TRACE, {"run": run, "after": after, "limit": limit})
     return [_event(row) for row in reversed(rows)]
 
 

@@ -150,7 +150,7 @@ class Engine:
                 until = min(until, time.monotonic() + wait_s)
         while not await self._woken(until) and time.monotonic() < until:
             with self._backoff.retrying():
-                if (version := await self._store.version()) != self._seen_version:
+                if (version := self._store.version()) != self._seen_version:
                     self._seen_version = version
                     break
         self._wake.clear()

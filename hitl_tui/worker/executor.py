@@ -19,7 +19,7 @@ THREADS = 128
 """Many, because code that never returns keeps its thread and must not starve other runs."""
 POLL_S = 0.02
 FEWEST, MOST = 8, 64
-"""Runs at a time, where the worker chooses. More than the most are not faster, also if all of them only wait."""
+"""Runs at a time, where the worker chooses; the most leave half of the threads to code that does not return."""
 SPARE, BUSY = 0.5, 0.9
 """Shares of a core that the process uses: with less than the first there is room for more runs, with more than the second too many go."""
 MACHINE_BUSY = 0.8

@@ -32,7 +32,7 @@ class LiveUpdates:
 
     async def begin(self) -> None:
         """Remember the current revision; rows must be read after this."""
-        self._version = await self._inbox.store.version()
+        self._version = self._inbox.store.version()
         self._rev = await self._inbox.revision()
 
     async def run(self) -> None:
@@ -49,7 +49,7 @@ class LiveUpdates:
     async def look(self) -> None:
         """Read the changes since the last time and apply them."""
         async with self._turn:
-            version, rung = await self._inbox.store.version(), self._rung.is_set()
+            version, rung = self._inbox.store.version(), self._rung.is_set()
             self._rung.clear()
             if version == self._version and not rung:
                 return
