@@ -43,6 +43,8 @@ from hitl_tui.store.errors import is_busy, told
 
 BATCH_BYTES = 4_000_000
 """Bytes after which a transaction takes no more puts, so that other processes get the write lock."""
+READ_BUSY_S = 1.0
+"""How long a read waits, and with it the event loop, while another process recovers the file; nothing else is in a reader's way."""
 
 PUT = """
 INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
@@ -96,7 +98,7 @@ class CheckpointSaver(AsyncSqliteSaver):
         """
         async with contextlib.AsyncExitStack() as stack:
             conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s))
-            reader = stack.enter_context(contextlib.closing(_reader(path, busy_s)))
+            reader = stack.enter_context(contextlib.closing(_reader(path)))
             writer = _Writer(path, busy_s)
             stack.push_async_callback(writer.close)
             yield cls(conn, path, writer, reader)
@@ -188,9 +190,9 @@ class CheckpointSaver(AsyncSqliteSaver):
     async def _store(self, thread: str, statements: Sequence[tuple[str, Sequence[Row]]]) -> None:
         if not self.is_setup:
             await self.setup()
-        await self._on_own_loop(self._stored(thread, statements))
+        await self._on_own_loop(self._queue(thread, statements))
 
-    async def _stored(self, thread: str, statements: Sequence[tuple[str, Sequence[Row]]]) -> None:
+    async def _queue(self, thread: str, statements: Sequence[tuple[str, Sequence[Row]]]) -> None:
         done: asyncio.Future[None] = self.loop.create_future()
         self._writer.put(_Job(statements, done))
         self._last[thread] = done
@@ -287,8 +289,8 @@ class _Writer:
             self._loop.call_soon_threadsafe(callback, *args)
 
 
-def _reader(path: Path, busy_s: float) -> sqlite3.Connection:
-    return sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=busy_s, check_same_thread=False)
+def _reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=READ_BUSY_S, check_same_thread=False)
 
 
 def _resolve(batch: Sequence[_Job], errors: Sequence[BaseException | None]) -> None:
