@@ -92,6 +92,7 @@ def check(seed: int, count: int) -> None:
         ]  # fmt: skip
         for text in cut:
             assert_inert(text, args)
+            assert "\n" not in text, args
         before = args
 
 
@@ -160,3 +161,18 @@ def test_hostile_names_and_texts_never_look_like_lines_of_the_console() -> None:
         assert row.startswith("┃") or not re.match(r"\W*(goes on|approved)", row), row
     for line in output.review_text(review, Context(reasoning=f"why\n{name}", error=name)).split("\n"):
         assert "┃" in line or not re.match(r"\W*(goes on|approved)", line), line
+
+
+@pytest.mark.parametrize("odd", ["\u00a0", "\u2028", "\u2029", "\x85", "\x0c", "\x1c", "\r"])
+def test_odd_line_breaks_neither_vanish_nor_break_lines(odd: str) -> None:
+    code = f"⟨U+{ord(odd):04X}⟩"
+    review = review_of({"a": f"one{odd}two", f"b{odd}c": 1})
+    assert f"one{code}two" in output.queue_table([review.row])
+    shown = output.review_text(review, Context(reasoning=f"why{odd}not"))
+    assert f"one{code}two" in shown and f"why{code}not" in shown and (f"b{code}c" in shown or "b\\" in shown)
+
+
+def test_list_marks_what_it_cuts_even_behind_many_blanks() -> None:
+    text = f"rm{' ' * 900}-rf /"
+    assert canonical_json.one_line(text) == "rm…" and one_line(text, 80) == "rm…" and canonical_json.one_line({"a": text}) == "rm …"
+    assert canonical_json.one_line("rm" + " " * 900) == "rm" and one_line("x" * 81, 80) == "x" * 79 + "…"
