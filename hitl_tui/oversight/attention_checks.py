@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,13 @@ LEAKS = (
 MARKS = (*STRANGERS, "Harbour-2291", "gift cards", "we keep the money")
 """Texts by which an edit is recognised as still wrong."""
 LEAKED = ("gives a password away", "asks for gift cards in private", "says that nothing agreed upon holds")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID_LENGTH, VARIANT = 36, "89ab"
+TICKS_PER_S = 10_000_000
+"""Of the time in a UUID of version 6."""
+HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{16,}(?![0-9A-Za-z])")
+FILLED = 0.95
+"""Share of the room that a course of events may fill."""
 JsonPath = tuple[str | int, ...]
 """Keys and indexes that lead to a part of a JSON value."""
 
@@ -227,13 +234,58 @@ def replace_in_text(text: str, old: Json, new: Json) -> str:
     return text
 
 
-def different_id(text: str, seed: str) -> str:
-    """A pseudo-random id of the same shape: each letter and digit after the last `_` or `:` is replaced."""
-    is_hex = re.fullmatch(r"[0-9a-f-]+", text) is not None
-    head, mark, rest = text.rpartition("_") if "_" in text else text.rpartition(":")
+# Looking like any other run
+
+
+def different_id(text: str, seed: str, later_s: float = 0.0) -> str:
+    """A pseudo-random id of the same kind: another UUID or hash, or another number. Words stay, so an id of words only is the same.
+
+    `later_s`: for how many seconds later the id would have been made, where it holds a time.
+    """
+    found = UUID.search(text) or HASH.search(text)
+    if found is None:
+        head, mark, rest = text.rpartition("_") if "_" in text else text.rpartition(":")
+        parts = re.split(r"([^A-Za-z0-9])", rest)
+        return head + mark + "".join(_drawn(part, f"{seed}\0{n}") if re.search(r"\d", part) else part for n, part in enumerate(parts))
+    old = found[0]
+    new = "".join(_hex_digit(char, f"{seed}\0{number}") for number, char in enumerate(old))
+    if old[14:15] == "6" and len(old) == UUID_LENGTH:
+        ticks = int(old[:8] + old[9:13] + old[15:18], 16) + int(later_s * TICKS_PER_S)
+        new = f"{ticks:015x}"[:8] + "-" + f"{ticks:015x}"[8:12] + "-6" + f"{ticks:015x}"[12:] + new[18:]
+    elif len(old) == UUID_LENGTH:
+        new = f"{new[:14]}{old[14]}{new[15:]}"  # the version
+    if len(old) == UUID_LENGTH and old[19] in VARIANT:
+        new = f"{new[:19]}{VARIANT[pick(seed, len(VARIANT))]}{new[20:]}"
+    return text[: found.start()] + new + text[found.end() :]
+
+
+def _hex_digit(char: str, seed: str) -> str:
+    return char if char == "-" else "0123456789abcdef"[pick(seed, 16)]
+
+
+def _drawn(part: str, seed: str) -> str:
+    """Other letters and digits in the same places; a number does not begin with 0 unless it did."""
     drawn = []
-    for number, char in enumerate(rest):
-        letters = "0123456789abcdef" if is_hex else "0123456789" if char.isdigit() else "abcdefghijklmnopqrstuvwxyz"
-        new = letters[pick(f"{seed}\0{number}", len(letters))] if char.isascii() and char.isalnum() else char
+    alphabet = "abcdef" if re.fullmatch("[0-9a-f]+", part) else "abcdefghijklmnopqrstuvwxyz"
+    for number, char in enumerate(part):
+        letters = alphabet if char.isalpha() else "123456789" if number == 0 and char != "0" else "0123456789"
+        new = letters[pick(f"{seed}\0{number}", len(letters))]
         drawn.append(new.upper() if char.isupper() else new)
-    return f"{head}{mark}{''.join(drawn)}"
+    return "".join(drawn)
+
+
+def different_times(times: Sequence[float], room_s: float, now: float, seed: str) -> list[float]:
+    """Times of a course of events like these, in other intervals, of which the last is `now` and the first at most `room_s` earlier.
+
+    Args:
+        times: Unix times in seconds; one that is earlier than the one before it counts as the same.
+    """
+    gaps, last = [], times[0]
+    for number, at in enumerate(times[1:]):
+        gaps.append(max(0.0, at - last) * (1 + (pick(f"{seed}\0{number}", 1001) - 500) / 2000))
+        last = max(last, at)
+    scale = min(1.0, FILLED * room_s / sum(gaps)) if sum(gaps) else 1.0
+    found = [now]
+    for gap in reversed(gaps):
+        found.append(found[-1] - gap * scale)
+    return found[::-1]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Actor, ActorKind, AttentionCheck, DecisionKind, Pause, PauseKind, Review, ReviewState, Routed
+from hitl_tui.model import Actor, ActorKind, AttentionCheck, DecisionKind, Json, Pause, PauseKind, Review, ReviewState, Routed
 from hitl_tui.oversight import attention_checks
 from hitl_tui.store import audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
@@ -21,6 +21,8 @@ from hitl_tui.store.maintenance.prune import PRUNED
 
 SOURCES = 20
 """How many of the last approved calls a check can be made from."""
+QUICK_S, QUICKEST = 0.5, 0.3
+"""Seconds that no run is too quick for; and the share of the usual time in which a run may still be done."""
 EVENTS = 500
 """Lines of the source's trace that are copied."""
 CALLS = json.dumps([kind for kind in PauseKind if kind.is_tool_call])
@@ -99,11 +101,17 @@ INSERT INTO runs (
     project, agent, thread, title, input, state, attention, gates_before, gates_after, tags, time_limit_s, launched_by, created_at,
     started_at
 )
-SELECT project, agent, :thread, title, input, 'waiting', 1, gates_before, gates_after, tags, time_limit_s, launched_by,
-    min(max(created_at, :began - 1), :began) + :later_s,
-    min(max(coalesce(started_at, :began), :began - 1), :began) + :later_s
+SELECT project, agent, :thread, title, input, 'waiting', 1, gates_before, gates_after, tags, time_limit_s, launched_by, :created, :started
 FROM runs WHERE id = :source
 """
+COURSE = "SELECT created_at, coalesce(started_at, created_at) FROM runs WHERE id = ?"
+NEWEST = """
+SELECT max(coalesce((SELECT max(at) FROM (SELECT at FROM audit ORDER BY seq DESC LIMIT 1)), 0),
+    coalesce((SELECT created_at FROM runs ORDER BY id DESC LIMIT 1), 0))
+"""
+"""When the newest run was launched or the newest entry was logged: a run that is inserted now was launched afterwards."""
+OPENING_S = 0.05
+"""Most time between the end of a run's trace and the opening of its review."""
 INSERT = """
 INSERT INTO attention_checks (review, source, wrong, correct, made_at, last)
 VALUES (:review, :source, :wrong, :correct, :now, (SELECT coalesce(max(id), 0) FROM decisions))
@@ -119,29 +127,57 @@ async def insert(
 ) -> int | None:
     """Put a project's check of that number into the queue: a review of a run of its own that looks like the source's run.
 
-    Returns the review; None if another worker has inserted a check meanwhile.
+    Nothing may tell it from the runs around it: its ids are of the same kind, and its times fit those of the runs and entries before it.
+
+    Returns the review; None if another worker has inserted a check meanwhile, or if there can be no such thread.
     """
     now, correct = time.time(), source.actions[0].args
     async with store.transaction() as db:
         (known,) = db.row(KNOWN, (source.row.run,))
-        if known != number:
+        thread = attention_checks.different_id(source.thread, seed)
+        if known != number or db.row("SELECT 1 FROM runs WHERE thread = ?", (thread,)):
             return None
         trace = _trace(db, source)
-        times = [at for _, at, *_ in trace] or [now]
-        later_s = now - times[-1]
-        thread = attention_checks.different_id(source.thread, seed)
-        made = db.execute(INSERT_RUN, {"thread": thread, "began": times[0], "later_s": later_s, "source": source.row.run})
+        course = _course(db, source, trace)
+        [(newest,)] = db.rows(NEWEST)
+        created, started, *times, _ = attention_checks.different_times(course, now - newest, now, seed)
+        made = db.execute(INSERT_RUN, {"thread": thread, "created": created, "started": started, "source": source.row.run})
         run = int(made.lastrowid or 0)
         run_states.note_launch(db, run)
         review, _ = reviews.insert(db, run, source.row.agent, pause, routed)
         values = {"source": source.row.id, "wrong": wrong.clause, "correct": canonical_json.dumps(correct), "now": now}
         db.execute(INSERT, {"review": review, **values})
-        for seq, at, kind, node, path, body in trace:
-            if kind != "input":
-                body = canonical_json.dumps(attention_checks.replace_everywhere(json.loads(body), correct, wrong.args))
-            line = {"run": run, "seq": seq, "at": at + later_s, "kind": kind, "node": node, "path": path, "body": body}
+        for at, (seq, _, kind, node, path, body) in zip(times, trace, strict=True):
+            told = json.loads(body) if kind == "input" else _told(json.loads(body), correct, wrong.args, seed)
+            line = {"run": run, "seq": seq, "at": at, "kind": kind, "node": node, "path": path, "body": canonical_json.dumps(told)}
             db.execute(INSERT_EVENT, line)
         return review
+
+
+async def can_look_real(store: Store, source: Review, now: float) -> bool:
+    """Whether a run of about the source's length fits between the newest entry of the audit and `now`."""
+    run = await store.one(COURSE, (source.row.run,))
+    (newest,) = await store.one(NEWEST)
+    length_s = source.row.opened_at - run[0] if run else 0.0
+    return bool(length_s < QUICK_S or now - newest >= QUICKEST * length_s)
+
+
+def _course(db: Transaction, source: Review, trace: Sequence[Any]) -> list[float]:
+    """When the source's run was created and started, the times of its trace, and when its review was opened."""
+    created, started = db.row(COURSE, (source.row.run,))
+    times = [created, started, *(at for _, at, *_ in trace)]
+    return [*times, min(max(max(times), source.row.opened_at), max(times) + OPENING_S)]
+
+
+def _told(body: Any, correct: Json, wrong: Json, seed: str) -> Any:
+    """The body of an event with the wrong arguments, other ids, and other durations."""
+    body = attention_checks.replace_everywhere(body, correct, wrong)
+    if isinstance(body, dict):
+        for key in body.keys() & {"task", "id"}:
+            body[key] = attention_checks.different_id(body[key], f"{seed}\0{body[key]}") if isinstance(body[key], str) else body[key]
+        if isinstance(body.get("ms"), int):
+            body["ms"] += attention_checks.pick(f"{seed}\0{body.get('task')}", 1 + body["ms"] // 4)
+    return body
 
 
 def _trace(db: Transaction, source: Review) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, Context, Outcome, Pause, Review, Routed, digest_of
@@ -15,6 +16,11 @@ from hitl_tui.store import Store, autonomy, reviews, runs
 from hitl_tui.store import attention_checks as rows
 from hitl_tui.store.reviews import read_context
 
+PATIENCE_S = 60.0
+"""How long a check that is due waits for a moment in which nothing tells it from other runs."""
+AGAIN_S = 1.0
+"""How often it is looked for."""
+
 
 class AttentionChecks:
     """The attention checks of one project. Several workers may share them: one check is open at a time."""
@@ -23,6 +29,13 @@ class AttentionChecks:
         self._store = store
         self._project = project
         self._examined = (-1, 0)
+        self._waits_since: float | None = None
+        """Since when a check is due that could be told by its times."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a check is due that must not be put into the queue yet."""
+        return self._waits_since is not None
 
     async def make(self, policy: Policy, now: float) -> bool:
         """Put a check into the queue if one is due. True if it did. Reads only the decisions since the last check."""
@@ -48,11 +61,20 @@ class AttentionChecks:
             wrong = attention_checks.make_wrong_call(action.name, action.args, action.args_schema, text, seed)
             if wrong is None:
                 continue
-            pause = _pause(source, context, wrong, seed)
+            pause = _pause(source, context, wrong, seed, now)
             routed = await self._route(policy, source, pause, now)
-            if routed is not None:
+            if routed is not None and source.thread != attention_checks.different_id(source.thread, seed):
+                if not await rows.can_look_real(self._store, source, now) and self._waits(now):
+                    self._examined = (-1, 0)
+                    return False
+                self._waits_since = None
                 return await rows.insert(self._store, source, pause, routed, wrong, number, seed) is not None
         return False
+
+    def _waits(self, now: float) -> bool:
+        """Whether to wait for a quiet moment; not for long, since some homes have none."""
+        self._waits_since = self._waits_since if self._waits_since is not None else now
+        return now - self._waits_since < PATIENCE_S
 
     async def _route(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:
         """The policy's verdict on the check, as on any call; None if policy would not ask exactly one person."""
@@ -63,12 +85,17 @@ class AttentionChecks:
         return Routed({0: verdict}) if verdict.outcome is Outcome.ASK and verdict.reviewers < 2 else None
 
 
-def _pause(source: Review, context: Context, wrong: attention_checks.WrongCall, seed: str) -> Pause:
+def _pause(source: Review, context: Context, wrong: attention_checks.WrongCall, seed: str, now: float) -> Pause:
     """The pause of the source review with other ids, and with the wrong arguments wherever the agent wrote the right ones.
 
     Messages by the user stay unchanged: the user did not ask for the wrong arguments.
     """
     was = source.actions[0]
+    call = was.tool_call and attention_checks.different_id(was.tool_call, f"{seed}\0call")
+
+    def told(value: Any) -> Any:
+        return attention_checks.replace_everywhere(attention_checks.replace_everywhere(value, was.args, wrong.args), was.tool_call, call)
+
     declared = was.declared or (source.row.risk if was.risk is None else None)
     action = Action(
         0,
@@ -79,22 +106,22 @@ def _pause(source: Review, context: Context, wrong: attention_checks.WrongCall, 
         was.args_schema,
         was.answer_schema,
         was.choices,
-        was.tool_call and attention_checks.different_id(was.tool_call, f"{seed}\0call"),
+        call,
         digest_of(was.name, wrong.args),
         was.means,
         was.confidence,
         declared,
     )
     before = json.loads(canonical_json.dumps(asdict(context)))
-    context_json = attention_checks.replace_everywhere(before, was.args, wrong.args)
+    context_json = told(before)
     messages = zip(before["conversation"], context_json["conversation"], strict=True)
     context_json["conversation"] = [original if original["role"] == "user" else changed for original, changed in messages]
     return Pause(
-        attention_checks.different_id(source.interrupt, f"{seed}\0interrupt"),
+        attention_checks.different_id(source.interrupt, f"{seed}\0interrupt", now - source.row.opened_at),
         source.row.kind,
         source.node,
         source.path,
-        attention_checks.replace_everywhere(source.value, was.args, wrong.args),
+        told(source.value),
         (action,),
         read_context(context_json),
         source.row.confidence,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hitl_tui.policy.notification import due_channels
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, escalations, failed_runs
-from hitl_tui.worker.attention_checks import AttentionChecks
+from hitl_tui.worker.attention_checks import AGAIN_S, AttentionChecks
 
 
 class ScheduledJobs:
@@ -41,7 +41,8 @@ class ScheduledJobs:
     def wait_s(self) -> float | None:
         """Seconds until the next job is due; None if none is planned."""
         now = self._clock()
-        due = (escalations.next_deadline(self._store, self._project, now), escalations.next_due(self._store, self._project, now))
+        check_at = now + AGAIN_S if self._checks.is_waiting else None
+        due = (escalations.next_deadline(self._store, self._project, now), escalations.next_due(self._store, self._project, now), check_at)
         return min((at - now for at in due if at is not None), default=None)
 
     def has_work(self) -> bool:

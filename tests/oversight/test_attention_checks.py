@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import sqlite3
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -197,6 +199,61 @@ async def test_attention_check_run_looks_like_any_other(store: Store) -> None:
     assert await store.one("SELECT launched_by, gates_before, time_limit_s FROM runs WHERE id = ?", (run,)) == ("bob", '["tools"]', 60)
     times = await store.one("SELECT created_at, started_at, opened_at FROM runs r JOIN reviews v ON v.run = r.id WHERE r.id = ?", (run,))
     assert times[0] <= times[1] <= first.at < times[2], "nothing happens before its run was launched"
+
+
+async def test_attention_check_cannot_be_told_by_ids_or_times(store: Store) -> None:
+    project = await seed.add_project(store)
+    await approve_mails(store, project, 8)
+    for run in range(1, 9):
+        await store.write("UPDATE runs SET thread = ?, created_at = created_at - 1 WHERE id = ?", (str(uuid.uuid4()), run))
+    await store.write("UPDATE actions SET tool_call = 'call_' || lower(hex(randomblob(12))) || review")
+    await store.write("UPDATE events SET body = json_set(body, '$.task', lower(hex(randomblob(16)))) WHERE kind IN ('start', 'end')")
+    jobs = scheduled_jobs(store, project)
+    while not await jobs.run_due():
+        assert jobs.wait_s() is not None, "it is due, and waits until its times fit"
+        await asyncio.sleep(0.05)
+    ann = Inbox(store, "ann")
+    check = await ann.reviews.get((await ann.reviews.pending(1))[0].id)
+    found = await ann.runs.newest(9)
+    assert all(uuid.UUID(run.thread).version == 4 and str(uuid.UUID(run.thread)) == run.thread for run in found)
+    assert [run.created_at for run in found] == sorted((run.created_at for run in found), reverse=True)
+    logged = [entry["at"] for entry in audit.entries(store.path)]
+    assert logged == sorted(logged)
+    bodies = await store.all("SELECT run, kind, at, body FROM events ORDER BY run, seq")
+    tasks = {(json.loads(body)["task"], run) for run, kind, _, body in bodies if kind in ("start", "end")}
+    assert len({task for task, run in tasks if run == check.row.run} & {task for task, run in tasks if run != check.row.run}) == 0
+    assert not await store.all("SELECT tool_call FROM actions GROUP BY tool_call HAVING count(*) > 1")
+
+
+@pytest.mark.parametrize(
+    ("given", "pattern"),
+    [
+        ("8f14e45f-ceea-467f-a3c1-2b1a4f6e9d0c", r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"),
+        ("call_9d5ed678fe57bcca610140957afab571", r"call_[0-9a-f]{32}"), ("toolu_01A09q90qw90lq917835lq9", r"toolu_\d\d[A-Z][0-9a-z]{20}"),
+        ("ticket-1042", r"ticket-[1-9]\d{3}"), ("mail_assistant:nightly", "mail_assistant:nightly"), ("2bb6ec38-0000", r"[1-9][a-f]{2}[0-9][a-f]{2}[0-9]{2}-\d{4}"),
+    ],
+)  # fmt: skip
+def test_different_id_is_of_the_same_kind(given: str, pattern: str) -> None:
+    made = {attention_checks.different_id(given, str(seed_)) for seed_ in range(50)}
+    assert all(re.fullmatch(pattern, one) for one in made) and (len(made) > 40 or made == {given})
+
+
+def test_different_id_of_a_time_ordered_uuid_is_as_much_later() -> None:
+    given = "1f0a5c2e-7b1d-6c3e-8001-0123456789ab"
+    later = uuid.UUID(attention_checks.different_id(f"gate:{given}", "s", 60.0).removeprefix("gate:"))
+    assert (later.version, later.variant) == (6, uuid.UUID(given).variant)
+    assert uuid6_ticks(later) - uuid6_ticks(uuid.UUID(given)) == 60 * attention_checks.TICKS_PER_S
+
+
+def uuid6_ticks(id_: uuid.UUID) -> int:
+    plain = id_.hex
+    return int(plain[:12] + plain[13:16], 16)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=20), st.floats(0.001, 1e6))
+def test_different_times_keep_the_order_and_fit_the_room(times: list[float], room_s: float) -> None:
+    found = attention_checks.different_times(times, room_s, 2e6, "seed")
+    assert found == sorted(found) and len(found) == len(times) and found[-1] == 2e6 and found[0] >= 2e6 - room_s - 1e-6
 
 
 ENDINGS: dict[str, tuple[str, bool]] = {
