@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import functools
 import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ DRIVER_VARIABLE = "TEXTUAL_DRIVER"
 """Set where something else than a terminal shows the console: by textual-serve, for a browser."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that ask the console to end."""
+WITHOUT_TERMINAL = "without one, use `hitl-tui queue`, `show` and `decide`"
 
 
 class Workers:
@@ -131,12 +134,21 @@ def run_console(
     """
     opened = find_home(home).prepare()
     settings = read_settings(opened)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) and DRIVER_VARIABLE not in os.environ:
-        raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
+    if DRIVER_VARIABLE not in os.environ:
+        _check_terminal()
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
     gc.disable()  # until the queue is shown, which garbage collections during imports would delay
     workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s, python)
     return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
+
+
+def _check_terminal() -> None:
+    """Raise HitlError if the console cannot be used where its input and output are."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        raise HitlError("the console needs a terminal", WITHOUT_TERMINAL)
+    encoding = sys.stdout.encoding
+    if codecs.lookup(encoding).name != "utf-8":
+        raise HitlError(f"the console needs a terminal with UTF-8, not {encoding}: set LANG=C.UTF-8", WITHOUT_TERMINAL)
 
 
 def _about_default(target: str) -> str:
@@ -182,9 +194,24 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             await workers.stop()
         if app.failure:
             raise app.failure
+        if app.crash:
+            raise _kept(app.crash, home)
         if inbox and (waiting := await inbox.reviews.count_unsent()):
             print(f"hitl-tui: {waiting} decided and not yet applied; a console or `hitl-tui worker` goes on with it", file=sys.stderr)
     return 1 if app.return_code is None else app.return_code  # without a code it did not leave by itself
+
+
+def _kept(error: Exception, home: Home) -> HitlError:
+    """The sentence about a bug that has ended the console. The traceback goes into a log, since it holds what agents wrote."""
+    import traceback
+
+    from hitl_tui.sanitize import one_line
+
+    with contextlib.suppress(OSError), home.console_log.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        home.console_log.chmod(0o600)
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), *traceback.format_exception(error), sep="\n", file=log)
+    what = one_line(f"{type(error).__name__}: {error}")
+    return HitlError(f"the console failed: {what}", f"what you decided is stored; the traceback is in {home.console_log}")
 
 
 async def _collect_garbage_after_start(app: HitlApp) -> None:

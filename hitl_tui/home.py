@@ -49,6 +49,11 @@ class Home:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def console_log(self) -> Path:
+        """Log file of what has ended a console."""
+        return self.logs / "console.log"
+
     def run_log(self, run: int) -> Path:
         """Log file of what a run's agent printed."""
         return self.logs / f"run-{run}.log"

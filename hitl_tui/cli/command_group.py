@@ -31,8 +31,6 @@ class Command(click.Command):
         except UnicodeEncodeError:
             click.echo("hitl-tui: an argument is not text; pass it as UTF-8", err=True)
             ctx.exit(1)
-        except BrokenPipeError:
-            os._exit(0)
 
 
 class Group(click.Group):

@@ -76,7 +76,7 @@ def checked_targets(targets: Sequence[str]) -> list[str]:
 def load_target(home: Home, target: str, python: str = "") -> str:
     """Load a target's agents into the store, in a process of its own. Returns why it failed, or an empty text."""
     command = [*worker_command(home.path), "--describe", *(["--python", python] if python else []), "--", target]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False)
     last_line = (done.stderr.strip().splitlines() or [f"loading ended with exit code {done.returncode}"])[-1]
     return "" if done.returncode == 0 else last_line.removeprefix("hitl-tui: ")
 

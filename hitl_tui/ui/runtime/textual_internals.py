@@ -25,6 +25,20 @@ class LeavableApp(App[None]):
     def on_ready(self) -> None:
         self._was_ready = True
 
+    @property
+    def crash(self) -> Exception | None:
+        """The unhandled exception that has ended the app."""
+        error = self._exception
+        return error.error if isinstance(error, WorkerFailed) and isinstance(error.error, Exception) else error
+
+    def fail(self, error: Exception) -> None:
+        """End the app because of an exception in another thread."""
+        self._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """End without Textual's traceback, which shows local variables; whoever runs the app tells what happened."""
+        self._close_messages_no_wait()
+
     def _handle_exception(self, error: Exception) -> None:
         leaving = self._exit or (self._was_ready and not self.is_running)
         if not (leaving and isinstance(error.error if isinstance(error, WorkerFailed) else error, NoMatches)):
@@ -60,12 +74,18 @@ class SequenceParser:
     def __init__(self) -> None:
         self._parser = XTermParser()
 
+    def _restart(self) -> None:
+        """Replace the parser, which has ended by its error, with one that knows as much about the mouse."""
+        ended, self._parser = self._parser, XTermParser()
+        self._parser.mouse_pixels = ended.mouse_pixels
+        self._parser.terminal_size, self._parser.terminal_pixel_size = ended.terminal_size, ended.terminal_pixel_size
+
     def parse(self, sequence: str) -> list[Message]:
         """The events of a sequence, empty if it is unknown. A lone escape, and escape with one character, are keys."""
         try:
             found = list(self._parser.feed(sequence))
         except (ValueError, ArithmeticError):  # a code point, size or number that does not exist
-            self._parser = XTermParser()
+            self._restart()
             return []
         if self._parser._timeout_time is not None:  # it waits for more, which does not come
             self._parser._timeout_time = 0.0

@@ -77,8 +77,10 @@ def edited_code(workers: Sequence[Worker], pool: WorkerPool, key: str) -> str:
     return f"the code of {names} changed on disk: {f'{key} loads it' if own else 'restart its worker to load it'}"
 
 
-def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float) -> tuple[str, str]:
-    """What the header says of the workers, and its style."""
+def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float, began_at: float) -> tuple[str, str]:
+    """What the header says of the workers, and its style. The console began at `began_at`, a Unix time."""
+    if now - began_at < SILENT_S:  # workers that were silent before have probably died with the last console
+        workers = [worker for worker in workers if now - worker.beat_at < SILENT_S]
     running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
     total = len(pool.labels)
     if total and pool.alive < total:
