@@ -26,7 +26,7 @@ from hitl_tui.home import Home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, elsewhere, group, read_keymap, shown_key
-from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
+from hitl_tui.ui.input_filter import KeysRead, PasteRefused, PressSettled, filtered
 from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
@@ -111,6 +111,7 @@ class HitlApp(LeavableApp):
         self._home = home
         self._pool = pool
         self._clock = clock
+        self._began_at = clock()
         self._views: dict[str, ListDetail[Any, Any]] = {}
         """Those that were shown already, by name; the queue is the first."""
         self._shown = VIEWS["queue"]
@@ -310,7 +311,7 @@ class HitlApp(LeavableApp):
         from hitl_tui.ui.text import labels
 
         workers = await self._inbox.agents.workers()
-        worker, style = worker_status(workers, self._pool, self._clock())
+        worker, style = worker_status(workers, self._pool, self._clock(), self._began_at)
         runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
         if not self._is_up:
             return
@@ -337,7 +338,7 @@ class HitlApp(LeavableApp):
         """Let the keys act that may; everything else is handled by Textual."""
         if self.has_class("-too-small") and not self._leaves(event):
             return
-        if isinstance(event, KeysRead | PressSettled | events.Paste) and not event.is_forwarded:
+        if isinstance(event, KeysRead | PressSettled | PasteRefused | events.Paste) and not event.is_forwarded:
             await self._has_view.wait()
             if await self._key_gate.take(event):
                 return

@@ -11,10 +11,11 @@ import os
 import re
 import selectors
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import constants, events
 from textual._keyboard_protocol import MODIFIER_FUNCTIONAL_KEYS
@@ -26,6 +27,9 @@ from textual.message import Message
 from hitl_tui.ui.runtime.cell_widths import PlacedOutput
 from hitl_tui.ui.runtime.textual_internals import SequenceParser
 
+if TYPE_CHECKING:
+    from hitl_tui.ui.runtime.textual_internals import LeavableApp
+
 AGAIN_S = 0.7
 """A press of the same key within this time may be a repeat: keyboards repeat a held key after 250 to 660 ms."""
 ALONE_S = 0.11
@@ -36,6 +40,16 @@ PASTE_TAIL_S = 0.05
 """Keys that come so soon after a paste are its end: a terminal may deliver one in several pieces."""
 ESCAPE_S = 0.1
 """Time in which the rest of a control sequence arrives; after it an escape is the key."""
+LATE_S = 1.0
+"""Time in which a late rest still belongs to its beginning. Such a sequence means nothing, except that a paste begins."""
+HELD_S = 0.25
+"""The same for a bracket or letter after an escape key, which may be a key of its own: it acts so much later."""
+STALLED_S = 5.0
+"""Pause in a paste after which the text so far is handed on, and escape ends the paste."""
+LEAVING_S = 0.3
+"""Pause after such an escape that shows that it was pressed."""
+NESTED_TAIL_S = 1.0
+"""Like `PASTE_TAIL_S`, after a paste that held the beginning of another: the end of that one may still come."""
 
 POLL_S = 0.1
 """How long a read waits at most, so that the driver can stop."""
@@ -46,6 +60,7 @@ WEB_DRIVER = "textual.drivers.web_driver"
 REPLACEMENT = "\ufffd"
 PASTE_START, PASTE_END = b"\x1b[200~", b"\x1b[201~"
 LONGEST_PASTE = 1 << 20
+"""Bytes of a paste beyond which none of it is used."""
 LONGEST_SEQUENCE = 64
 LONGEST_STRING = 1 << 16
 MOST_CELLS = 2000
@@ -65,6 +80,16 @@ _SEQUENCE = re.compile(
 _UNFINISHED = re.compile(rb"\x1b?\x1b(?:\[(?:M[\x00-\xff]{0,2}|\[|[0-?]*[ -/]*)?|O|[\]P_^X][^\x1b\x07]*\x1b?)?\Z")
 _STRING_STARTS = (b"]", b"P", b"_", b"^", b"X")
 _BROKEN = re.compile(rb"\x1b?\x1b\[[0-?]*[ -/]*|\x1b?\x1b[O\]P_^X]")
+_LATE_SEQUENCE = re.compile(
+    rb"""\x1b?\x1b(?:
+      \[(?:[A-FHIMO-S]|[<?\d][\d:;]*(?:[ -/]*[@-~]|\Z)|\Z)
+    | O(?:[A-DFHP-S]|\Z)
+    | \](?:\d|\Z) | P(?:[\d>!$+]|\Z) | _(?:G|\Z)
+    )""",
+    re.VERBOSE,
+)
+"""How sequences begin that terminals send; other text after escape was typed."""
+_ESCAPE_KEYS = re.compile(rb"(?:\x1b(?!\[)|\x1b\[27(?:;[\d:]*)?u)+")
 _KITTY_KEY = re.compile(rb"(\x1b\[[\d:]*;\d*):(\d)((?:;[\d:]*)?[u~A-HPQRS])")
 _KITTY_FLAGS = re.compile(rb"\x1b\[\?(\d+)u")
 _SIZE_REPORT = re.compile(rb"\x1b\[48;(\d+)[\d:]*;(\d+)[\d:;]*t")
@@ -115,6 +140,18 @@ class PressSettled(events.Event, bubble=False):
         self.is_tap = is_tap
 
 
+class PasteRefused(events.Event, bubble=False):
+    """Pasted text that is not used, or not yet, with the reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+TOO_LONG = "ignored: more than 1 MB of text was pasted"
+NOT_ENDED = "the terminal has not ended the paste; escape ends it"
+
+
 class RepeatDetector:
     """Tells taps from repeats by the times of presses, where the terminal does not report which they are."""
 
@@ -146,6 +183,53 @@ class RepeatDetector:
         return PressSettled(is_tap=True)
 
 
+class OpenPaste:
+    """A paste whose end has not come yet. Nothing in it is a key, however long it takes."""
+
+    def __init__(self, now: float) -> None:
+        self._text = bytearray()
+        self._is_too_long = False
+        self._is_stalled = False
+        self._escapes = 0
+        """Bytes of escape keys at its end."""
+        self.is_nested = False
+        self.due = now + STALLED_S
+        """When to call `expire`, if nothing is read before."""
+
+    def add(self, data: bytes, now: float) -> bytes | None:
+        """Add what was read. Returns what comes after the end of the paste, None while it is open."""
+        self._escapes = self._escapes + len(data) if self._is_stalled and _ESCAPE_KEYS.fullmatch(data) else 0
+        self.due = now + (LEAVING_S if self._escapes else STALLED_S)
+        start = max(0, len(self._text) - len(PASTE_END) + 1)
+        self._text += data
+        end = self._text.find(PASTE_END, start)
+        self.is_nested |= self._text.find(PASTE_START, start, end if end >= 0 else None) >= 0
+        self._is_too_long |= max(end, len(self._text) if end < 0 else 0) > LONGEST_PASTE
+        if end < 0:
+            if self._is_too_long:
+                del self._text[: -len(PASTE_END)]
+            return None
+        rest = bytes(self._text[end + len(PASTE_END) :])
+        del self._text[end:]
+        return rest
+
+    def expire(self) -> bool:
+        """Whether a person has ended the paste; otherwise it has stalled."""
+        del self._text[len(self._text) - self._escapes :]
+        self._is_stalled, self.due = True, math.inf
+        return self._escapes > 0
+
+    def take(self, is_ended: bool) -> list[Message]:
+        """The text so far as messages. What may be the beginning of the end stays."""
+        if self._is_too_long:
+            self._is_too_long = not is_ended
+            return [PasteRefused(TOO_LONG)] if is_ended else []
+        kept = 0 if is_ended else next((size for size in range(len(PASTE_END), 0, -1) if self._text.endswith(PASTE_END[:size])), 0)
+        text = plain_text(bytes(self._text[: len(self._text) - kept]).decode("utf-8", "replace"))
+        del self._text[: len(self._text) - kept]
+        return [events.Paste(text)] if text or (is_ended and not self._is_stalled) else []
+
+
 class InputFilter:
     """Turns what is read from a terminal into messages for Textual.
 
@@ -159,66 +243,108 @@ class InputFilter:
         self._reports_repeats = False
         self._unfinished = b""
         self._unfinished_until = 0.0
-        self._paste: bytearray | None = None
+        self._is_late = False
+        """Whether the unfinished sequence took too long to mean anything."""
+        self._pressed, self._pressed_until = b"", 0.0
+        """A beginning of sequences that was taken for a key, and how long its rest may still come."""
+        self._paste: OpenPaste | None = None
         self._paste_tail_until = float("-inf")
+        self._tail_s = PASTE_TAIL_S
+        """How long after its last key the present tail ends."""
 
     @property
     def deadline(self) -> float | None:
         """When to call `expire` if nothing is read before; None for never."""
-        times = (self._repeats.settles_at, self._unfinished_until if self._unfinished else None)
-        return min((at for at in times if at is not None), default=None)
+        times = (self._repeats.settles_at, self._unfinished_until if self._unfinished else None, self._paste.due if self._paste else None)
+        return min((at for at in times if at is not None and at < math.inf), default=None)
 
     def feed(self, data: bytes, now: float) -> list[Message]:
         """The messages of one read."""
+        found = self._join_late(data, now)
         read = _Read(pasted=now < self._paste_tail_until)
+        if not read.pasted:
+            self._tail_s = PASTE_TAIL_S
         data, self._unfinished = self._unfinished + data, b""
-        holds_paste = self._paste is not None
         while data:
             if self._paste is not None:
-                data = self._take_paste(data, read)
+                data = self._take_paste(data, read, now)
                 continue
             piece, is_whole = _first_piece(data)
             if not piece:
-                self._unfinished, self._unfinished_until = data, now + ESCAPE_S
+                self._unfinished, self._unfinished_until = data, now + self._patience(data)
                 break
             data = data[len(piece) :]
             if piece == PASTE_START:
-                self._paste = bytearray()
-            if piece == PASTE_START or not is_whole:
-                holds_paste = True  # the keys of this read are a part of it, or of the broken sequence
+                self._paste = OpenPaste(now)
+            elif piece == PASTE_END:
+                self._tail_s = PASTE_TAIL_S
+            if piece in (PASTE_START, PASTE_END) or not is_whole or self._is_late:
+                read.tail_s = max(read.tail_s, PASTE_TAIL_S)  # the keys of this read are a part of it, or of the broken sequence
             else:
                 self._take_piece(piece, read)
-        read.pasted |= holds_paste
-        if holds_paste or len(read.keys) > 1 or (read.keys and read.pasted):
+            self._is_late, self._pressed = False, b""
+        return found + self._messages(read, now)
+
+    def expire(self, now: float) -> list[Message]:
+        """The messages due although nothing was read: an escape key, an unsure press that was a tap, or a paste without an end."""
+        settled = self._repeats.settle(now)
+        found: list[Message] = [settled] if settled else []
+        if self._paste and now >= self._paste.due:
+            is_ended = self._paste.expire()
+            found += [*self._paste.take(is_ended), *([] if is_ended else [PasteRefused(NOT_ENDED)])]
+            if is_ended:
+                self._paste, self._paste_tail_until = None, now + NESTED_TAIL_S
+        if self._unfinished and now >= self._unfinished_until:
+            rest, self._unfinished = self._unfinished, b""
+            if self._is_late:
+                found += self._give_up(rest, now)
+            elif rest[0] == 0x1B and len(rest) > 2:
+                self._unfinished, self._unfinished_until, self._is_late = rest, now + LATE_S, True
+            else:
+                read = _Read()
+                self._take_piece(rest, read)
+                found += self._messages(read, now)
+                if rest[0] == 0x1B:
+                    self._pressed, self._pressed_until = rest, now + LATE_S
+        return found
+
+    def _patience(self, unfinished: bytes) -> float:
+        """Seconds in which the rest may come."""
+        if not self._is_late:
+            return ESCAPE_S
+        return HELD_S if self._pressed and len(unfinished) == len(self._pressed) + 1 else LATE_S
+
+    def _join_late(self, data: bytes, now: float) -> list[Message]:
+        """Take what was read for the rest of a late sequence, if it can be that. Returns the keys that turn out to be keys."""
+        if self._pressed and not self._unfinished and now < self._pressed_until and (self._pressed != b"\x1b" or data[:1] in b"[]OP_"):
+            self._unfinished, self._is_late = self._pressed, True
+        if self._pressed and self._is_late and not _LATE_SEQUENCE.match(self._unfinished + data):
+            rest, self._unfinished = self._unfinished, b""
+            return self._give_up(rest, now)
+        return []
+
+    def _give_up(self, rest: bytes, now: float) -> list[Message]:
+        """Wait no longer for the rest of a late sequence: what came after a key was typed, and the rest of anything else may still come."""
+        typed, self._pressed, self._is_late = rest[len(self._pressed) :] if self._pressed else b"", b"", False
+        read = _Read(pasted=now < self._paste_tail_until)
+        for place in range(len(typed)):
+            self._take_piece(typed[place : place + 1], read)
+        if not typed and len(rest) > 2:
             self._paste_tail_until = now + PASTE_TAIL_S
         return self._messages(read, now)
 
-    def expire(self, now: float) -> list[Message]:
-        """The messages due although nothing was read: an escape key, or an unsure press that was a tap."""
-        settled = self._repeats.settle(now)
-        found: list[Message] = [settled] if settled else []
-        if self._unfinished and now >= self._unfinished_until:
-            rest, self._unfinished = self._unfinished, b""
-            if rest[0] == 0x1B and len(rest) > 2:
-                self._paste_tail_until = now + PASTE_TAIL_S  # its end may still come, and is no key
-                return found
-            read = _Read()
-            self._take_piece(rest, read)
-            found += self._messages(read, now)
-        return found
-
-    def _take_paste(self, data: bytes, read: _Read) -> bytes:
+    def _take_paste(self, data: bytes, read: _Read, now: float) -> bytes:
         """Add to the paste that has begun. Returns what comes after its end."""
-        paste = self._paste if self._paste is not None else bytearray()
-        start = max(0, len(paste) - len(PASTE_END) + 1)
-        paste += data
-        end = paste.find(PASTE_END, start)
-        if end < 0:
-            del paste[LONGEST_PASTE : -len(PASTE_END)]
+        assert self._paste is not None
+        read.tail_s = max(read.tail_s, PASTE_TAIL_S)
+        rest = self._paste.add(data, now)
+        if rest is None:
             return b""
+        read.others += self._paste.take(is_ended=True)
+        if self._paste.is_nested:
+            read.tail_s = self._tail_s = NESTED_TAIL_S
         self._paste = None
-        read.others.append(events.Paste(plain_text(bytes(paste[:end]).decode("utf-8", "replace"))))
-        return bytes(paste[end + len(PASTE_END) :])
+        return rest
 
     def _take_piece(self, piece: bytes, read: _Read) -> None:
         """Add what one character or sequence means to a read."""
@@ -244,7 +370,10 @@ class InputFilter:
                 read.keys.append((message, press))
 
     def _messages(self, read: _Read, now: float) -> list[Message]:
-        """The messages of a read, keys first."""
+        """The messages of a read, keys first. A click among pasted keys is a part of the paste."""
+        read.pasted |= read.tail_s > 0
+        if read.tail_s or len(read.keys) > 1 or (read.keys and read.pasted):
+            self._paste_tail_until = max(self._paste_tail_until, now + max(read.tail_s, self._tail_s))
         found: list[Message] = []
         keys: list[TypedKey] = []
         for key, reported in read.keys:
@@ -257,7 +386,8 @@ class InputFilter:
             keys.append(TypedKey(key.key, key.character, press))
         if keys:
             found.append(KeysRead(tuple(keys), read.pasted))
-        return found + read.others
+        is_typed = not read.pasted and len(keys) < 2
+        return found + [message for message in read.others if is_typed or not isinstance(message, events.MouseDown | events.MouseUp)]
 
 
 @dataclass(slots=True)
@@ -265,6 +395,8 @@ class _Read:
     """What was found in one read."""
 
     pasted: bool = False
+    tail_s: float = 0.0
+    """Seconds for which what follows belongs to a paste, or to a broken sequence, in this read."""
     keys: list[tuple[events.Key, Press | None]] = field(default_factory=list)
     """Keys, with what the terminal reports about the press."""
     others: list[Message] = field(default_factory=list)
@@ -316,13 +448,21 @@ class FilteredLinuxDriver(PlacedOutput, LinuxDriver):
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._file = LossyFile(self._file)  # type: ignore[assignment]
+        drawn_on = sys.__stderr__ if sys.__stderr__ and sys.__stderr__.isatty() else sys.__stdout__
+        self._file = LossyFile(drawn_on)  # type: ignore[assignment]
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is not None and not constants.DISABLE_KITTY_KEY:
             self.write(ASK_FOR_REPEATS)
             self.flush()
+
+    def _run_input_thread(self) -> None:
+        """Run the thread; an error in it ends the console."""
+        try:
+            self.run_input_thread()
+        except Exception as error:  # noqa: BLE001 - it would end only this thread
+            self._app.call_later(cast("LeavableApp", self._app).fail, error)
 
     def run_input_thread(self) -> None:
         """Read until the driver stops; leave the console if the terminal is gone."""

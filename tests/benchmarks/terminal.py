@@ -12,6 +12,7 @@ import struct
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 
 class Terminal:
@@ -64,12 +65,20 @@ class Terminal:
             self._read()
         self._seen = b""
 
+    @property
+    def runs(self) -> bool:
+        """Whether the program has not ended yet."""
+        if self.exit_code is None and (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            self.exit_code = os.waitstatus_to_exitcode(ended[1])
+        return self.exit_code is None
+
     def wait(self) -> bytes:
         """Wait until the program has ended. Returns what it drew since the last marker."""
         with contextlib.suppress(OSError):  # Linux reports a closed other end like this
             while data := self._read():
                 self._seen += data
-        self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if self.exit_code is None:
+            self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self._seen
 
     def _read(self) -> bytes:
@@ -87,8 +96,16 @@ class Terminal:
         self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+Screen = TypeVar("Screen", bound=Terminal)
+
+
 @contextlib.contextmanager
-def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 36)) -> Iterator[Terminal]:
+def terminal(
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    size: tuple[int, int] = (120, 36),
+    kind: type[Screen] = Terminal,  # type: ignore[assignment]
+) -> Iterator[Screen]:
     """Run the command in a pty of that many columns and rows."""
     began = time.perf_counter()
     pid, fd = pty.fork()
@@ -96,7 +113,7 @@ def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size:
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # pytest sets these
         os.execvpe(command[0], list(command), {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-    screen = Terminal(pid, fd, began)
+    screen = kind(pid, fd, began)
     try:
         yield screen
     finally:

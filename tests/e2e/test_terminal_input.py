@@ -21,8 +21,9 @@ from tests.benchmarks.rows import seed_home
 from tests.benchmarks.startup import console_command
 from tests.benchmarks.terminal import terminal
 from tests.support.keyboard import Keyboard
+from tests.support.terminal_sessions import RecordedTerminal
 from tests.support.tiers import sampled
-from tests.support.tmux import needs_tmux, tmux
+from tests.support.tmux import Tmux, needs_tmux, tmux
 
 AGENT = f"{GRAPHS}:asking"
 PRESS, REPEAT, RELEASE = b"1", b"2", b"3"
@@ -217,19 +218,104 @@ def test_the_console_when_continued_while_it_paints_goes_on(tmp_path: Path) -> N
 def test_a_crash_of_the_input_thread_is_no_success(tmp_path: Path) -> None:
     broken = f"""
 import sys
-from hitl_tui.console import run_console
+from hitl_tui.__main__ import main
 from hitl_tui.ui.input_filter import InputFilter
 def feed(self, data, now):
     raise ZeroDivisionError("broken on purpose")
 InputFilter.feed = feed
-sys.exit(run_console({str(tmp_path)!r}, [{AGENT!r}]))
+sys.argv = ["hitl-tui", "--home", {str(tmp_path)!r}, {AGENT!r}]
+main()
 """
     with terminal([sys.executable, "-c", broken]) as screen:
         screen.until(b"Nothing waits")
         screen.send(b"j")
         drawn = screen.wait()
-        assert screen.exit_code == 1
-        assert b"broken on purpose" in drawn and all(sequence in drawn for sequence in RESTORED)
+        assert screen.exit_code == 1 and all(sequence in drawn for sequence in RESTORED)
+        log = tmp_path / "logs" / "console.log"
+        told = (
+            f"hitl-tui: the console failed: ZeroDivisionError: broken on purpose; what you decided is stored; the traceback is in {log}\r\n"
+        )
+        assert drawn.endswith(told.encode()) and b"Traceback" not in drawn
+        assert "in feed" in log.read_text()
+
+
+def test_a_console_that_draws_nowhere_else_takes_the_terminal_of_its_output(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with terminal(["sh", "-c", f'exec "$0" "$@" 2>{errors}', *console_command(tmp_path / "home", AGENT)]) as screen:
+        screen.until(b"Nothing waits")
+        screen.send(b"q")
+        screen.wait()
+        assert screen.exit_code == 0 and errors.read_text() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("streams", "env", "told"),
+    [
+        ("<&-", {}, b"the console needs a terminal; without one"),
+        ("</dev/null", {}, b"the console needs a terminal; without one"),
+        ("", {"PYTHONIOENCODING": "latin-1"}, b"the console needs a terminal with UTF-8, not iso8859-1: set LANG=C.UTF-8"),
+        ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, b"the console needs a terminal with UTF-8, not "),
+    ],
+)
+def test_a_console_that_cannot_be_used_says_so(tmp_path: Path, streams: str, env: dict[str, str], told: bytes) -> None:
+    with terminal(["sh", "-c", f'exec "$0" "$@" {streams}', *console_command(tmp_path, AGENT)], env) as screen:
+        drawn = screen.wait()
+        assert screen.exit_code == 1 and drawn.startswith(b"hitl-tui: " + told) and drawn.count(b"\n") == 1
+
+
+EDITORS = {
+    "a key for itself": ("trap 'echo interrupted >> \"$1\"; exit 0' INT; kill -INT 0; sleep 5", b"interrupted"),
+    "modes of the terminal": ('stty raw -echo; echo left raw >> "$1"', b"left raw"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", EDITORS)
+def test_an_editor_keeps_its_signals_and_leaves_the_terminal_usable(tmp_path: Path, what: str) -> None:
+    script, left = EDITORS[what]
+    home, editor = seed_home(tmp_path / "home", 3), tmp_path / "editor"
+    editor.write_text(f"#!/bin/bash\n{script}\n")
+    editor.chmod(0o700)
+    with terminal(console_command(home.path, AGENT), {"EDITOR": str(editor), "VISUAL": ""}, kind=RecordedTerminal) as screen:
+        screen.until(b"approve")
+        Keyboard(screen, home).settle()
+        screen.send(b"r")
+        screen.until(b"Reject")
+        screen.send(b"\x05")
+        screen.until(left)
+        screen.send(b"\x1b")
+        screen.drain(0.5)
+        screen.send(b"q")
+        screen.wait()
+        assert (screen.exit_code, screen.unrestored()) == (0, [])
+
+
+@pytest.mark.slow
+def test_a_large_paste_goes_into_a_field_and_a_larger_one_is_refused(tmp_path: Path) -> None:
+    home = seed_home(tmp_path, 3)
+    with terminal(console_command(home.path, AGENT), kind=RecordedTerminal) as screen:
+        screen.until(b"approve")
+        keyboard = Keyboard(screen, home)
+        keyboard.settle()
+        screen.send(b"r")
+        screen.until(b"Reject")
+        paste(screen, b"a long line of text\r" * 50_000)
+        screen.drain(3.0)
+        paste(screen, b"x" * (1 << 20) + b"y\r")
+        screen.until(b"more than 1 MB")
+        screen.send(b"\r")
+        keyboard.until_count("decisions", 1)
+        with sqlite3.connect(home.database) as db:
+            ((message,),) = db.execute("SELECT message FROM decisions").fetchall()
+        assert message == "\n".join(["a long line of text"] * 50_000)
+
+
+def paste(screen: RecordedTerminal, text: bytes) -> None:
+    data = b"\x1b[200~" + text + b"\x1b[201~"
+    for start in range(0, len(data), 2000):
+        screen.send(data[start : start + 2000])
+        screen.drain(0.001)
 
 
 @needs_tmux
@@ -245,6 +331,34 @@ def test_ctrl_z_goes_to_the_shell_and_fg_draws_everything_again(tmp_path: Path) 
         screen.until("Nothing waits", "F2 Runs")
         screen.keys("q")
         screen.until("[exit 0]")
+
+
+@pytest.mark.slow
+@needs_tmux
+def test_ctrl_z_in_an_editor_goes_to_the_shell_and_fg_goes_on(tmp_path: Path) -> None:
+    home, editor = seed_home(tmp_path / "home", 3), tmp_path / "editor"
+    editor.write_text('#!/bin/bash\necho "the editor waits"\nread line\necho "$line" >> "$1"\n')
+    editor.chmod(0o700)
+    with tmux(["bash", "--norc", "-i"]) as screen:
+        screen.type(f"EDITOR={editor} VISUAL= {shlex.join(console_command(home.path, AGENT))}")
+        screen.keys("Enter")
+        screen.until("approve")
+        screen.until_true(lambda _: _opened_by(screen, "r", "does not run"), "the dialog never opened")
+        screen.keys("C-e")
+        screen.until("the editor waits")
+        screen.keys("C-z")
+        screen.until("Stopped")
+        screen.type("clear; fg")
+        screen.keys("Enter")
+        screen.until_true(lambda shown: "Stopped" not in shown, "it never went on")
+        screen.type("from the editor")
+        screen.keys("Enter")
+        screen.until("from the editor", "does not run")
+
+
+def _opened_by(screen: Tmux, key: str, text: str) -> bool:
+    screen.keys(key)
+    return text in screen.screen()
 
 
 @needs_tmux

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from textual import events
 from textual.message import Message
 
-from hitl_tui.ui.input_filter import InputFilter, KeysRead, Press, PressSettled, plain_text
+from hitl_tui.ui.input_filter import LEAVING_S, STALLED_S, InputFilter, KeysRead, PasteRefused, Press, PressSettled, plain_text
 
 KITTY_ON = b"\x1b[?31u"
 
@@ -80,12 +80,76 @@ def test_nothing_in_a_paste_is_a_key_wherever_it_is_split(text: bytes, data: st.
     whole = b"\x1b[200~" + text + b"\x1b[201~"
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=5)))
     pieces = [whole[a:b] for a, b in pairwise([0, *cuts, len(whole)])]
-    gaps = data.draw(st.lists(st.sampled_from([0.001, 0.05, 3.0]), min_size=len(pieces), max_size=len(pieces)))
-    # an escape without a follower for as long as a person needs for the next key is the key itself, and starts no paste
-    gaps = [0.001 if sum(map(len, pieces[: n + 1])) <= len(b"\x1b[200~") + 1 else gap for n, gap in enumerate(gaps)]
+    gaps = data.draw(st.lists(st.sampled_from([0.001, 0.05, 0.2, 3.0]), min_size=len(pieces), max_size=len(pieces)))
+    # what comes long after the beginning of a sequence is no part of it
+    gaps = [min(gap, 0.2) if sum(map(len, pieces[: n + 1])) < len(b"\x1b[200~") else gap for n, gap in enumerate(gaps)]
     found = replay(*((sum(gaps[:n]), piece) for n, piece in enumerate(pieces)))
-    assert keys(found) == [] and len(pastes(found)) == 1
+    assert set(keys(found)) <= {"escape", "alt+left_square_bracket"} and len(pastes(found)) == 1
     assert not any("\x00" <= character < " " and character not in "\t\n" for character in pastes(found)[0])
+
+
+@pytest.mark.parametrize("gap", [0.01, 0.12, 0.2])
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        b"\x1b[200~ay\r\x1b[201~",
+        b"\x1b[97;1:3u",
+        b"\x1b[<0;5;36M",
+        b"\x1b[I",
+        b"\x1b]11;rgb:aaaa/uu\x1b\\",
+        b"\x1bOP",
+        b"\x1bP>|aaa yes\r\x1b\\",
+    ],
+)
+def test_a_sequence_that_comes_byte_by_byte_presses_none_of_its_letters(sequence: bytes, gap: float) -> None:
+    found = replay(*((place * gap, sequence[place : place + 1]) for place in range(len(sequence))))
+    assert {key for key in keys(found) if not key.startswith("alt+")} <= {"escape", "f1"}
+
+
+@pytest.mark.parametrize("typed", ["[", "]a", "[x", "Pa", "Oa", "_a", "OX"])
+def test_what_is_typed_after_escape_is_typed(typed: str) -> None:
+    found = replay((0.0, b"\x1b"), *((1 + place / 2, letter.encode()) for place, letter in enumerate(typed)))
+    names = {"[": "left_square_bracket", "]": "right_square_bracket", "_": "underscore"}
+    assert keys(found) == ["escape", *(names.get(letter, letter) for letter in typed)]
+    assert not any(message.pasted for message in found if isinstance(message, KeysRead))
+
+
+def test_a_paste_in_a_paste_ends_with_the_last_end() -> None:
+    for gap in (0.001, 0.2, 0.9):
+        found = replay(*((place * gap, data) for place, data in enumerate([b"\x1b[200~x\x1b[200~y\x1b[201~", b"a", b"\r", b"\x1b[201~"])))
+        assert pastes(found) == ["xy"] and all(message.pasted for message in found if isinstance(message, KeysRead))
+
+
+def test_a_paste_that_does_not_end_is_handed_on_and_escape_ends_it() -> None:
+    for escape in (b"\x1b", b"\x1b[27u", b"\x1b[27;1:1u\x1b[27;1:3u"):
+        stalled = 1 + STALLED_S
+        found = replay((0.0, b"\x1b[200~one"), (1.0, b"two \x1b[20"), (stalled + 1, b"0m a"), (stalled + 2, escape), (stalled + 5, b"q"))
+        assert pastes(found) == ["onetwo ", " a"] and keys(found) == ["q"]
+        assert sum(isinstance(message, PasteRefused) for message in found) == 1
+
+
+def test_a_stalled_paste_that_goes_on_ends_with_its_end() -> None:
+    found = replay((0.0, b"\x1b[200~one"), (9.0, b"\x1b"), (9.0 + LEAVING_S / 2, b"[201"), (30.0, b"~"), (40.0, b"q"))
+    assert pastes(found) == ["one"] and keys(found) == ["q"]
+
+
+def test_a_paste_that_is_too_long_is_refused_whole() -> None:
+    found = one_read(b"\x1b[200~" + b"a" * (1 << 21) + b"\x1b[201~")
+    assert keys(found) == [] == pastes(found) and any(isinstance(message, PasteRefused) for message in found)
+    assert len(pastes(one_read(b"\x1b[200~" + b"a\r" * 500_000 + b"\x1b[201~"))[0]) == 1_000_000
+
+
+def test_a_click_among_pasted_keys_presses_nothing() -> None:
+    click = b"\x1b[<0;5;36M\x1b[<0;5;36m"
+    for data in (b"ban" + click, click + b"ana", b"\x1b[200~x\x1b[201~" + click):
+        assert not any(isinstance(message, events.MouseDown | events.MouseUp) for message in one_read(data))
+
+
+def test_a_broken_report_changes_nothing_about_the_mouse() -> None:
+    resized, broken, click = b"\x1b[48;36;120;720;1200t", b"\x1b[99999999999u", b"\x1b[<0;101;21M"
+    for reads in ([resized, click], [resized, broken, click]):
+        *_, message = replay(*((float(at), data) for at, data in enumerate(reads)))
+        assert isinstance(message, events.MouseDown) and (message.x, message.y) == (10, 1)
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.001, 0.03, 0.12, 1.0]), st.binary(max_size=40)), max_size=8))

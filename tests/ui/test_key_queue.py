@@ -13,6 +13,7 @@ from hitl_tui.ui.input_filter import ALONE_S, InputFilter
 from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.list import QueueList
 from tests.support.fake_clock import Monotonic
+from tests.support.tiers import sampled
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import DELETE, MAIL, go_to
@@ -122,6 +123,53 @@ async def test_two_enters_in_one_read_start_one_run(start_console: StartConsole)
         assert await console.store.one("SELECT count(*), max(title) FROM runs") == (1, "answer Ann")
         await burst(console, "n", "enter", *"again", "enter", "enter")
         assert await console.store.one("SELECT count(*), max(id) FROM runs") == (2, 2)
+
+
+async def test_a_run_submitted_by_two_keys_at_once_is_one(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        await console.press("n", *"answer Ann")
+        screen = console.app.screen
+        await asyncio.gather(screen.run_action("submit"), screen.run_action("submit"))
+        await console.settle()
+        assert await console.store.one("SELECT count(*), max(title) FROM runs") == (1, "answer Ann")
+
+
+async def test_a_double_click_on_a_key_presses_it_once(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.until_keys_accepted()
+        rows = console.screen_text().splitlines()
+        click = b"\x1b[<0;%d;%dM\x1b[<0;%d;%dm" % ((rows[-1].index("approve") + 1, len(rows)) * 2)
+        input_filter = InputFilter()
+        clicks = [input_filter.feed(click, at) for at in (0.0, 0.2)]  # before the first is handled
+        for messages in clicks:
+            for message in messages:
+                console.app.post_message(message)
+            await console.until_keys_accepted()
+        assert await console.store.one("SELECT count(*) FROM decisions") == (1,)
+        await read(console, click)
+        assert await console.store.one("SELECT count(*) FROM decisions") == (2,)
+
+
+ANSWERED = {
+    "r": "nay", "m": "yes", "!": "bob", "h": "2h", "slash": "send", "n": "answer Ann",
+    "c": "", "p": "", "e": "", "t": "", "w": "again", "P": "",
+}  # fmt: skip
+"""Keys that open dialogs, and what is typed there."""
+
+
+@pytest.mark.parametrize("key", sampled(ANSWERED))
+@pytest.mark.parametrize("submit", ["enter", "ctrl+s"])
+async def test_every_dialog_answers_once(start_console: StartConsole, key: str, submit: str) -> None:
+    async with start_console() as console:
+        await console.until_keys_accepted()
+        before = await console.store.one("SELECT count(*) FROM audit")
+        await console.press(key, *ANSWERED[key])
+        await burst(console, *[submit] * 3)
+        await console.until_keys_accepted()
+        for _ in range(3):
+            await console.press("escape")
+        kinds = [kind for (kind,) in await console.store.all("SELECT kind FROM audit ORDER BY seq LIMIT -1 OFFSET ?", before)]
+        assert len(kinds) == len(set(kinds))
 
 
 @pytest.mark.slow

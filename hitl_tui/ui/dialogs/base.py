@@ -5,7 +5,8 @@ In every dialog ctrl+s submits, escape goes back and keeps what was typed, and c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -48,6 +49,7 @@ class DialogScreen(KeyQueueScreen[T | None]):
         super().__init__()
         self._heading = one_line(title, 80)
         self._keys = tuple(keys)
+        self._is_submitting = False
 
     def body(self) -> Iterable[Widget]:
         """The widgets between title and key hints."""
@@ -76,6 +78,18 @@ class DialogScreen(KeyQueueScreen[T | None]):
 
     def action_back(self) -> None:
         self.dismiss(None)
+
+    @contextmanager
+    def submitting(self) -> Iterator[bool]:
+        """For a submission that waits for rows: whether it may begin. Another one meanwhile, or after the answer, may not."""
+        if self._is_submitting or self.is_answered:
+            yield False
+            return
+        self._is_submitting = True
+        try:
+            yield True
+        finally:
+            self._is_submitting = False
 
     async def action_submit(self) -> None:
         """Do what the dialog asks for; nothing where it only shows something."""

@@ -188,13 +188,14 @@ class NewRunScreen(DialogScreen[int]):
             self._field().focus()
 
     async def action_submit(self) -> None:
-        agent = self._agent
-        if self.is_answered:
-            return
-        if agent is None:
+        if self._agent is None:
             self.complain(NO_AGENT)
-        if agent is None or agent.error:
-            return
+        elif not self._agent.error:
+            with self.submitting() as may_begin:
+                if may_begin:
+                    await self._launch(self._agent)
+
+    async def _launch(self, agent: Agent) -> None:
         try:
             text, given = self._entered()
             assistant, context = self._entered_context()

@@ -52,8 +52,11 @@ class NextMessageScreen(DialogScreen[int]):
         await self.action_submit()
 
     async def action_submit(self) -> None:
-        if self.is_answered:
-            return
+        with self.submitting() as may_begin:
+            if may_begin:
+                await self._send()
+
+    async def _send(self) -> None:
         try:
             made = await self._inbox.runs.next_message(self._run.id, self.draft)
         except store_errors() as error:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from textual.app import App, SuspendNotSupported
 
 from hitl_tui.errors import Refused
 from hitl_tui.ui.text.syntax import suffix_of
+
+EDITORS_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
+"""Signals that keys of a terminal send to all of its programs."""
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> str:
@@ -52,7 +59,8 @@ def _edit(app: App[object], path: Path, failed: str) -> None:
     try:
         with app.suspend():  # nothing may be raised in here: the screen would not come back
             try:
-                code = subprocess.run([*command, str(path)], check=False).returncode
+                with _terminal_kept(), _signals_kept():
+                    code = subprocess.run([*command, str(path)], check=False).returncode
             except OSError:
                 code = -1
     except SuspendNotSupported:
@@ -61,6 +69,38 @@ def _edit(app: App[object], path: Path, failed: str) -> None:
         raise Refused(f"the editor {command[0]} cannot be started", "set EDITOR")
     if code:
         raise Refused(f"the editor {command[0]} ended with exit code {code}", failed)
+
+
+@contextlib.contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """Give the terminal back its modes, also if the editor was killed."""
+    import termios
+
+    modes = None
+    with contextlib.suppress(termios.error):
+        modes = termios.tcgetattr(0)
+    try:
+        yield
+    finally:
+        if modes is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, modes)
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Leave ctrl+c and ctrl+\\ to the editor, which may take them for its own commands; other ends of the console come after it."""
+    came = set[int]()
+    wakeup = signal.set_wakeup_fd(-1)  # otherwise asyncio would act on them afterwards
+    before = {each: signal.signal(each, lambda number, _: came.add(number)) for each in (*EDITORS_SIGNALS, *ENDING)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        signal.set_wakeup_fd(wakeup)
+        for number in came.intersection(ENDING):
+            os.kill(os.getpid(), number)
 
 
 def _command() -> list[str]:

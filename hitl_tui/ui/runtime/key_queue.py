@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from hitl_tui.ui.commands import MOVES, PAGES
-from hitl_tui.ui.input_filter import KeysRead, Press, PressSettled, TypedKey
+from hitl_tui.ui.input_filter import KeysRead, PasteRefused, Press, PressSettled, TypedKey
 from hitl_tui.ui.runtime.textual_internals import forward_key
 
 T = TypeVar("T")
@@ -72,12 +72,15 @@ class KeyGate:
         self._unsure: TypedKey | None = None
         self._told = False
 
-    async def take(self, event: KeysRead | PressSettled | events.Paste) -> bool:
+    async def take(self, event: KeysRead | PressSettled | PasteRefused | events.Paste) -> bool:
         """Whether the event is dealt with; a paste that has a field to go to is left to it."""
         if isinstance(event, KeysRead):
             await self._read(event)
         elif isinstance(event, PressSettled):
             await self._settle(event)
+        elif isinstance(event, PasteRefused):
+            self._told = False
+            self._ignore(event.reason)
         else:
             return not await self._may_paste(event.text)
         return True
