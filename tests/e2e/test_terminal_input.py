@@ -239,6 +239,7 @@ main()
         assert "in feed" in log.read_text()
 
 
+@pytest.mark.slow
 def test_a_console_that_draws_nowhere_else_takes_the_terminal_of_its_output(tmp_path: Path) -> None:
     errors = tmp_path / "errors"
     with terminal(["sh", "-c", f'exec "$0" "$@" 2>{errors}', *console_command(tmp_path / "home", AGENT)]) as screen:

@@ -157,8 +157,7 @@ ANSWERED = {
 """Keys that open dialogs, and what is typed there."""
 
 
-@pytest.mark.parametrize("key", sampled(ANSWERED))
-@pytest.mark.parametrize("submit", ["enter", "ctrl+s"])
+@pytest.mark.parametrize(("key", "submit"), sampled([(key, submit) for key in ANSWERED for submit in ("enter", "ctrl+s")]))
 async def test_every_dialog_answers_once(start_console: StartConsole, key: str, submit: str) -> None:
     async with start_console() as console:
         await console.until_keys_accepted()
