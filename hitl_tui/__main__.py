@@ -37,10 +37,10 @@ def main() -> None:
 def _replace_closed_streams() -> None:
     """Open those of the three standard streams that are closed, so that no file gets their numbers.
 
-    Each is opened the wrong way round, as coreutils do: using it fails, except that what is written to standard error is lost.
+    The input is empty, what is written to standard error is lost, and writing to the output fails: it is opened for reading.
     """
     if sys.stdin is None:
-        os.open(os.devnull, os.O_WRONLY)
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for the life of the process
     if sys.stdout is None:
         sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
     if sys.stderr is None:

@@ -280,10 +280,13 @@ def _is_json(said: str, action: Action) -> bool:
 
 
 async def _prompt(question: str) -> str | None:
-    """What the person types; None if the input has ended or is no terminal."""
+    """What the person types from now on; None if the input has ended or is no terminal. Lines that came before answer nothing."""
     if not sys.stdin.isatty():
         return None
+    import termios
+
     try:
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
         return (await asyncio.to_thread(input, visible(question))).strip()
     except EOFError:
         return None

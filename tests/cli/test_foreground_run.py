@@ -64,6 +64,14 @@ async def test_run_asks_at_the_prompt_and_ends_with_the_run(new_sandbox: Sandbox
 
 
 @pytest.mark.slow
+def test_run_takes_no_line_that_was_typed_before_its_question(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    answers = [("later\\? $", "x\napprove\napprove\n"), ("(?s)type one of .*later\\? $", "later\n")]
+    code, shown = in_terminal(sandbox, "run", sandbox.target, "batched", rounds(SEND), answers=answers)
+    assert code == 3 and "r1 waits" in shown, shown
+
+
+@pytest.mark.slow
 async def test_run_left_for_later_exits_with_3_and_stays_in_the_queue(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     done = sandbox.cli("run", sandbox.target, "batched", rounds(SEND), code=3)
