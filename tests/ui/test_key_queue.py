@@ -146,6 +146,7 @@ async def test_a_double_click_on_a_key_presses_it_once(start_console: StartConso
                 console.app.post_message(message)
             await console.until_keys_accepted()
         assert await console.store.one("SELECT count(*) FROM decisions") == (1,)
+        await console.until_keys_accepted()
         await read(console, click)
         assert await console.store.one("SELECT count(*) FROM decisions") == (2,)
 

@@ -32,8 +32,6 @@ class KeyBar(StyledWidget):
         self._places: list[tuple[int, int, str]] = []
         self._clicked: tuple[str | None, float] = (None, float("-inf"))
         """The command clicked last, and when."""
-        self._released_at = 0.0
-        """When the terminal reported that the button was released: a click is handled later, where much is to do."""
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -58,16 +56,14 @@ class KeyBar(StyledWidget):
         command = self._at(event.x)
         self.tooltip = BY_ID[command].about if command else None
 
-    def on_mouse_up(self, event: events.MouseUp) -> None:
-        self._released_at = event.time
-
     def on_click(self, event: events.Click) -> None:
         """Press the key that was clicked. The second half of a double click presses nothing: it would act on the next item."""
         from hitl_tui.ui.messages import CommandClicked
 
         command, before = self._at(event.x), self._clicked
-        self._clicked = (command, self._released_at)
-        if command and (command != before[0] or self._released_at - before[1] > self.app.CLICK_CHAIN_TIME_THRESHOLD):
+        self._clicked = (command, event.time)
+        is_second = command == before[0] and event.time - before[1] <= self.app.CLICK_CHAIN_TIME_THRESHOLD
+        if command and not is_second and event.chain == 1:
             self.post_message(CommandClicked(command))
 
     def _at(self, x: int) -> str | None:
