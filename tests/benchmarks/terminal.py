@@ -100,13 +100,10 @@ Screen = TypeVar("Screen", bound=Terminal)
 
 
 @contextlib.contextmanager
-def terminal(
-    command: Sequence[str],
-    env: Mapping[str, str] | None = None,
-    size: tuple[int, int] = (120, 36),
-    kind: type[Screen] = Terminal,  # type: ignore[assignment]
+def terminal_of(
+    kind: type[Screen], command: Sequence[str], env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 36)
 ) -> Iterator[Screen]:
-    """Run the command in a pty of that many columns and rows."""
+    """Run the command in a pty of that many columns and rows, as a `Terminal` of that class."""
     began = time.perf_counter()
     pid, fd = pty.fork()
     if pid == 0:
@@ -123,6 +120,13 @@ def terminal(
             _reap(pid, screen._fd)
         elif screen._fd >= 0:
             os.close(fd)
+
+
+def terminal(
+    command: Sequence[str], env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 36)
+) -> contextlib.AbstractContextManager[Terminal]:
+    """Run the command in a pty of that many columns and rows."""
+    return terminal_of(Terminal, command, env, size)
 
 
 def _reap(pid: int, fd: int) -> None:

@@ -19,7 +19,7 @@ from hitl_tui.ui.input_filter import ALONE_S
 from tests.benchmarks.resume import GRAPHS
 from tests.benchmarks.rows import seed_home
 from tests.benchmarks.startup import console_command
-from tests.benchmarks.terminal import terminal
+from tests.benchmarks.terminal import terminal, terminal_of
 from tests.support.keyboard import Keyboard
 from tests.support.terminal_sessions import RecordedTerminal
 from tests.support.tiers import sampled
@@ -278,7 +278,7 @@ def test_an_editor_keeps_its_signals_and_leaves_the_terminal_usable(tmp_path: Pa
     home, editor = seed_home(tmp_path / "home", 3), tmp_path / "editor"
     editor.write_text(f"#!/bin/bash\n{script}\n")
     editor.chmod(0o700)
-    with terminal(console_command(home.path, AGENT), {"EDITOR": str(editor), "VISUAL": ""}, kind=RecordedTerminal) as screen:
+    with terminal_of(RecordedTerminal, console_command(home.path, AGENT), {"EDITOR": str(editor), "VISUAL": ""}) as screen:
         screen.until(b"approve")
         Keyboard(screen, home).settle()
         screen.send(b"r")
@@ -295,7 +295,7 @@ def test_an_editor_keeps_its_signals_and_leaves_the_terminal_usable(tmp_path: Pa
 @pytest.mark.slow
 def test_a_large_paste_goes_into_a_field_and_a_larger_one_is_refused(tmp_path: Path) -> None:
     home = seed_home(tmp_path, 3)
-    with terminal(console_command(home.path, AGENT), kind=RecordedTerminal) as screen:
+    with terminal_of(RecordedTerminal, console_command(home.path, AGENT)) as screen:
         screen.until(b"approve")
         keyboard = Keyboard(screen, home)
         keyboard.settle()

@@ -18,7 +18,7 @@ import pytest
 from hitl_tui.home import Home
 from hitl_tui.store import Store
 from tests.benchmarks.startup import console_command
-from tests.benchmarks.terminal import terminal
+from tests.benchmarks.terminal import terminal_of
 from tests.support.terminal_sessions import RecordedTerminal, Session, play
 from tests.ui.homes import seed
 
@@ -54,7 +54,7 @@ def test_random_session_decides_only_by_keys_and_restores_the_terminal(tmp_path:
     session, folder = Session(number), tmp_path / "copy"
     shutil.copytree(filled, folder)
     before = decided(folder / "home")
-    with terminal(["sh", "-c", f'cd {folder} && exec "$0" "$@"', *console_command(folder / "home")], kind=RecordedTerminal) as screen:
+    with terminal_of(RecordedTerminal, ["sh", "-c", f'cd {folder} && exec "$0" "$@"', *console_command(folder / "home")]) as screen:
         screen.until(b"cannot be loaded")
         expected = play(session, screen)
         screen.wait()
