@@ -10,29 +10,20 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.terminal import Terminal
 
+LETTERS = [bytes([number]) for number in range(128)]
 MOVES = (
-    *b"jkgGxXsodhv123[] ",
-    b"\x1b[A",
-    b"\x1b[B",
-    b"\x1b[5~",
-    b"\x1b[6~",
-    b"\t",
-    b"\x1b[Z",
-    b"\x1bOP",
-    b"\x1bOQ",
-    b"\x1bOR",
-    b"\x1bOS",
-    b"\x1b[15~",
-)
+    *(LETTERS[key] for key in b"jkgGxXsodhv123[] "), b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~", b"\t", b"\x1b[Z", b"\x1bOP", b"\x1bOQ",
+    b"\x1bOR", b"\x1bOS", b"\x1b[15~",
+)  # fmt: skip
 """Keys that decide nothing by themselves: they move, mark, sort, snooze and show."""
-OPENS = tuple(b"remtn!hcwAp/?PuL")
+OPENS = tuple(LETTERS[key] for key in b"remtn!hcwAp/?PuL")
 """Keys that open dialogs, or take something back."""
 DECIDES = (b"a", b"a", b"y", b"\r", b"\x13", b"1")
 """Keys that may decide, in the queue or in a dialog that another key has opened."""
@@ -177,7 +168,7 @@ class Session:
 
     def _burst(self) -> Step:
         """Several keys at once, as an old terminal pastes."""
-        letters = map(_bytes, self._random.choices((*DECIDES, *OPENS, *MOVES), k=self._random.randrange(2, 30)))
+        letters = self._random.choices((*DECIDES, *OPENS, *MOVES), k=self._random.randrange(2, 30))
         return Step((b"".join((b"bb", *letters, b"b")),))  # enter after a text would send it
 
     def _noise(self) -> Step:
@@ -223,16 +214,16 @@ class Session:
         return Step(act=send)
 
     def _decides(self) -> Step:
-        keys = list(self._keys((*DECIDES, *OPENS, *MOVES[:4]), 4))
+        keys = self._keys((*DECIDES, *OPENS, *MOVES[:4]), 4)
         return Step(tuple(keys), self._random.choice([0.1, 0.5]), may_decide=len(keys))
 
     def _held(self) -> Step:
         """One key for a while: it may decide once."""
-        key = _bytes(self._random.choice([*DECIDES, *OPENS]))
+        key = self._random.choice([*DECIDES, *OPENS])
         return Step((key, *[key] * 15), 1 / 30, may_decide=1)
 
-    def _keys(self, keys: tuple[Any, ...], most: int) -> Iterator[bytes]:
-        return map(_bytes, self._random.choices(keys, k=self._random.randrange(1, most + 1)))
+    def _keys(self, keys: tuple[bytes, ...], most: int) -> list[bytes]:
+        return self._random.choices(keys, k=self._random.randrange(1, most + 1))
 
     def _split(self, data: bytes, pause_s: float) -> list[bytes]:
         """Pieces of the data; many if they come quickly."""
@@ -275,7 +266,3 @@ def _send_all(screen: RecordedTerminal, data: bytes) -> None:
         screen.send(data[start : start + 2000])
         if len(data) > 2000:
             screen.drain(0.0005)
-
-
-def _bytes(key: int | bytes) -> bytes:
-    return key if isinstance(key, bytes) else bytes([key])
