@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -69,6 +68,8 @@ class Home:
             return self.path / "work" / (earlier or "%")
         if _PLAIN.fullmatch(thread) and not _RESERVED.fullmatch(thread):
             return self.path / "work" / thread
+        import hashlib  # not before the console's first frame
+
         digest = hashlib.sha256(thread.encode("utf-8", "surrogatepass")).hexdigest()
         return self.path / "work" / f"{_UNSAFE.sub('-', thread[:40]).lower()}%{digest[:32]}"
 

@@ -25,7 +25,7 @@ SECTIONS = {
         "agents": ("agents", "List the agents that can be launched."),
         "run": ("foreground_run", "Run an agent here, and ask each pause at the prompt."),
         "launch": ("runs", "Queue runs of an agent."),
-        "assistants": ("assistants", "Keep named sets of context and config for launches."),
+        "assistants": ("assistants", "Keep named sets of context and configuration."),
         "runs": ("runs", "List runs, newest first."),
         "retry": ("runs", "Continue a failed or cancelled run from its checkpoint."),
         "cancel": ("runs", "Cancel a run."),

@@ -165,7 +165,7 @@ def test_edited_arguments_names_changed_arguments(proposed: str | None, final: s
 def test_equal_reasons_are_normalised_to_one() -> None:
     assert {statistics.normalized_reason(one) for one in ("Too late", " too  LATE. ", "too\nlate!")} == {"too late"}
     assert (statistics.normalized_reason(None), statistics.normalized_reason(" . ")) == ("", "")
-    assert len(statistics.normalized_reason("x\x1b" * 1000)) == statistics.REASON_LENGTH
+    assert len(statistics.normalized_reason("x\x1b" * 1000)) <= statistics.REASON_LENGTH
 
 
 @given(st.text(), st.text())

@@ -94,7 +94,7 @@ async def test_escalation_to_a_group_uses_the_policy_of_the_reviews_project(star
         await ann.bob.reviews.escalate(ann.review_ids[SQL], "others")
         await ann.bob.reviews.escalate(ann.review_ids[MAIL], "leads")
         await ann.settle()
-        await ann.until_shown("escalated by bob to leads: ")
+        await ann.until_shown("escalated by bob to leads")
         assert "to others" not in ann.notifications()
 
 

@@ -156,7 +156,7 @@ def test_workers_own_log_is_emptied_only_when_it_is_too_long(tmp_path: Path) -> 
 
 async def test_agent_that_reads_stdin_gets_end_of_file(trouble: Reviewer) -> None:
     run = await trouble.launch("reader", given={})
-    assert (await trouble.wait(run, RunState.FAILED)).error.startswith("EOFError")
+    assert (await trouble.wait(run, RunState.FAILED)).error.startswith("its code calls input(), and a worker has no keyboard")
 
 
 async def test_state_that_cannot_be_stored_fails_the_run_with_a_message(pauses: Reviewer) -> None:
