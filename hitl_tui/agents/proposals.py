@@ -99,14 +99,12 @@ def open_calls(message: AIMessage, after: Sequence[BaseMessage]) -> list[dict[st
 
 def completed_calls(messages: Sequence[BaseMessage]) -> frozenset[str]:
     """Ids of the calls that have their results: of those with the same id, all of the newest message that has it."""
-    waiting: Counter[str] = Counter()
+    waiting: dict[str, int] = {}
     for message in messages:
         if isinstance(message, AIMessage):
-            waiting.update({str(call["id"]): 0 for call in message.tool_calls})
-            for call, count in Counter(str(call["id"]) for call in message.tool_calls).items():
-                waiting[call] = count
+            waiting |= Counter(str(call["id"]) for call in message.tool_calls)
         elif isinstance(message, ToolMessage):
-            waiting[message.tool_call_id] -= 1
+            waiting[message.tool_call_id] = waiting.get(message.tool_call_id, 0) - 1
     return frozenset(call for call, left in waiting.items() if left <= 0)
 
 

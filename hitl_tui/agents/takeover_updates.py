@@ -200,23 +200,23 @@ class _Recipe:
         Calls that are left over move into a message of their own: a graph asks about and runs all calls of the last message, whether they
         have results or not.
         """
-        answered = {call["id"]: call for call in self._open if call["id"] in self._plan.results}
-        if lost := self._plan.results.keys() - answered.keys():
+        answered = [call for call in self._open if call["id"] in self._plan.results]  # several, where they share an id
+        if lost := self._plan.results.keys() - {call["id"] for call in answered}:
             raise Refused(f"no tool call {min(lost)!r} waits for a result any more", "look at the run again")
         if not answered:
             return
-        self._open = [call for call in self._open if call["id"] not in answered]
+        self._open = [call for call in self._open if call["id"] not in self._plan.results]
         message = self._message
         assert message is not None
         moved = {call["id"] for call in self._open} if not self._closes_calls else set()
         if moved:
             self._message, _ = self._replaced(with_calls(message, [call for call in message.tool_calls if call["id"] not in moved]), {})
-        for call in answered.values():
+        for call in answered:
             text = self._plan.results[call["id"]]
             self._messages.append(
                 ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), additional_kwargs=self._sign("answered"))
             )
-        self._unapproved = [call for call in self._unapproved if call.id not in answered]
+        self._unapproved = [call for call in self._unapproved if call.id not in self._plan.results]
         if moved:
             self._unapproved = [Call(call["id"], call["name"], canonical_json.as_json(call["args"])) for call in self._open]
             self._messages.append(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from contextvars import ContextVar
 from typing import Any, TextIO
 
 from hitl_tui.home import Home
-from hitl_tui.sanitize import visible
+from hitl_tui.sanitize import code
 
 UMASK = 0o077
 """The worker's files are private."""
 KEPT_BYTES = 5_000_000
 """Output kept per run."""
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal could obey; tab and newline are left."""
 WORKER_LOG_BYTES = 20_000_000
 
 current_run: ContextVar[int | None] = ContextVar("current_run", default=None)
@@ -72,7 +75,7 @@ class OwnOutput(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
-            self._file.write(visible(text))
+            self._file.write(_CONTROLS.sub(lambda found: code(found[0]), text))
         return len(text)
 
 

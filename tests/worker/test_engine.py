@@ -63,6 +63,18 @@ async def test_base_exception_of_a_node_fails_its_run_and_is_not_repeated(troubl
     assert {text: len(trouble.effects(run)) for text, run in runs.items()} == dict.fromkeys(texts, 1)
 
 
+@pytest.mark.slow
+async def test_base_exception_around_a_node_fails_its_run_and_is_not_repeated(trouble: Reviewer) -> None:
+    kinds = [kind for kind in BEYOND_EXCEPTIONS if not kind.startswith("Stop")]
+    texts = [f"{where} {kind}" for where in ("reducer", "edge") for kind in kinds]
+    runs = [await trouble.launch("raises_around", given={"text": text}) for text in texts]
+    made = [await trouble.launch("raises_made", given={"text": ""}) for _ in range(3)]
+    for text, run in zip(texts, runs, strict=True):
+        await trouble.wait(run, RunState.FAILED)
+        assert (text, len(trouble.effects(run))) == (text, 1)
+    assert {(await trouble.wait(run, RunState.FAILED)).error for run in made} == {"PanicException: no graph"}
+
+
 async def test_base_exception_of_an_approved_tool_fails_its_run_once(trouble: Reviewer) -> None:
     calls = [(tool, {"kind": kind}) for tool in ("act", "act_async") for kind in BEYOND_EXCEPTIONS]
     runs = [await trouble.launch("raising_tools", [call]) for call in calls]

@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from diary import note
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, UnknownInterruptError
+from langgraph.graph import END, START, StateGraph
 from script import model
 from trouble import State, graph_of
 
@@ -73,6 +75,44 @@ async def async_node(state: State) -> State:
 
 raises = graph_of(("sync_node", sync_node), ("async_node", async_node))
 raises_inside = graph_of(("inside", raises))
+
+
+def _reduce(before: str, after: str) -> str:
+    where, _, kind = after.partition(" ")
+    if where == "reducer":
+        raise KINDS[kind]()
+    return after
+
+
+class Around(TypedDict, total=False):
+    text: str
+    heard: Annotated[str, _reduce]
+
+
+def hears(state: Around) -> Around:
+    note("acts")
+    return {"heard": state["text"]}
+
+
+def choose(state: Around) -> str:
+    where, _, kind = state["text"].partition(" ")
+    if where == "edge":
+        raise KINDS[kind]()
+    return END
+
+
+_around = StateGraph(Around)
+_around.add_node("hears", hears)
+_around.add_edge(START, "hears")
+_around.add_conditional_edges("hears", choose, [END])
+raises_around = _around.compile()
+
+
+def raises_made(config: RunnableConfig) -> Any:
+    """A factory that raises for every run, and not while it is described."""
+    if config["configurable"]["thread_id"] != "none":
+        raise PanicException("no graph")
+    return raises_around
 
 
 @tool
