@@ -188,8 +188,8 @@ MOVES = frozenset(command.id for command in COMMANDS if command.group in ("list"
     "next_call", "previous_call", "next_tab", "previous_tab", "details_down", "details_up",
 }  # fmt: skip
 """Commands that act again while their key is held, and when several of their keys come at once."""
-PAGES = frozenset({"read_on", "text_page_down"})
-"""Those among them that turn a page, and do so once while their key is held where it is recorded what was read."""
+PAGES = frozenset({"read_on", "text_page_down", "details_down"})
+"""Those among them that turn a page or half of one, and do so once while their key is held where it is recorded what was read."""
 APART = (
     frozenset({"list", "text"}),
     frozenset({"queue", "runs", "history", "insights", "policy", "lessons", "takeover"}),

@@ -20,6 +20,7 @@ from hitl_tui.ui.review.arguments import ArgumentsView
 from tests.support.fake_clock import Monotonic
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import policy, seed
+from tests.ui.queue.test_unseen import hold
 
 
 def restart(host: str, slot: int = 0, **more: Any) -> Action:
@@ -190,7 +191,9 @@ async def test_table_when_open_for_a_quarter_second_takes_keys(start_console: St
 
 
 @pytest.mark.slow
-async def test_rows_painted_later_in_the_table_count_without_another_key(start_console: StartConsole) -> None:
+async def test_rows_painted_later_in_the_table_count_without_another_key(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with start_console("", grace_s=60, size=(120, 24)) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(24)))
         await shown(console, ids)
@@ -198,9 +201,14 @@ async def test_rows_painted_later_in_the_table_count_without_another_key(start_c
         while not (found := re.search(r"approve ([1-9]\d*) calls", console.screen_text())):
             await console.pilot.pause(0.05)
         rows = console.app.screen.query_one(CallTable)
-        rows.scroll_to(y=1, animate=False)
-        await console.pilot.pause(SEEN_S * 0.6)  # another row comes on the screen before that one has been there for long enough
-        rows.scroll_to(y=2, animate=False)
+        clock = Monotonic()
+        monkeypatch.setattr(decide_many, "time", clock)
+        for row in (1, 2):  # the second comes on the screen before the first has been there for long enough
+            rows.scroll_to(y=row, animate=False)
+            await console.pilot.pause(0.25)  # until it is painted
+            clock.now += SEEN_S * 0.6
+        await console.pilot.pause(3 * SEEN_S)  # the table has looked at its rows by now, and only the first counts
+        clock.now += SEEN_S
         await console.until_shown(f"approve {int(found[1]) + 2} calls")
 
 
@@ -219,6 +227,25 @@ async def test_a_long_table_when_not_read_to_the_end_approves_only_what_was_seen
         on_screen = len(re.findall(r"☑ r\d+ ", console.screen_text()))
         await console.press("a")
         assert (await states(console.store)).count("decided") == on_screen < 40
+
+
+@pytest.mark.slow
+async def test_space_in_the_table_turns_one_page_while_held_and_goes_back_to_what_was_skipped(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_console("", grace_s=60, size=(120, 24)) as console:
+        await shown(console, await add(console.store, *([restart(f"web-{n}")] for n in range(60))))
+        await console.press("X", "A")
+        await console.until_shown("☑ r1 ")
+        rows = console.app.screen.query_one(CallTable)
+        page = rows.text_rows
+        monkeypatch.setattr(decide_many, "SEEN_S", 0.0)
+        await hold(console, b" ")
+        assert rows.scroll_offset.y == page
+        await console.press("G")
+        assert rows.scroll_offset.y > 2 * page
+        await console.press("space")
+        assert page < rows.scroll_offset.y <= 2 * page  # at the first row that has not been on the screen
 
 
 async def test_many_calls_when_rejected_carry_the_reason(start_console: StartConsole) -> None:

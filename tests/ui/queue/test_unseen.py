@@ -115,7 +115,7 @@ async def hold(console: ConsoleDriver, key: bytes, first_delay_s: float = 0.5, p
     await console.settle()
 
 
-@pytest.mark.parametrize(("key", "inside"), sampled([(b" ", False), (b"a", False), (b" ", True), (b"\x1b[6~", True)]))
+@pytest.mark.parametrize(("key", "inside"), sampled([(b" ", False), (b"a", False), (b" ", True), (b"\x1b[6~", True), (b"\x04", False)]))
 async def test_held_key_turns_one_page_at_most(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, key: bytes, inside: bool
 ) -> None:
