@@ -138,6 +138,8 @@ class QueueModel:
         groups, notes = self._items.groups, self._items.group_notes
         try:
             for row in rows:
+                if self._items.groups is not groups:
+                    return  # the queue was sorted or grouped anew, and its rows are compared anew
                 members = groups.members(row.id)
                 if len(members) > 1 and len(row.tools) == 1 and row.id not in notes:
                     notes[row.id] = group_differences(await self._inbox.reviews.first_args(members[:MOST_COMPARED]))
