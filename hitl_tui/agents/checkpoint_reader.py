@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui.home import database_uri
+from hitl_tui.store import tolerant
 from hitl_tui.store.errors import told
 from hitl_tui.store.maintenance import integrity
 
@@ -78,7 +79,7 @@ class CheckpointReader:
     @contextlib.contextmanager
     def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[CheckpointReader]:
         """Open an existing file."""
-        with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as db:
+        with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as db:
             yield cls(db, path, serde)
 
     def pending(self, thread: str, namespace: str = "") -> list[Interrupt]:

@@ -39,6 +39,7 @@ from langgraph.checkpoint.sqlite.utils import search_where
 
 from hitl_tui.agents.serde import StrictSerializer
 from hitl_tui.home import database_uri
+from hitl_tui.store import tolerant
 from hitl_tui.store.errors import is_busy, told
 
 BATCH_BYTES = 4_000_000
@@ -97,7 +98,7 @@ class CheckpointSaver(AsyncSqliteSaver):
             busy_s: seconds for which a write waits while another process writes.
         """
         async with contextlib.AsyncExitStack() as stack:
-            conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s))
+            conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s, factory=tolerant.Connection))
             reader = stack.enter_context(contextlib.closing(_reader(path)))
             writer = _Writer(path, busy_s)
             stack.push_async_callback(writer.close)
@@ -223,7 +224,7 @@ class _Writer:
 
     def __init__(self, path: Path, busy_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=busy_s, check_same_thread=False)
+        self._db = tolerant.connect(path, isolation_level=None, timeout=busy_s, check_same_thread=False)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         """None is the last one."""
         self._ended = self._loop.create_future()
@@ -290,7 +291,7 @@ class _Writer:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=READ_BUSY_S, check_same_thread=False)
+    return tolerant.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=READ_BUSY_S, check_same_thread=False)
 
 
 def _resolve(batch: Sequence[_Job], errors: Sequence[BaseException | None]) -> None:

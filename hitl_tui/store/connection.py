@@ -12,13 +12,15 @@ from typing import Any, Literal
 
 import aiosqlite
 
-from hitl_tui.errors import BadHome
+from hitl_tui.errors import BadHome, Damaged
 from hitl_tui.oversight.statistics import edited_arguments, normalized_reason, time_bucket
-from hitl_tui.store import migrations
+from hitl_tui.store import migrations, tolerant
 from hitl_tui.store.audit import chained
 from hitl_tui.store.errors import fault, is_busy, told
 
 BUSY_S = 10.0
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
+"""What readers raise over a value that is not what was stored."""
 BUSY_LOOK_S = 0.003
 FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int]], ...] = (
     ("chained", 9, chained), ("bucket", 1, time_bucket), ("edited", 2, edited_arguments), ("worded", 1, normalized_reason),
@@ -85,6 +87,10 @@ class Store:
             yield store
         except sqlite3.Error as error:  # raised by the block
             raise _unusable(path, error) from None
+        except UNREADABLE as error:  # a reader of the block, or an error of the program
+            if damage := _damage(path):
+                raise Damaged(damage, migrations.REPAIR) from error
+            raise
         finally:
             store._writer.close()
             store._reader.close()
@@ -95,7 +101,7 @@ class Store:
         """Connect, and bring the schema up to date. While other processes open or close the same file, SQLite may say busy at once."""
         until = time.monotonic() + BUSY_S
         while True:
-            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S, factory=tolerant.Connection)
             try:
                 await db.execute("PRAGMA journal_mode = WAL")
                 await db.execute(f"PRAGMA synchronous = {synchronous}")
@@ -181,7 +187,7 @@ class Store:
 
 def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection for the event loop's thread, which must never wait: its timeout is 0."""
-    db = sqlite3.connect(path, isolation_level=None, timeout=0)
+    db = tolerant.connect(path, isolation_level=None, timeout=0)
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA foreign_keys = ON")
     for name, count, function in FUNCTIONS:
@@ -208,10 +214,19 @@ async def _schema(db: aiosqlite.Connection) -> int:
     return int(next(iter(await db.execute_fetchall("PRAGMA user_version")))[0])
 
 
+def _damage(path: Path) -> str:
+    """What in the rows cannot be read, as a clause; empty if all can be."""
+    from hitl_tui.store.maintenance import contents  # which imports the readers, and they this module
+
+    return contents.problem(path)
+
+
 def _unusable(path: Path, error: Exception) -> BadHome:
     found = fault(path, error) if isinstance(error, sqlite3.Error) else None
     if found is not None:
         return BadHome(found.happened, found.todo)
+    if isinstance(error, sqlite3.Error) and (damage := _damage(path)):
+        return BadHome(damage, migrations.REPAIR)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
         return BadHome(f"{path} is damaged or no database: {error}", "end every hitl-tui on it and run `hitl-tui doctor --repair`")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error

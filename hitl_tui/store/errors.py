@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hitl_tui.errors import Busy, Damaged, Refused, Stale, Storage
+from hitl_tui.home import database_uri
 from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
+from hitl_tui.store import migrations, tolerant
 
 GOING = (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
 ROOM_BYTES = 65_536
@@ -30,7 +32,7 @@ def fault(path: Path, error: sqlite3.Error) -> Storage | None:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Busy(f"{path} is locked by another program", "end that program and try again")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return Damaged(f"{path} is damaged or no database: {error}", "end every hitl-tui on it and run `hitl-tui doctor --repair`")
+            return Damaged(f"{path} is damaged or no database: {error}", migrations.REPAIR)
         case sqlite3.SQLITE_FULL:
             return Storage(f"the disk is full, and {path} must grow", f"make room; {AGAIN}")
         case sqlite3.SQLITE_READONLY:
@@ -40,7 +42,16 @@ def fault(path: Path, error: sqlite3.Error) -> Storage | None:
                 return Storage(f"the disk is full, and {path} must grow", f"make room; {AGAIN}")
             done = "opened" if code == sqlite3.SQLITE_CANTOPEN else "used"
             return Storage(f"{path} cannot be {done}: {error}", f"check the disk and the permissions; {AGAIN}")
+        case sqlite3.SQLITE_ERROR if changed := _changed_schema(path):
+            return Damaged(f"{path} is damaged: {changed}", migrations.REPAIR)
     return None
+
+
+def _changed_schema(path: Path) -> str:
+    """What is otherwise in the schema than it was made: one changed letter of a name makes statements fail."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+        return migrations.changed_schema(db)
+    return ""
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from hitl_tui.errors import BadHome
+from hitl_tui.errors import BadHome, Damaged
 from hitl_tui.home import database_uri
+from hitl_tui.store import tolerant
 
 SCHEMA = Path(__file__).with_name("schema")
 APPLICATION_ID = 0x4849544C
@@ -34,17 +35,21 @@ STEPS: tuple[Callable[[], str], ...] = (_baseline, _step("2_pauses_and_snoozes")
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 
 
+VERSIONS = range(1, len(STEPS) + 1)
+
+
 def statements(number: int) -> str:
     """The script that brings a database to this version (1 for the baseline), in one transaction."""
     return f"BEGIN IMMEDIATE; {STEPS[number - 1]()}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
 
 
+REPAIR = "end every hitl-tui on it and run `hitl-tui doctor --repair`"
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
 def changed_schema(db: sqlite3.Connection) -> str:
     """The first table, index, view or trigger that this version of the schema has otherwise, as a sentence; empty if none has."""
-    found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS)}
+    found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS).fetchall()}
     wanted = _objects(int(db.execute("PRAGMA user_version").fetchone()[0]))
     for kind, name in sorted(found.keys() | wanted.keys()):
         was, sql = wanted.get((kind, name)), found.get((kind, name))
@@ -57,7 +62,7 @@ def changed_schema(db: sqlite3.Connection) -> str:
 def _objects(version: int) -> dict[tuple[str, str], str]:
     """What a database of this version consists of."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        for number in range(1, version + 1):
+        for number in range(1, min(version, len(STEPS)) + 1):
             db.executescript(statements(number))
         return {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS)}
 
@@ -72,6 +77,7 @@ def check(path: Path) -> None:
 
     Raises:
         BadHome: it was written by a development version before 0.1.0, by a newer version, or by another program.
+        Damaged: its header is.
     """
     with contextlib.suppress(OSError):
         found = _marks(path)
@@ -80,8 +86,11 @@ def check(path: Path) -> None:
 
 
 def _refuse(path: Path, application: int, version: int) -> None:
-    if application == APPLICATION_ID and version <= len(STEPS):
+    if application == APPLICATION_ID and version <= len(STEPS) and (version or not _known_version(path)):
         return
+    if known := _known_version(path):
+        marks = f"its header has the marks {application:#x} and {version}, and its tables are those of schema {known}"
+        raise Damaged(f"{path} is damaged: {marks}", REPAIR)
     if application == APPLICATION_ID:
         raise BadHome(f"{path} was written by a newer hitl-tui (schema {version}; this one knows {len(STEPS)})", "upgrade hitl-tui")
     if version:
@@ -90,6 +99,14 @@ def _refuse(path: Path, application: int, version: int) -> None:
             "choose a new home with --home DIR, or use the version that wrote it; nothing was changed",
         )
     raise BadHome(f"{path} is the database of another program", "choose another home with --home DIR; nothing was changed")
+
+
+def _known_version(path: Path) -> int:
+    """The version whose tables the file has, whatever its header says; 0 if it is none."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+        found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS).fetchall()}
+        return next((number for number in range(len(STEPS), 0, -1) if found == _objects(number)), 0)
+    return 0
 
 
 def _marks(path: Path) -> tuple[int, int] | None:
@@ -111,7 +128,7 @@ def _marks(path: Path) -> tuple[int, int] | None:
 
 def _marks_in_log(path: Path) -> tuple[int, int] | None:
     """The same as of the last commit, which may only be in the write-ahead log yet."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         db.execute("BEGIN")  # one moment: another process may be making the database right now
         is_new = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         application, version = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version"))

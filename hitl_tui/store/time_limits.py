@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hitl_tui.store import tolerant
 from hitl_tui.store.connection import BUSY_S, Store
 from hitl_tui.store.runs import NOW
 
@@ -97,4 +98,4 @@ def _reading(db: sqlite3.Connection) -> Read:
 
 
 def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
-    return contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_S))
+    return contextlib.closing(tolerant.connect(path, isolation_level=None, timeout=BUSY_S))

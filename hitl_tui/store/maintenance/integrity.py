@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from hitl_tui.errors import BadHome
+from hitl_tui.errors import Damaged, HitlError
 from hitl_tui.home import database_uri
-from hitl_tui.store import migrations
+from hitl_tui.store import migrations, tolerant
 
 LOOK_BYTES = 64_000_000
 """Larger files are not read completely at every start; a damaged page is found when it is read."""
@@ -24,7 +24,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     closes, but where there is one it would first write the rest of it into the database, which a killed process left.
     """
     has_log = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
-    with contextlib.closing(sqlite3.connect(database_uri(path, "ro" if has_log else "rw"), uri=True, timeout=2)) as db:
+    with contextlib.closing(tolerant.connect(database_uri(path, "ro" if has_log else "rw"), uri=True, timeout=2)) as db:
         db.execute("PRAGMA query_only = 1")
         yield db
 
@@ -35,8 +35,8 @@ def problem(path: Path) -> str:
         if path.name == "hitl.db":
             migrations.check(path)
         with reading(path) as db:
-            verdict = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    except BadHome as error:
+            verdict = _verdict(db, path)
+    except HitlError as error:
         return str(error)
     except sqlite3.OperationalError as error:
         return f"{path} cannot be read: {error}; check its permissions, and end what holds it"
@@ -48,7 +48,7 @@ def problem(path: Path) -> str:
 def problem_at_start(path: Path) -> str:
     """`problem` for every start, which must be fast: large files are not read completely."""
     try:
-        with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+        with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if path.stat().st_size > LOOK_BYTES:
                 return ""
@@ -63,22 +63,32 @@ def problem_at_start(path: Path) -> str:
 def is_damaged(path: Path) -> bool:
     """Whether the file itself is damaged; not its permissions, its version or a lock on it."""
     try:
-        with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
-            return str(db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok"
-    except sqlite3.OperationalError:
-        return False
+        if path.name == "hitl.db":
+            migrations.check(path)
+        with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+            return _verdict(db, path) != "ok"
+    except Damaged:
+        return True
+    except sqlite3.OperationalError as error:
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR  # the schema names what is not there
     except sqlite3.DatabaseError:
         return True
 
 
 def only_indexes(path: Path) -> bool:
     """Whether only indexes are damaged, which can be rebuilt from their tables."""
-    with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+    with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         try:
             said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(1000)")]
         except sqlite3.DatabaseError:
             return False
     return all("index" in line and "malformed" not in line for line in said)
+
+
+def _verdict(db: sqlite3.Connection, path: Path) -> str:
+    """What SQLite finds, `ok` if nothing; of `hitl.db`, also whether its schema is the one of its version."""
+    verdict = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    return verdict if verdict != "ok" or path.name != "hitl.db" else migrations.changed_schema(db) or "ok"
 
 
 def _one_line(text: str) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import fcntl
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hitl_tui.errors import Refused
-from hitl_tui.home import database_uri
-from hitl_tui.store import migrations
+from hitl_tui.store import migrations, tolerant
 from hitl_tui.store.maintenance.prune import PRUNED
 
 DMS_BYTE = 128
@@ -24,6 +26,12 @@ HOPELESS = 300
 """After so many unreadable rows in a row, the interior page above them must be damaged, and reading stops."""
 REBUILT = ("changes", "workers", "cells", "tallies", "beliefs", "lessons_due")
 """Tables that are not copied, because their readers fill them again, like the history."""
+HEADER, PAGE = 100, 4096
+"""Bytes of the file's header, and of a page in every home."""
+SAME_IN_HEADER = ((0, 18), (20, 24), (44, 48), (52, 60), (64, 92))
+"""First and last byte of the fields of the header that do not depend on what is in the file."""
+SCHEMA_COLUMNS = "type, name, tbl_name, rootpage, sql"
+MEND = "UPDATE sqlite_master SET type = :kind, name = :name, tbl_name = :table, sql = :sql WHERE rowid = :rowid"
 SIDES = ("-wal", "-shm", "-journal")
 FOREIGN_KEY = 'SELECT "from" FROM pragma_foreign_key_list(:table) WHERE id = :number'
 LOST_RUNS = """
@@ -93,15 +101,77 @@ def rebuild(path: Path) -> tuple[Path, dict[str, int]]:
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     new.unlink(missing_ok=True)
     new.touch(mode=0o600)
-    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
-        saved = _fill(path, db)
+    with contextlib.closing(tolerant.connect(new, isolation_level=None)) as db, _mended(path) as copy:
+        saved = _fill(copy, db)
     aside = move_aside(path)
     new.rename(path)
     return aside, saved
 
 
+@contextlib.contextmanager
+def _mended(path: Path) -> Iterator[Path]:
+    """A copy of the file with the header and the schema that it must have had, so that its rows can be found."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="repair-") as folder:
+        copy = Path(folder) / path.name
+        for end in ("", "-wal"):
+            if (source := path.with_name(path.name + end)).exists():
+                shutil.copyfile(source, copy.with_name(copy.name + end))
+        _mend_header(copy)
+        with contextlib.suppress(sqlite3.Error):
+            _mend_schema(copy)
+        yield copy
+
+
+def _mend_header(path: Path) -> None:
+    """Write the fields of the header that are the same in every home (sqlite.org/fileformat.html, 1.3)."""
+    header = bytearray(path.read_bytes()[:HEADER].ljust(HEADER, b"\0"))
+    wanted = bytes(_made(len(migrations.STEPS)).serialize()[:HEADER])
+    for start, end in SAME_IN_HEADER:
+        header[start:end] = wanted[start:end]
+    header[18:20] = b"\2\2"  # a write-ahead log
+    header[28:32] = (path.stat().st_size // PAGE).to_bytes(4)
+    header[92:96] = header[24:28]  # so that the number of pages counts
+    header[32:40] = bytes(8)  # no free pages: they are not needed
+    with path.open("r+b") as file:
+        file.write(header)
+
+
+def _made(version: int) -> sqlite3.Connection:
+    """A new database of this version, in memory."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for number in range(1, version + 1):
+        db.executescript(migrations.statements(number))
+    return db
+
+
+def _mend_schema(path: Path) -> None:
+    """Write the tables, indexes, views and triggers as their version made them; a damaged one is known by what it resembles."""
+    with contextlib.closing(tolerant.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA writable_schema = ON")  # SQLite then reads a schema that it cannot parse
+        found = db.execute(f"SELECT rowid, {SCHEMA_COLUMNS} FROM sqlite_master ORDER BY rowid").fetchall()
+        versions = [_made(number).execute(f"SELECT {SCHEMA_COLUMNS} FROM sqlite_master").fetchall() for number in migrations.VERSIONS]
+        alike = [len({row[1:4] + row[5:] for row in found} & {row[:3] + row[4:] for row in wanted}) for wanted in versions]
+        version = max(migrations.VERSIONS, key=lambda number: alike[number - 1])
+        wanted = {row[:2]: row for row in versions[version - 1]}
+        known = {row[1:3]: row[0] for row in found}
+        lost = [row for row in found if row[1:3] not in wanted]
+        roots = sum(wanted[row[1:3]][3] == row[4] for row in found if row[1:3] in wanted)
+        for key, (kind, name, table, root, sql) in wanted.items():
+            rowid = known.get(key)
+            if rowid is None and lost:
+                nearest = max(
+                    lost, key=lambda row: difflib.SequenceMatcher(None, str(row[1:]), str((kind, name, table, root, sql))).ratio()
+                )
+                lost.remove(nearest)
+                rowid = nearest[0]
+            db.execute(MEND, {"kind": kind, "name": name, "table": table, "sql": sql, "rowid": rowid})
+            if roots >= len(wanted) - 3:  # the file was made by the same statements as the new one
+                db.execute("UPDATE sqlite_master SET rootpage = :root WHERE rowid = :rowid", {"root": root, "rowid": rowid})
+        db.execute(f"PRAGMA user_version = {version}")
+
+
 def _fill(path: Path, db: sqlite3.Connection) -> dict[str, int]:
-    with contextlib.closing(sqlite3.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as old:
+    with contextlib.closing(tolerant.connect(path, isolation_level=None)) as old:
         old.text_factory = lambda data: data.decode("utf-8", "replace")
         schema = _schema(old)
         for number in range(1, schema + 1):
@@ -134,7 +204,9 @@ def _tables(db: sqlite3.Connection) -> list[str]:
 
 
 def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
-    columns = [str(name) for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    described = db.execute('SELECT name, type, "notnull" FROM pragma_table_info(?)', (table,)).fetchall()
+    columns = [str(name) for name, _, _ in described]
+    kinds = [(str(kind), bool(needed)) for _, kind, needed in described]
     keys = [str(name) for (name,) in db.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,))]
     listed = ", ".join(columns)
     has_rowid = "WITHOUT ROWID" not in str((db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone() or ("",))[0])
@@ -142,8 +214,20 @@ def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
     count = 0
     for row in _rows(old, table, listed, order):
         marks = ", ".join("?" * len(columns))
-        count += db.execute(f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({marks})", row).rowcount
+        values = [_fitting(value, *kind) for value, kind in zip(row, kinds, strict=True)]
+        count += db.execute(f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({marks})", values).rowcount
     return count
+
+
+def _fitting(value: Any, kind: str, is_needed: bool) -> Any:
+    """A value of a column of this type; where a damaged row has one of another type, what is left of it."""
+    if value is None:
+        return ("" if kind == "TEXT" else 0) if is_needed else None
+    if kind == "TEXT":
+        return tolerant.readable(value) if isinstance(value, bytes) else value if isinstance(value, str) else str(value)
+    if kind in ("INTEGER", "REAL") and not isinstance(value, int | float):
+        return 0 if is_needed else None
+    return value
 
 
 def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]) -> Iterator[Any]:

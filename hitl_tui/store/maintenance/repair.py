@@ -10,6 +10,7 @@ from hitl_tui import canonical_json
 from hitl_tui.model import ReviewState, RunState, Worker
 from hitl_tui.store import audit_verify, decisions, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.maintenance import contents
 from hitl_tui.store.runs import GIVE_BACK, NOW
 
 MAY_HAVE_RUN = "may have run once: its run stopped while it was being applied"
@@ -136,6 +137,7 @@ async def repair_rows(store: Store, is_gone: Callable[[Worker, str], bool], work
     said: list[str] = []
     try:
         async with store.transaction() as db:
+            said += contents.repair(db, _close_in_part)
             for worker, host in workers:
                 if is_gone(worker, host):
                     said.append(_forget(db, worker))
