@@ -81,6 +81,15 @@ class Connection(sqlite3.Connection):
     def cursor(self, factory: Any = Cursor) -> Any:
         return super().cursor(factory)
 
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        return Cursor(self).execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        return Cursor(self).executemany(sql, parameters)
+
+    def executescript(self, sql: str, /) -> sqlite3.Cursor:
+        return Cursor(self).executescript(sql)
+
 
 def _damage(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
     """What SQLite said of a damaged schema."""

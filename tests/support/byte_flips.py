@@ -39,6 +39,10 @@ WRITING = (("decide", "4", "reject", "--message", "no"), ("launch", "mail", "hel
 """Commands that write to it."""
 
 
+ROWS_OF_A_PAGE = 12
+"""So many rows of a table, in each page that they fill, may be lost with one of its bytes: those of the other pages are readable."""
+
+
 @dataclass(frozen=True)
 class Flip:
     """A byte to change."""
@@ -77,12 +81,30 @@ def run(home: Path, *args: str) -> Result:
     return CliRunner().invoke(main, [*args, "--home", str(home)])
 
 
-def complaint(home: Path, *args: str) -> str:
+def complaint(done: Result) -> str:
     """What is wrong with the answer of a command: an exception, or no word. Empty if it is a sentence or a result."""
-    done = run(home, *args)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
-        return f"{' '.join(args)}: {type(done.exception).__name__}: {done.exception}"
-    return "" if done.exit_code == 0 or done.output.strip() else f"{' '.join(args)}: ended with {done.exit_code} and no word"
+        return f"{type(done.exception).__name__}: {done.exception}"
+    return "" if done.exit_code == 0 or done.output.strip() else f"ended with {done.exit_code} and no word"
+
+
+def problems_after(flip: Flip, home: Path, before: dict[str, int]) -> list[str]:
+    """Change a byte of a copy of a home, use the home, repair it and use it again. Returns what went wrong."""
+    flip.apply(home)
+    found = [f"{args}: {said}" for args in (*READING, *WRITING) if (said := complaint(run(home, *args)))]
+    repaired = run(home, "doctor", "--repair")
+    if said := complaint(repaired):
+        found.append(f"repair: {said}")
+    if flip.file != "hitl.db":
+        return found
+    for args in READING[:4]:
+        if (done := run(home, *args)).exit_code:
+            found.append(f"{args} after the repair: {complaint(done) or done.output}")
+    left = counts(home / "hitl.db")
+    lost = {table: (count, left[table]) for table, count in before.items() if left[table] < count}
+    if sum(was - now for was, now in lost.values()) > ROWS_OF_A_PAGE:
+        found.append(f"lost {lost}: {repaired.output}")
+    return found
 
 
 def counts(database: Path) -> dict[str, int]:

@@ -117,9 +117,28 @@ def _mended(path: Path) -> Iterator[Path]:
             if (source := path.with_name(path.name + end)).exists():
                 shutil.copyfile(source, copy.with_name(copy.name + end))
         _mend_header(copy)
-        with contextlib.suppress(sqlite3.Error):
+        try:
             _mend_schema(copy)
+        except sqlite3.Error:  # the pages of the schema themselves cannot be read
+            with contextlib.suppress(sqlite3.Error):
+                _replace_schema_pages(copy)
+                _mend_schema(copy)
         yield copy
+
+
+def _replace_schema_pages(path: Path) -> None:
+    """Copy the pages of the schema from a new database, where all but a few are the same: then both were made by the same statements."""
+    data = bytearray(path.read_bytes())
+    for number in reversed(migrations.VERSIONS):
+        made = _made(number)
+        new, roots = made.serialize(), {root for (root,) in made.execute("SELECT rootpage FROM sqlite_master")}
+        pages = [at for at in range(1, len(new) // PAGE) if at + 1 not in roots]
+        if sum(new[at * PAGE : (at + 1) * PAGE] == data[at * PAGE : (at + 1) * PAGE] for at in pages) >= len(pages) - 1:
+            for at in pages:
+                data[at * PAGE : (at + 1) * PAGE] = new[at * PAGE : (at + 1) * PAGE]
+            data[HEADER:PAGE] = new[HEADER:PAGE]
+            path.write_bytes(data)
+            return
 
 
 def _mend_header(path: Path) -> None:
@@ -243,7 +262,7 @@ def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]
             return  # the first pass read as far as this: nothing is damaged
         last = row[:width]
         yield row[width:]
-    if width > 1:
+    if width > 1 or order != ["rowid"]:
         yield from _by_first_key(old, table, listed, order[0])
         return
     low, high = (first[0] if first else 0), (last[0] if last else (first[0] if first else 0) + GAP)
@@ -266,7 +285,9 @@ def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]
 
 def _by_first_key(old: sqlite3.Connection, table: str, listed: str, key: str) -> Iterator[Any]:
     """Rows of a table whose key has several columns, read for each row of its owner table."""
-    owner = {"run": "runs", "review": "reviews", "project": "projects"}[key]
+    owner = {"run": "runs", "review": "reviews", "project": "projects"}.get(key)
+    if owner is None:  # a key that counts nothing: what both passes reached is all that is left
+        return
     for (number,) in list(_until_bad(old, f"SELECT id FROM {owner}")):
         yield from _until_bad(old, f"SELECT {listed} FROM {table} WHERE {key} = {int(number)}")
 
