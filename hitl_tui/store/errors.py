@@ -50,7 +50,7 @@ def fault(path: Path, error: sqlite3.Error) -> Storage | None:
 def _changed_schema(path: Path) -> str:
     """What is otherwise in the schema than it was made: one changed letter of a name makes statements fail."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
-        return migrations.changed_schema(db)
+        return migrations.changed_schema(db, or_added=False)
     return ""
 
 

@@ -47,13 +47,16 @@ REPAIR = "end every hitl-tui on it and run `hitl-tui doctor --repair`"
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
-def changed_schema(db: sqlite3.Connection) -> str:
-    """The first table, index, view or trigger that this version of the schema has otherwise, as a sentence; empty if none has."""
+def changed_schema(db: sqlite3.Connection, or_added: bool = True) -> str:
+    """The first table, index, view or trigger that this version of the schema has otherwise, as a sentence; empty if none has.
+
+    `or_added`: also one that it does not have, which may do harm, and is no damage.
+    """
     found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS).fetchall()}
     wanted = _objects(int(db.execute("PRAGMA user_version").fetchone()[0]))
     for kind, name in sorted(found.keys() | wanted.keys()):
         was, sql = wanted.get((kind, name)), found.get((kind, name))
-        if was != sql:
+        if was != sql and (or_added or was is not None):
             how = "is missing" if sql is None else "was added" if was is None else "was changed"
             return f"the {kind} {name} {how}: the schema is not the one of its version"
     return ""
@@ -103,7 +106,8 @@ def _refuse(path: Path, application: int, version: int) -> None:
 
 def _known_version(path: Path) -> int:
     """The version whose tables the file has, whatever its header says; 0 if it is none."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+    uri = database_uri(path, "ro") + ("" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1")  # leaves no file behind
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(uri, uri=True, timeout=2)) as db:
         found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS).fetchall()}
         return next((number for number in range(len(STEPS), 0, -1) if found == _objects(number)), 0)
     return 0

@@ -88,7 +88,7 @@ def only_indexes(path: Path) -> bool:
 def _verdict(db: sqlite3.Connection, path: Path) -> str:
     """What SQLite finds, `ok` if nothing; of `hitl.db`, also whether its schema is the one of its version."""
     verdict = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    return verdict if verdict != "ok" or path.name != "hitl.db" else migrations.changed_schema(db) or "ok"
+    return verdict if verdict != "ok" or path.name != "hitl.db" else migrations.changed_schema(db, or_added=False) or "ok"
 
 
 def _one_line(text: str) -> str:
