@@ -10,7 +10,7 @@ import pytest
 
 from hitl_tui.errors import BadHome
 from hitl_tui.inbox import Changes, Inbox
-from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions
+from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions, Worker
 from hitl_tui.settings import Settings
 from hitl_tui.store import agents
 from hitl_tui.ui.app import HitlApp
@@ -19,7 +19,7 @@ from hitl_tui.ui.dialogs.help import help_lines
 from hitl_tui.ui.dialogs.text_areas import JsonArea
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review.render import why_lines
-from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from hitl_tui.ui.runtime.worker_pool import NoWorkers, worker_status
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
@@ -420,3 +420,10 @@ def test_reasons_of_one_of_several_calls_start_with_its_own() -> None:
     ]
     assert [line.text for line in why_lines(call, context, shared=True)] == ["The third call: Eve asked for it.", "I answer all three."]
     assert [line.text for line in why_lines(call, context)] == context.reasoning.split("\n")
+
+
+def test_workers_that_were_silent_before_the_console_began_are_first_taken_for_dead() -> None:
+    silent = Worker("w", 1, "sample_agents", 1, 0.0, 8, 1000.0, 0)
+    assert worker_status([silent], NoWorkers(), 1060.0, began_at=1059.0)[0] == "○ none"
+    assert worker_status([silent, replace(silent, beat_at=1058.0)], NoWorkers(), 1060.0, began_at=1059.0)[0] == "● 0 of 8 runs"
+    assert "not answering for 60 s" in worker_status([silent], NoWorkers(), 1060.0, began_at=1001.0)[0]
