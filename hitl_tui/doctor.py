@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import sqlite3
 import sys
@@ -68,7 +69,7 @@ def check_installation(home: Home, targets: Sequence[str], load: Callable[[Home,
     findings.append(_privacy(home))
     findings += _policies(home, targets)
     files = [_repaired_file(home.path / name) for name in DATABASES] if repairs else []
-    databases = [_database(home, name) for name in DATABASES]
+    databases = [*(_database(home, name) for name in DATABASES), *_order(home)]
     rows = _rows(home, repairs) if databases[0].good else []
     repaired = [finding for found in files for finding in found] + rows
     if repairs and not repaired:
@@ -115,6 +116,15 @@ def _database(home: Home, name: str) -> Finding:
         return Finding(name, True, "none yet; it is created when first needed")
     problem = integrity.problem(path)
     return Finding(name, not problem, problem or f"sound, {path.stat().st_size // 1024} kB")
+
+
+def _order(home: Home) -> list[Finding]:
+    """Threads whose checkpoints are out of order. They work, and LangGraph's own programs do not see their last steps."""
+    found = checkpoint_reader.threads_out_of_order(home.checkpoints)
+    if not found:
+        return []
+    told = f"{', '.join(found[:5])}{' and others' if len(found) > 5 else ''}"
+    return [Finding("order", True, f"checkpoints out of order, because the clock was set back; they are read as they were written: {told}")]
 
 
 def _privacy(home: Home) -> Finding:
@@ -192,10 +202,10 @@ def _rows(home: Home, repairs: bool) -> list[Finding]:
     else:
         try:
             if repairs:
-                said = asyncio.run(_repair_rows(home.database, waiting, repairs))
+                said = asyncio.run(_repair_rows(home, home.database, waiting, repairs))
             else:
                 with _copied(home.database) as copy:
-                    said = asyncio.run(_repair_rows(copy, waiting, repairs))
+                    said = asyncio.run(_repair_rows(home, copy, waiting, repairs))
         except (HitlError, OSError, sqlite3.Error) as error:
             return [Finding("rows", False, str(error))]
     if repairs:
@@ -213,9 +223,10 @@ def _copied(database: Path) -> Iterator[Path]:
         yield copy
 
 
-async def _repair_rows(database: Path, waiting: Sequence[tuple[str, str, int]], repairs: bool) -> list[str]:
+async def _repair_rows(home: Home, database: Path, waiting: Sequence[tuple[str, str, int]], repairs: bool) -> list[str]:
     async with Store.open(database) as store:
-        said = await repair.repair_rows(store, is_gone, await agents.list_workers(store), repairs)
+        gone = functools.partial(is_gone, home)
+        said = await repair.repair_rows(store, gone, await agents.list_workers(store), repairs)
         return said + await repair.adopt(store, waiting, repairs) + await repair.rebuild_history(store, repairs)
 
 

@@ -35,6 +35,13 @@ class Damaged(Storage):
     """A database is damaged. Waiting does not help; `doctor --repair` does."""
 
 
+class LeaseLost(HitlError):
+    """A worker was about to write for a run that is no longer its own. Nothing was written; what its step did is unknown."""
+
+    def __init__(self, run: int) -> None:
+        super().__init__(f"run r{run} was released from this worker", "it goes on with another worker")
+
+
 class Forbidden(HitlError):
     """An agent was about to run a tool call that a person rejected, or has not decided yet."""
 

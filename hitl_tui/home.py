@@ -53,6 +53,11 @@ class Home:
         """Log file of what has ended a console."""
         return self.logs / "console.log"
 
+    @property
+    def workers(self) -> Path:
+        """Folder with a file for each living worker, which its process holds locked."""
+        return self.path / "workers"
+
     def run_log(self, run: int) -> Path:
         """Log file of what a run's agent printed."""
         return self.logs / f"run-{run}.log"
@@ -104,7 +109,7 @@ class Home:
         if not open_to_others or not self.is_ours():
             return
         _make_private(self.path, 0o700)
-        for folder in (self.logs, self.path / "work"):
+        for folder in (self.logs, self.path / "work", self.workers):
             _make_private(folder, 0o700)
 
     def is_ours(self) -> bool:
@@ -116,13 +121,13 @@ class Home:
 
     def open_to_others(self) -> list[Path]:
         """Paths in the home that other users of this machine may enter or read, the folder itself first."""
-        inside = (*self.files, self.logs, self.path / "work", *sorted(self.logs.glob("*")))
+        inside = (*self.files, self.logs, self.path / "work", self.workers, *sorted(self.logs.glob("*")))
         found = [path for path in inside if _is_open(path)]
         return [self.path, *found] if _is_open(self.path) else found
 
 
 def _is_our_name(name: str) -> bool:
-    return name in ("logs", "work", "config.toml", "policy.toml", "setup.lock") or name.startswith(
+    return name in ("logs", "work", "workers", "config.toml", "policy.toml", "setup.lock") or name.startswith(
         ("hitl.db", "checkpoints.db", "memory.db", ".room-")
     )
 

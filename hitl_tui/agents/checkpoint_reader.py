@@ -28,32 +28,48 @@ INTERRUPT, RESUME = "__interrupt__", "__resume__"
 CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
 """Channels whose writes do not mean that a task has ended."""
 
+GREATEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns"
+"""What LangGraph takes for the newest checkpoint."""
+GREATEST_OF_ALL = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread"
+IS_OUT_OF_ORDER = (
+    "SELECT 1 FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns AND parent_checkpoint_id >= checkpoint_id LIMIT 1"
+)
+OUT_OF_ORDER = "SELECT DISTINCT thread_id FROM checkpoints WHERE parent_checkpoint_id >= checkpoint_id AND checkpoint_ns = ''"
+"""Threads with a checkpoint that sorts before its parent: the clock was set back between both."""
+AS_WRITTEN = "SELECT parent_checkpoint_id, checkpoint_id FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns ORDER BY rowid"
 WRITES = """
-    SELECT task_id, channel, type, value FROM writes WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = (
-        SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns)
+    SELECT task_id, channel, type, value FROM writes WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = :checkpoint
 """
-
-METADATA = "SELECT metadata FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns ORDER BY checkpoint_id DESC LIMIT 1"
+METADATA = "SELECT metadata FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = :checkpoint"
 RUN = """
     SELECT json_extract(CAST(metadata AS TEXT), '$.hitl_run') AS run FROM checkpoints
-    WHERE thread_id = :thread AND checkpoint_ns = :ns AND run IS NOT NULL ORDER BY checkpoint_id DESC LIMIT 1
+    WHERE thread_id = :thread AND checkpoint_ns = :ns AND run IS NOT NULL ORDER BY rowid DESC LIMIT 1
 """
 TAKEOVER = """
     SELECT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = :thread
     AND json_extract(CAST(metadata AS TEXT), '$.hitl_takeover') = :takeover)
 """
-WAITING = """
-    WITH head AS (SELECT thread_id, max(checkpoint_id) AS id FROM checkpoints WHERE checkpoint_ns = '' GROUP BY thread_id)
-    SELECT h.thread_id, CAST(c.metadata AS TEXT) FROM head h
-    JOIN checkpoints c ON c.thread_id = h.thread_id AND c.checkpoint_ns = '' AND c.checkpoint_id = h.id
-    WHERE EXISTS (
-        SELECT 1 FROM writes w WHERE w.thread_id = h.thread_id AND w.checkpoint_ns = '' AND w.checkpoint_id = h.id
+ASKS = """
+    EXISTS (
+        SELECT 1 FROM writes w WHERE w.thread_id = {thread} AND w.checkpoint_ns = '' AND w.checkpoint_id = {checkpoint}
         AND w.channel = '__interrupt__' AND NOT EXISTS (
             SELECT 1 FROM writes o WHERE o.thread_id = w.thread_id AND o.checkpoint_ns = '' AND o.checkpoint_id = w.checkpoint_id
             AND o.task_id = w.task_id AND o.channel NOT IN ('__interrupt__', '__resume__', '__error__', '__error_source_node__')))
+"""
+"""Whether a checkpoint has an interrupt whose task has not ended."""
+WAITING = f"""
+    WITH head AS (SELECT thread_id, max(checkpoint_id) AS id FROM checkpoints WHERE checkpoint_ns = '' GROUP BY thread_id)
+    SELECT h.thread_id, CAST(c.metadata AS TEXT) FROM head h
+    JOIN checkpoints c ON c.thread_id = h.thread_id AND c.checkpoint_ns = '' AND c.checkpoint_id = h.id
+    WHERE h.thread_id NOT IN ({OUT_OF_ORDER}) AND {ASKS.format(thread="h.thread_id", checkpoint="h.id")}
     ORDER BY h.id
 """
-"""Threads whose newest checkpoint has an interrupt whose task has not ended."""
+"""Threads in order whose newest checkpoint waits."""
+WAITS = f"""
+    SELECT thread_id, CAST(metadata AS TEXT) FROM checkpoints
+    WHERE thread_id = :thread AND checkpoint_ns = '' AND checkpoint_id = :checkpoint
+    AND {ASKS.format(thread=":thread", checkpoint=":checkpoint")}
+"""
 BELOW = "thread_id = :thread AND (checkpoint_ns = :ns OR checkpoint_ns >= :ns || '|' AND checkpoint_ns < :ns || '}')"
 """A namespace and its descendants, whose names continue after a `|`."""
 
@@ -89,10 +105,23 @@ class CheckpointReader:
             Storage: the file cannot be read now.
         """
         with told(self._path):
-            writes = self._db.execute(WRITES, {"thread": thread, "ns": namespace}).fetchall()
+            place = {"thread": thread, "ns": namespace, "checkpoint": newest(self._db, thread, namespace)}
+            writes = self._db.execute(WRITES, place).fetchall()
         ended = {task for task, channel, *_ in writes if channel not in CONTROL}
         asking = [(type_, value) for task, channel, type_, value in writes if channel == INTERRUPT and task not in ended]
         return [interrupt for typed in asking for interrupt in self._serde.loads_typed(typed)]
+
+    def greatest(self, thread: str) -> str | None:
+        """The greatest id of the thread's checkpoints in all namespaces; None if it has none."""
+        return _text(self._rows(GREATEST_OF_ALL, thread, ""))
+
+    def newest_if_hidden(self, thread: str, namespace: str = "") -> str | None:
+        """The newest checkpoint of a namespace, if LangGraph would take an older one for it; None otherwise."""
+        if not self._rows(IS_OUT_OF_ORDER, thread, namespace):
+            return None
+        with told(self._path):
+            found = newest(self._db, thread, namespace)
+        return found if found != _text(self._rows(GREATEST, thread, namespace)) else None
 
     def code(self, thread: str) -> str | None:
         """Fingerprint of the code that wrote the newest checkpoint; None if unknown."""
@@ -114,7 +143,9 @@ class CheckpointReader:
         return bool(found[0])
 
     def _metadata(self, thread: str, namespace: str, name: str) -> str | None:
-        rows = self._rows(METADATA, thread, namespace)
+        with told(self._path):
+            place = {"thread": thread, "ns": namespace, "checkpoint": newest(self._db, thread, namespace)}
+            rows = self._db.execute(METADATA, place).fetchall()
         found = json.loads(rows[0][0]).get(name) if rows and rows[0][0] else None
         return found if isinstance(found, str) else None
 
@@ -136,6 +167,22 @@ class CheckpointReader:
             return self._db.execute(sql, {"thread": thread, "ns": namespace}).fetchall()
 
 
+def newest(db: sqlite3.Connection, thread: str, namespace: str = "") -> str | None:
+    """The checkpoint of a namespace that was written last on top of the greatest id; without disorder, that is the one itself."""
+    place = {"thread": thread, "ns": namespace}
+    found = _text(db.execute(GREATEST, place).fetchall())
+    if found is None or not db.execute(IS_OUT_OF_ORDER, place).fetchone():
+        return found
+    last_child = {parent: child for parent, child in db.execute(AS_WRITTEN, place)}
+    while (child := last_child.pop(found, None)) is not None:  # popped: damaged rows may form a circle
+        found = str(child)
+    return found
+
+
+def _text(rows: list[Any]) -> str | None:
+    return None if not rows or rows[0][0] is None else str(rows[0][0])
+
+
 # Without a serializer: for `doctor`
 
 
@@ -146,10 +193,25 @@ def waiting_threads(path: Path) -> list[tuple[str, str, int]]:
     try:
         with integrity.reading(path) as db:
             rows = db.execute(WAITING).fetchall()
+            for (thread,) in db.execute(OUT_OF_ORDER).fetchall():
+                rows += db.execute(WAITS, {"thread": thread, "checkpoint": newest(db, thread)}).fetchall()
     except sqlite3.Error:
         return []
     found = [(str(thread), _metadata(text)) for thread, text in rows]
     return [(thread, metadata["hitl_agent"], metadata["hitl_run"]) for thread, metadata in found if _is_ours(metadata)]
+
+
+def threads_out_of_order(path: Path) -> list[str]:
+    """Threads whose newest checkpoint LangGraph would not find, because the clock was set back before it was written."""
+    if not path.exists():
+        return []
+    try:
+        with integrity.reading(path) as db:
+            found = [str(thread) for (thread,) in db.execute(OUT_OF_ORDER).fetchall()]
+            greatest = {thread: _text(db.execute(GREATEST, {"thread": thread, "ns": ""}).fetchall()) for thread in found}
+            return [thread for thread in found if newest(db, thread) != greatest[thread]]
+    except sqlite3.Error:
+        return []
 
 
 def _metadata(text: str | None) -> dict[str, Any]:

@@ -7,6 +7,14 @@ WAL database a reader waits for nobody.
 - A put returns after its transaction is committed, so what LangGraph was told is stored is on the disk.
 - Puts, writes and deletes are carried out in the order of their calls, each whole or not at all, also those of a cancelled caller.
 - A read sees every put of its thread that was called before it.
+
+Two things are added to LangGraph's format, which other programs do not notice:
+
+- Order. LangGraph takes the checkpoint with the greatest id for the newest, and an id begins with the time: a checkpoint that is written
+  after the clock was set back would be hidden behind its own parent. So ids always continue after the thread's greatest one, and a thread
+  that already is out of order is read in the order in which it was written.
+- Fences. A worker whose run was given to another may not write any more. The other stores its run and its lease's number as the thread's
+  fence before it goes on, and who drives another run, or holds a lower number, is refused in the same transaction as the write.
 """
 
 from __future__ import annotations
@@ -17,6 +25,7 @@ import json
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +40,19 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
+    get_checkpoint_id,
     get_checkpoint_metadata,
 )
+from langgraph.checkpoint.base import id as checkpoint_ids
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 
+from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.errors import LeaseLost
 from hitl_tui.home import database_uri
+from hitl_tui.model import Run, RunState
 from hitl_tui.store import tolerant
 from hitl_tui.store.errors import is_busy, told
 
@@ -56,7 +70,32 @@ INSERT OR {} INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 REPLACE_WRITES, IGNORE_WRITES = PUT_WRITES.format("REPLACE"), PUT_WRITES.format("IGNORE")
-DELETES = ("DELETE FROM checkpoints WHERE thread_id = ?", "DELETE FROM writes WHERE thread_id = ?")
+DELETES = tuple(f"DELETE FROM {table} WHERE thread_id = ?" for table in ("checkpoints", "writes", "hitl_fences"))
+OUT_OF_ORDER = """
+CREATE INDEX IF NOT EXISTS hitl_out_of_order ON checkpoints (thread_id, checkpoint_ns) WHERE parent_checkpoint_id >= checkpoint_id
+"""
+"""Holds only checkpoints that sort before their parent, of which there usually is none."""
+FENCES = """
+CREATE TABLE IF NOT EXISTS hitl_fences (thread_id TEXT PRIMARY KEY, run INTEGER NOT NULL, lease INTEGER NOT NULL) WITHOUT ROWID
+"""
+FENCE = """
+CREATE TEMP TRIGGER hitl_fence_{table} BEFORE INSERT ON main.{table}
+WHEN EXISTS (
+    SELECT 1 FROM main.hitl_fences
+    WHERE thread_id = NEW.thread_id AND (run != hitl_run(NEW.thread_id) OR lease > hitl_lease(NEW.thread_id))
+) BEGIN
+    SELECT RAISE(ABORT, 'hitl: the lease is lost');
+END
+"""
+"""Triggers of this connection only: another program does not have the functions."""
+SET_FENCE = """
+INSERT INTO hitl_fences (thread_id, run, lease) VALUES (?, ?, ?)
+ON CONFLICT (thread_id) DO UPDATE SET run = excluded.run, lease = excluded.lease WHERE run != excluded.run OR lease < excluded.lease
+"""
+AHEAD_S = 2.0
+"""Clocks that differ by less are not worth a word."""
+UNIX_EPOCH = 0x01B21DD213814000
+"""The Unix epoch in the unit of the ids: 100 ns since 1582-10-15."""
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -75,6 +114,14 @@ class _Job:
         return sum(len(value) for _, rows in self.statements for row in rows for value in row if isinstance(value, str | bytes))
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The lease under which this process writes to a thread."""
+
+    run: int
+    number: int
+
+
 class CheckpointSaver(AsyncSqliteSaver):
     """The saver on a file. Errors of the file are raised as `Storage`, so that they are not taken for the agent's."""
 
@@ -86,6 +133,8 @@ class CheckpointSaver(AsyncSqliteSaver):
         self._writer = writer
         self._reader = SqliteSaver(reader, serde=self._strict)
         self._reader.is_setup = True
+        self._order = CheckpointReader(reader, path, self._strict)
+        self._held: dict[str, _Held] = {}
         self._last: dict[str, asyncio.Future[None]] = {}
         """By thread, the last of its jobs that are queued."""
 
@@ -104,6 +153,40 @@ class CheckpointSaver(AsyncSqliteSaver):
             stack.push_async_callback(writer.close)
             yield cls(conn, path, writer, reader)
 
+    async def setup(self) -> None:
+        """Create what is missing, also of what this program adds."""
+        if self.is_setup:
+            return
+        await super().setup()
+        for statement in (OUT_OF_ORDER, FENCES):
+            await self.conn.execute(statement)
+        await self.conn.commit()
+        self._writer.fence(self._held)
+
+    def keep_order(self, thread: str) -> str:
+        """Make later checkpoints sort after all of the thread's. Returns what the clock did to the thread, as a clause; or nothing."""
+        greatest = self._order.greatest(thread)
+        try:
+            at = checkpoint_ids.UUID(greatest or "").time
+        except ValueError:  # none, or another program's
+            return ""
+        checkpoint_ids._last_v6_timestamp = max(at, checkpoint_ids._last_v6_timestamp or 0)
+        if self._order.newest_if_hidden(thread):
+            return "its last checkpoint sorts before an older one, because the clock was set back; it is read as it was written"
+        ahead_s = (at - UNIX_EPOCH) / 1e7 - time.time()
+        return f"its last checkpoint is from a clock {ahead_s:.0f} s ahead of this one; its order is kept" if ahead_s > AHEAD_S else ""
+
+    async def hold(self, run: Run) -> None:
+        """Write to the run's thread under its present lease from now on.
+
+        If somebody else may have driven the thread before, and not have ended, nobody can write under an earlier lease any more.
+        """
+        self._held[run.thread] = _Held(run.id, run.lease)
+        is_new = run.state is RunState.RUNNING and not run.resuming
+        has_past = is_new and self._order.greatest(run.thread) is not None
+        if has_past or run.resuming or run.state in (RunState.FAILED, RunState.CANCELLED):
+            await self._store(run.thread, [(SET_FENCE, [(run.thread, run.id, run.lease)])])
+
     def allow(self, types: Iterable[type]) -> None:
         """Let checkpoints also contain instances of these classes."""
         self._strict.with_msgpack_allowlist(types)
@@ -111,10 +194,10 @@ class CheckpointSaver(AsyncSqliteSaver):
     # Reading
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Read a checkpoint with its writes, at once."""
+        """Read a checkpoint with its writes, at once; the newest also in a thread that is out of order."""
         await self._settled(config)
         with told(self.path):
-            return self._reader.get_tuple(config)
+            return self._reader.get_tuple(self._exactly(config))
 
     async def alist(
         self,
@@ -146,7 +229,15 @@ class CheckpointSaver(AsyncSqliteSaver):
         """Read the writes of delta channels since their last snapshot."""
         await self._settled(config)
         with told(self.path):
-            return self._reader.get_delta_channel_history(config=config, channels=channels)
+            return self._reader.get_delta_channel_history(config=self._exactly(config), channels=channels)
+
+    def _exactly(self, config: RunnableConfig) -> RunnableConfig:
+        """The config, with the newest checkpoint's id where LangGraph would take another one for it."""
+        if get_checkpoint_id(config):
+            return config
+        place = {"thread_id": str(config["configurable"]["thread_id"]), "checkpoint_ns": config["configurable"].get("checkpoint_ns", "")}
+        newest = self._order.newest_if_hidden(place["thread_id"], place["checkpoint_ns"])
+        return config if newest is None else {"configurable": {**place, "checkpoint_id": newest}}
 
     async def size_of(self, thread: str) -> tuple[int, int]:
         """Number of checkpoints of a thread in all its namespaces, and their size in bytes."""
@@ -199,7 +290,12 @@ class CheckpointSaver(AsyncSqliteSaver):
         self._last[thread] = done
         done.add_done_callback(lambda _: self._last.pop(thread) if self._last.get(thread) is done else None)
         with told(self.path):
-            await asyncio.shield(done)  # a cancelled caller does not take back what is queued
+            try:
+                await asyncio.shield(done)  # a cancelled caller does not take back what is queued
+            except sqlite3.IntegrityError as error:
+                if thread in self._held and "hitl: the lease is lost" in str(error):
+                    raise LeaseLost(self._held[thread].run) from None
+                raise
 
     async def _settled(self, config: RunnableConfig | None) -> None:
         """Wait until what is queued for a thread, or for all of them, is stored or has failed."""
@@ -230,6 +326,13 @@ class _Writer:
         self._ended = self._loop.create_future()
         self._is_closed = False
         threading.Thread(target=self._run, name="checkpoints", daemon=True).start()
+
+    def fence(self, held: Mapping[str, _Held]) -> None:
+        """Refuse puts to threads that another worker drives by now. Called once, before any job is put; `held` is read at each put."""
+        self._db.create_function("hitl_run", 1, lambda thread: held[thread].run if thread in held else None)
+        self._db.create_function("hitl_lease", 1, lambda thread: held[thread].number if thread in held else None)
+        for table in ("checkpoints", "writes"):
+            self._db.execute(FENCE.format(table=table))
 
     def put(self, job: _Job) -> None:
         """Queue a job. Its future is resolved on the loop.

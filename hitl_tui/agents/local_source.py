@@ -34,7 +34,7 @@ from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of
 from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import LocalThread
-from hitl_tui.errors import BadHome, BadTarget, Refused
+from hitl_tui.errors import BadHome, BadTarget, LeaseLost, Refused
 from hitl_tui.foreign_errors import frames_of
 from hitl_tui.home import Home
 from hitl_tui.model import Agent, Json, Run
@@ -68,6 +68,7 @@ class LocalSource:
         self._files: loader.LoadedFiles | None = None
         self._graph_info: dict[str, GraphInfo] = {}
         self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
+        self._told: set[tuple[str, str]] = set()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -129,8 +130,14 @@ class LocalSource:
         return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools, context)
 
     @contextlib.asynccontextmanager
-    async def thread(self, run: Run) -> AsyncIterator[LocalThread]:
+    async def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[LocalThread]:
         """The run's thread, on its agent's graph. A factory makes a graph for each turn."""
+        if (clock := self._saver.keep_order(run.thread)) and (run.thread, clock[:20]) not in self._told:
+            self._told.add((run.thread, clock[:20]))
+            _print(f"run r{run.id}: {clock}")
+        if not holds():
+            raise LeaseLost(run.id)
+        await self._saver.hold(run)
         given = run.options.config or {}
         configurable = {
             **given.get("configurable", {}),
@@ -150,7 +157,7 @@ class LocalSource:
                 graph = await stack.enter_async_context(loader.opened(self._objects[run.agent], config, self._saver, self._memory, runtime))
                 self._saver.allow(declared_types(graph))
             context = run.options.context or default_context(graph)
-            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, confidence, context)
+            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, confidence, holds, context)
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""

@@ -12,7 +12,7 @@ A run is cancelled by cancelling the task that consumes its stream; the source m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -162,8 +162,10 @@ class Source(Protocol):
     def names(self) -> list[str]:
         """Names of the agents that can run."""
 
-    def thread(self, run: Run) -> AbstractAsyncContextManager[Thread]:
-        """The run's thread, for one turn.
+    def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AbstractAsyncContextManager[Thread]:
+        """The run's thread, for one turn. `holds` tells at any time, in any thread, whether the worker still has the run's lease.
+
+        Once it has not, no further step may begin, and none of its streams or updates may change the thread: they raise `LeaseLost`.
 
         Raises:
             Refused: the run wants a gate at a node that its graph does not have.

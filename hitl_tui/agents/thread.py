@@ -38,7 +38,7 @@ from hitl_tui.agents.source import (
 from hitl_tui.agents.stream_events import EventReader, Part
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace, SubgraphReader
 from hitl_tui.agents.takeover_updates import HandbackUpdates
-from hitl_tui.agents.tool_guard import ToolGuard
+from hitl_tui.agents.tool_guard import LeaseGuard, ToolGuard
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
 
@@ -58,13 +58,15 @@ class LocalThread:
         run: Run,
         lessons: LessonSync,
         confidence: Callable[[], ConfidenceSources],
+        holds: Callable[[], bool],
         context: Json = None,
     ) -> None:
         self._graph = graph
         self._saver = saver
         self._reader = reader
         self._subgraphs = SubgraphReader(saver, reader, run.thread)
-        self._config = config
+        self._lease_guard = LeaseGuard(run.id, holds)
+        self._config: RunnableConfig = {**config, "callbacks": [self._lease_guard]}
         self._graph_info = graph_info
         self._run = run
         self._lessons = lessons
@@ -198,7 +200,7 @@ class LocalThread:
     def forbid(self, blocked: Sequence[BlockedCall]) -> None:
         """Stop these calls if they are about to run. The graph's own callbacks stay."""
         if blocked:
-            self._config = {**self._config, "callbacks": [ToolGuard(blocked)]}
+            self._config = {**self._config, "callbacks": [self._lease_guard, ToolGuard(blocked)]}
 
     async def deliver_lessons(self) -> str:
         """Update the long-term store that the graph brings along, if it has one."""

@@ -1,4 +1,5 @@
-"""The last check before a tool runs: a call that a person refused or has not decided never runs, whatever the graph does.
+"""The last checks before a step or a tool runs: a call that a person refused or has not decided never runs, whatever the graph does, and
+nothing runs any more for a worker that has lost the run.
 
 LangChain's middleware evaluates `when` again on resume. If it is false then, the reviewer's answer is ignored and the tool runs as proposed
 (CONTRACT 1.5).
@@ -6,7 +7,7 @@ LangChain's middleware evaluates `when` again on resume. If it is false then, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -14,7 +15,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from hitl_tui import canonical_json
-from hitl_tui.errors import Forbidden
+from hitl_tui.errors import Forbidden, LeaseLost
 from hitl_tui.model import BlockedCall, Json
 
 
@@ -50,6 +51,39 @@ class ToolGuard(BaseCallbackHandler):
         if found := next((one for one in known if _applies(one, args, call in self._new)), None):
             happened = f"the agent went on to run {found.name} as proposed although {found.why} (review {found.review}), and was stopped"
             raise Forbidden(happened, "see why its graph asks no more; a retry is stopped as well, unless it asks again")
+
+
+class LeaseGuard(BaseCallbackHandler):
+    """A callback that starts no node and no tool once the run's lease is lost."""
+
+    raise_error = True
+    run_inline = True
+
+    def __init__(self, run: int, holds: Callable[[], bool]) -> None:
+        self._run = run
+        self._holds = holds
+
+    def on_chain_start(self, serialized: dict[str, Any] | None, inputs: Any, **more: Any) -> None:
+        """Let a node run.
+
+        Raises:
+            LeaseLost: another worker may drive the run now.
+        """
+        node = (more.get("metadata") or {}).get("langgraph_node")
+        if node is not None and more.get("name") == node:
+            self._require()
+
+    def on_tool_start(self, serialized: dict[str, Any] | None, input_str: str, **more: Any) -> None:
+        """Let a tool run.
+
+        Raises:
+            LeaseLost: another worker may drive the run now.
+        """
+        self._require()
+
+    def _require(self) -> None:
+        if not self._holds():
+            raise LeaseLost(self._run)
 
 
 def _applies(blocked: BlockedCall, args: Json, is_new: bool) -> bool:

@@ -18,7 +18,7 @@ SECTIONS = {
         "decide": ("reviews", "Decide a review (12), or one call of it (12#1)."),
         "undo": ("reviews", "Take back your last decision on a review."),
         "claim": ("reviews", "Claim a review, so that nobody else decides it."),
-        "release": ("reviews", "Release a review that you claimed."),
+        "release": ("reviews", "Release a review that you claimed, or a stuck run (r3)."),
         "escalate": ("reviews", "Escalate a review to another person or group."),
     },
     "Runs": {

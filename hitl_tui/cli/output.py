@@ -193,6 +193,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "error": run.error or None,
         "result": run.result,
         "activity": run.activity,
+        "silent_s": round(run.silent_s(time.time())) or None,
         "input": run.input,
         "created_at": run.created_at,
         "started_at": run.started_at,
@@ -315,7 +316,16 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
 def runs_table(runs: Iterable[Run]) -> str:
     """Runs as text."""
     now = time.time()
-    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), _by_agent(r.error or r.activity or r.title)) for r in runs)
+    return table(
+        (run_id(r.id), r.state, r.agent, age(now - r.created_at), _silence(r, now) or _by_agent(r.error or r.activity or r.title))
+        for r in runs
+    )
+
+
+def _silence(run: Run, now: float) -> str:
+    """That a run's worker does not respond; empty if it does."""
+    silent_s = run.silent_s(now)
+    return f"its worker has not responded for {age(silent_s)}: `hitl-tui release {run_id(run.id)}`" if silent_s else ""
 
 
 def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), views: Sequence[ReviewView] = ()) -> str:
@@ -441,6 +451,7 @@ def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> 
     """One run as text: state, trace, reviews and result."""
     lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
     lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
+    lines += [silence] if (silence := _silence(run, time.time())) else []
     lines = list(map(exact_line, lines))
     steps = table(((e.kind, "/".join((*e.path, e.node)), _by_agent(canonical_json.one_line(e.body, None))) for e in trace), indent="  ")
     lines += steps.split("\n") if steps else []

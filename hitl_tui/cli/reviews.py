@@ -129,14 +129,22 @@ def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> N
     print_from_inbox(work, home, reviewer)
 
 
-@command("hitl-tui release 12")
-@click.argument("review", metavar="REVIEW", shell_complete=completes("reviews"))
+@command("hitl-tui release 12", "hitl-tui release r3")
+@click.argument("what", metavar="REVIEW|RUN", shell_complete=completes("reviews", "live runs"))
 @common_options
-def release(review: str, home: str | None, reviewer: str | None) -> None:
-    """Release a review that you claimed."""
-    id_ = review_number(review)
+def release(what: str, home: str | None, reviewer: str | None) -> None:
+    """Release a review (12) that you claimed, or a run (r3) whose worker does not respond.
+
+    A run that is released goes on from its checkpoint with another worker. What its worker did since stays done, and what it does from now
+    on is not stored.
+    """
+    run = run_number(what) if what.startswith("r") else None
+    id_ = number(what, "a review, like 12, nor a run, like r3") if run is None else 0
 
     async def work(inbox: Inbox) -> str:
+        if run is not None:
+            await inbox.runs.release(run)
+            return f"run {output.run_id(run)} is released: it goes on with another worker"
         await inbox.reviews.release(id_)
         return f"review {id_} is released"
 

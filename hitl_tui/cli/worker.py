@@ -26,10 +26,11 @@ from hitl_tui.supervisor import worker_command
 @python_option
 @click.option("--describe", is_flag=True, hidden=True)
 @click.option("--doorbell", type=int, hidden=True)
+@click.option("--lock", type=(str, int), hidden=True)
 @common_options
 def worker(
     targets: tuple[str, ...], until_idle: bool, concurrency: int | None, python: str, describe: bool, doorbell: int | None,
-    home: str | None, reviewer: str | None,
+    lock: tuple[str, int] | None, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Run agents without a console.
 
@@ -53,7 +54,7 @@ def worker(
             enter(environment, opened.path, sys.argv[1:])
     from hitl_tui.worker.process import Options, run_worker  # imports LangGraph, which `--help` must not
 
-    options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given, python, note)
+    options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, lock, given, python, note)
     run_worker(target, opened, options, lambda line: print(visible(line), file=sys.stderr, flush=True))
 
 

@@ -209,6 +209,16 @@ class Runs:
             raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
         self._inbox.ring()
 
+    async def release(self, run: int) -> None:
+        """Release a run from a worker that does not respond. Another worker continues it from its checkpoint; what it did stays done.
+
+        Raises:
+            Stale: no worker drives it, or its worker responds.
+        """
+        await self.get(run)
+        await runs.take_away(self._store, run, self._inbox.reviewer)
+        self._inbox.ring()
+
     async def cancel(self, run: int) -> None:
         """End a run; its open reviews become stale.
 

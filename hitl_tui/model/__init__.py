@@ -39,17 +39,31 @@ from hitl_tui.model.reviews import (
     ReviewState,
     Submission,
 )
-from hitl_tui.model.runs import UNCHECKED_SCHEMA, Agent, AgentPause, Assistant, Event, Run, RunFailure, RunOptions, RunState, Worker
+from hitl_tui.model.runs import (
+    NOT_RESPONDING_S,
+    UNCHECKED_SCHEMA,
+    Agent,
+    AgentPause,
+    Assistant,
+    Event,
+    Lease,
+    Run,
+    RunFailure,
+    RunOptions,
+    RunState,
+    Worker,
+)
 from hitl_tui.model.takeovers import Call, RunHead, Takeover, TakeoverPlan
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
-    "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause",
+    "NOT_RESPONDING_S", "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent",
+    "AgentPause",
     "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence",
     "Context",
     "Decision", "DecisionKind", "Endorsement", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry",
-    "HistoryRow", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome",
+    "HistoryRow", "Json", "Lease", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome",
     "PartialApproval", "PastDecision", "Pause", "PauseKind", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review",
     "ReviewOutcome", "ReviewRow", "ReviewState",
     "ReviewView", "Risk", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState", "Subject", "Submission",

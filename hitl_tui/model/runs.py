@@ -9,6 +9,9 @@ from enum import StrEnum
 from hitl_tui.model.actions import DecisionKind
 from hitl_tui.model.values import Json
 
+NOT_RESPONDING_S = 30.0
+"""Silence of a worker that lives, in seconds, after which a person may release its runs: it is stopped, or an agent blocks it."""
+
 
 class RunState(StrEnum):
     """State of a run: `queued → running ⇄ waiting → done`, with the exits `failed` and `cancelled`."""
@@ -126,6 +129,26 @@ class Run:
     """Whether it was cut off inside a step, which may have had its effects."""
     taken_by: str | None = None
     """Who has taken it over, or has just handed it back."""
+    lease: int = 0
+    """How often it was leased or released so far."""
+    beat_at: float | None = None
+    """The last heartbeat of the worker that drives it, as Unix time; None while nobody does."""
+
+    def silent_s(self, now: float) -> float:
+        """For how long its worker has not responded; 0 if that is not long, or nobody drives it."""
+        silence = now - self.beat_at if self.state is RunState.RUNNING and self.beat_at is not None else 0.0
+        return silence if silence > NOT_RESPONDING_S else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's right to drive a run. It is lost when anybody else leases or releases the run, which counts `number` up."""
+
+    run: int
+    worker: str
+    """The worker's id."""
+    number: int
+    """How often the run was leased so far; under a run's lease this is its fencing token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +196,5 @@ class Worker:
     running: int
     code_changed: bool = False
     """Whether loaded files of the project were edited since: it runs the old code until it is restarted."""
+    lock: str | None = None
+    """Name of the file that its process locks while it lives; None for a worker of a version without."""

@@ -1,6 +1,6 @@
 """Projects, their agents as a worker last found them, and workers with their heartbeats.
 
-A worker without a heartbeat for `LEASE_S` loses its leases (`runs`).
+Whether a worker lives does not show in its heartbeat (`worker/liveness.py`). One without a heartbeat is shown as not responding.
 """
 
 from __future__ import annotations
@@ -31,16 +31,14 @@ TARGET = """
 SELECT p.target FROM reviews v JOIN runs r ON r.id = v.run JOIN projects p ON p.id = r.project WHERE v.id = ?
 """
 REGISTER_WORKER = """
-INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at)
-VALUES (:id, :project, :host, :pid, :started, :concurrency, :now)
+INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at, lock)
+VALUES (:id, :project, :host, :pid, :started, :concurrency, :now, :lock)
 """
 WORKERS = """
 SELECT w.id, w.project, p.label, w.pid, w.started, w.concurrency, w.beat_at, (SELECT count(*) FROM runs r WHERE r.worker = w.id),
-    w.code_changed, w.host
+    w.code_changed, w.lock, w.host
 FROM workers w JOIN projects p ON p.id = w.project ORDER BY w.id
 """
-LEASE_S = 30.0
-"""How long a lease lasts without its worker's heartbeat."""
 
 
 async def register_project(store: Store, target: str, label: str) -> int:
@@ -124,7 +122,7 @@ async def register_worker(store: Store, worker: Worker, host: str) -> None:
     """Store a worker before it leases anything."""
     values = {
         "id": worker.id, "project": worker.project, "host": host, "pid": worker.pid, "started": worker.started,
-        "concurrency": worker.concurrency, "now": time.time(),
+        "concurrency": worker.concurrency, "now": time.time(), "lock": worker.lock,
     }  # fmt: skip
     await store.write(REGISTER_WORKER, values)
 
@@ -132,14 +130,16 @@ async def register_worker(store: Store, worker: Worker, host: str) -> None:
 BEAT = "UPDATE workers SET beat_at = :now, concurrency = :concurrency, code_changed = :code_changed WHERE id = :id"
 
 
-async def beat(store: Store, worker: str, concurrency: int, code_changed: bool = False) -> None:
-    """Write the worker's heartbeat, which keeps its leases, and whether its code was edited since it was loaded."""
-    await store.write(BEAT, {"now": time.time(), "concurrency": concurrency, "code_changed": code_changed, "id": worker})
+async def beat(store: Store, worker: str, concurrency: int, code_changed: bool = False) -> bool:
+    """Write the worker's heartbeat, and whether its code was edited since it was loaded. False if it was taken for dead."""
+    async with store.transaction() as db:
+        values = {"now": time.time(), "concurrency": concurrency, "code_changed": code_changed, "id": worker}
+        return db.execute(BEAT, values).rowcount > 0
 
 
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:
     """Every worker with its host, including dead ones until their runs are recovered."""
     return [
-        (Worker(id_, project, label, pid, started, concurrency, beat_at, running, bool(code_changed)), str(host))
-        for id_, project, label, pid, started, concurrency, beat_at, running, code_changed, host in await store.all(WORKERS)
+        (Worker(id_, project, label, pid, started, concurrency, beat_at, running, bool(code_changed), lock), str(host))
+        for id_, project, label, pid, started, concurrency, beat_at, running, code_changed, lock, host in await store.all(WORKERS)
     ]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import aiosqlite
 
-from hitl_tui.errors import BadHome, Damaged
+from hitl_tui.errors import BadHome, Damaged, LeaseLost
+from hitl_tui.home import database_uri
+from hitl_tui.model import Lease
 from hitl_tui.oversight.statistics import edited_arguments, normalized_reason, time_bucket
-from hitl_tui.store import migrations, tolerant
+from hitl_tui.store import clock, migrations, tolerant
 from hitl_tui.store.audit import chained
 from hitl_tui.store.errors import fault, is_busy, told
 
@@ -26,6 +30,8 @@ FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int]], ...] = (
     ("chained", 9, chained), ("bucket", 1, time_bucket), ("edited", 2, edited_arguments), ("worded", 1, normalized_reason),
 )  # fmt: skip
 """SQL functions that the schema and statements call: name, number of arguments, function. All are deterministic."""
+HELD = "SELECT 1 FROM runs WHERE id = :run AND lease = :number AND coalesce(worker, :worker) = :worker"
+"""Nobody else has leased the run since."""
 
 
 class Transaction:
@@ -63,6 +69,7 @@ class Store:
     def __init__(self, db: aiosqlite.Connection, path: Path, synchronous: str = "FULL") -> None:
         self.db = db
         self.path = path
+        self._lease: Callable[[], Lease] | None = None
         self._turn = asyncio.Lock()
         self._writer = _connected(path, synchronous)
         self._reader = _connected(path, synchronous)
@@ -116,6 +123,12 @@ class Store:
                     raise
             await asyncio.sleep(BUSY_LOOK_S)
 
+    def under(self, lease: Callable[[], Lease]) -> Store:
+        """This store for whoever drives a run: each transaction begins only if the lease is still held then, else raises `LeaseLost`."""
+        leased = copy.copy(self)
+        leased._lease = lease
+        return leased
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Run the block as one transaction, as the only writer of the file.
@@ -125,12 +138,16 @@ class Store:
         Raises:
             Busy: another program locked the database for `BUSY_S`.
             Storage: the disk is full, read-only or broken; the other methods raise these too.
+            LeaseLost: this is a store `under` a lease, which is lost. Nothing was changed.
         """
         async with self._turn:  # a statement in between would share the transaction, and its rollback
             try:
-                await self._begin()
+                await self._begin_at_its_time()
                 try:
-                    yield Transaction(self._writer)
+                    db = Transaction(self._writer)
+                    if self._lease:
+                        _require(db, self._lease())
+                    yield db
                     self._writer.commit()
                 except BaseException:
                     self._writer.rollback()
@@ -167,10 +184,25 @@ class Store:
         with told(self.path):
             return self._reader.execute(sql, values).fetchall()
 
+    def now(self) -> float:
+        """The present Unix time, by which time limits are compared; also right while the system's clock has just been set."""
+        return clock.now(self.read_now)
+
     def version(self) -> int:
         """A number that changes when another connection has committed. Reads at once."""
         [(number,)] = self.read_now("PRAGMA data_version")
         return int(number)
+
+    async def _begin_at_its_time(self) -> None:
+        """Begin a transaction. If the clock was set, time limits are moved first, and stay moved if the transaction fails."""
+        await self._begin()
+        try:
+            while clock.follow(Transaction(self._writer)):
+                self._writer.commit()
+                await self._begin()
+        except BaseException:
+            self._writer.rollback()
+            raise
 
     async def _begin(self) -> None:
         """Begin a transaction, once no other program writes; the event loop turns while it waits."""
@@ -185,6 +217,33 @@ class Store:
             await asyncio.sleep(BUSY_LOOK_S)
 
 
+class LeaseReader:
+    """Reads whether a lease is still held, for code in any thread: agents run in many."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._one = threading.Lock()
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, database: Path) -> Iterator[LeaseReader]:
+        """Open the existing database for reading."""
+        with contextlib.closing(sqlite3.connect(database_uri(database, "ro"), uri=True, check_same_thread=False)) as db:
+            yield cls(db)
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether nobody else has leased or released the run since. A database that cannot be read now says nothing against it."""
+        values = {"run": lease.run, "number": lease.number, "worker": lease.worker}
+        with self._one, contextlib.suppress(sqlite3.Error):
+            return self._db.execute(HELD, values).fetchone() is not None
+        return True
+
+
+def _require(db: Transaction, lease: Lease) -> None:
+    if db.row(HELD, {"run": lease.run, "number": lease.number, "worker": lease.worker}) is None:
+        raise LeaseLost(lease.run)
+
+
 def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection for the event loop's thread, which must never wait: its timeout is 0."""
     db = tolerant.connect(path, isolation_level=None, timeout=0)
@@ -192,6 +251,7 @@ def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
     db.execute("PRAGMA foreign_keys = ON")
     for name, count, function in FUNCTIONS:
         db.create_function(name, count, function, deterministic=True)
+    db.create_function("unix_time", 0, lambda: time.time())
     return db
 
 

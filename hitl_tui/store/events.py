@@ -11,9 +11,10 @@ from hitl_tui.model import Event
 from hitl_tui.store.connection import Store
 
 APPEND = """
-INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body) VALUES (:run, :seq, :at, :kind, :node, :path, :body)
+INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body)
+SELECT :run, :seq, :at, :kind, :node, :path, :body FROM runs WHERE id = :run AND lease = coalesce(:lease, lease)
 """
-SET_ACTIVITY = "UPDATE runs SET activity = :activity WHERE id = :run AND state = 'running'"
+SET_ACTIVITY = "UPDATE runs SET activity = :activity WHERE id = :run AND state = 'running' AND lease = coalesce(:lease, lease)"
 AT_ONCE = 100
 """Lines in one transaction: few, so that it is short."""
 FEW = 20
@@ -29,11 +30,16 @@ SELECT seq, at, kind, node, path, body FROM events WHERE run = :run AND seq > :a
 """
 
 
-async def append(store: Store, batches: Mapping[int, Sequence[Event]], activity: Mapping[int, str] | None = None) -> None:
-    """Append lines by run, and store what running runs do now. A line with a known `seq` replaces it: a message that is still streaming."""
+async def append(
+    store: Store, batches: Mapping[int, Sequence[Event]], activity: Mapping[int, str] | None = None, leases: Mapping[int, int] = {}
+) -> None:
+    """Append lines by run, and store what running runs do now. A line with a known `seq` replaces it: a message that is still streaming.
+
+    Nothing is stored of runs that were leased again since the lease whose number is in `leases`.
+    """
     lines = [
         {
-            "run": run, "seq": event.seq, "at": event.at, "kind": event.kind, "node": event.node,
+            "run": run, "lease": leases.get(run), "seq": event.seq, "at": event.at, "kind": event.kind, "node": event.node,
             "path": canonical_json.dumps(list(event.path)), "body": canonical_json.dumps(event.body),
         }
         for run, batch in batches.items()
@@ -43,7 +49,8 @@ async def append(store: Store, batches: Mapping[int, Sequence[Event]], activity:
         async with store.transaction() as db:
             db.executemany(APPEND, lines[start : start + AT_ONCE])
             if start == 0:
-                db.executemany(SET_ACTIVITY, [{"run": run, "activity": text} for run, text in (activity or {}).items()])
+                doing = [{"run": run, "activity": text, "lease": leases.get(run)} for run, text in (activity or {}).items()]
+                db.executemany(SET_ACTIVITY, doing)
 
 
 async def last_seq(store: Store, run: int) -> int:

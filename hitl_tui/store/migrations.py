@@ -31,7 +31,14 @@ def _step(name: str) -> Callable[[], str]:
     return lambda: (SCHEMA / "steps" / f"{name}.sql").read_text("utf-8")
 
 
-STEPS: tuple[Callable[[], str], ...] = (_baseline, _step("2_pauses_and_snoozes"), _step("3_seen"), _step("4_outcomes"), _step("5_context"))
+STEPS: tuple[Callable[[], str], ...] = (
+    _baseline,
+    _step("2_pauses_and_snoozes"),
+    _step("3_seen"),
+    _step("4_outcomes"),
+    _step("5_context"),
+    _step("6_clocks_and_leases"),
+)
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 
 

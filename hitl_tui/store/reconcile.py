@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hitl_tui import canonical_json
 from hitl_tui.model import (
+    PROGRAM,
     Actor,
     ActorKind,
     Answer,
@@ -23,7 +24,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.policy import escalation
-from hitl_tui.store import decisions, escalations, reviews, run_states, runs
+from hitl_tui.store import audit, decisions, escalations, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
 
 BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
@@ -109,7 +110,10 @@ async def reconcile(
             if pause.interrupt not in known:
                 _open(db, run, agent, pause, judge)
             elif pause.note:
-                db.execute(RENEW_NOTE, {"review": known[pause.interrupt], "note": pause.warning, "may_have_run": pause.may_have_run})
+                review = known[pause.interrupt]
+                values = {"review": review, "note": pause.warning, "may_have_run": pause.may_have_run}
+                if db.execute(RENEW_NOTE, values).rowcount:
+                    _note_asking(db, review, pause.warning, pause.may_have_run)
             elif pause.caution:
                 db.execute(ADD_CAUTION, {"review": known[pause.interrupt], "caution": canonical_json.storable(pause.caution)})
         (was,) = db.row("SELECT state FROM runs WHERE id = ?", (run,))
@@ -128,6 +132,7 @@ def _apply(db: Transaction, outcomes: Mapping[int, ReviewOutcome]) -> None:
     for review, outcome in outcomes.items():
         if outcome.state is ReviewState.DECIDED:  # it never reached the graph
             db.execute(NOT_SENT, {"review": review, "note": outcome.note})
+            audit.note_review(db, time.time(), "not_sent", PROGRAM, {"note": outcome.note}, review)
         elif outcome.state is ReviewState.OPEN:
             _ask_again(db, review, outcome)
         else:
@@ -142,6 +147,12 @@ def _ask_again(db: Transaction, review: int, outcome: ReviewOutcome) -> None:
     decisions.reopen(db, review)
     db.execute(ASK_AGAIN, values)
     db.execute(ASK_PERSON, values)
+    _note_asking(db, review, outcome.note, outcome.may_have_run)
+
+
+def _note_asking(db: Transaction, review: int, note: str, may_have_run: bool) -> None:
+    """Log that a review is asked again."""
+    audit.note_review(db, time.time(), "asked_again", PROGRAM, {"note": note, "may_have_run": may_have_run}, review)
 
 
 def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:

@@ -1,6 +1,7 @@
 """Runs: queued by a launch, leased by a worker, and ended.
 
-A worker drives a run while the run's `worker` names it: that is the lease.
+A worker drives a run while the run's `worker` names it: that is the lease. `lease` counts the leases of a run, also those that were taken
+away, so that a worker that has lost a run notices (`Store.under`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Actor, Context, Json, ReviewState, Run, RunHead, RunOptions, RunState
+from hitl_tui.errors import Stale
+from hitl_tui.model import NOT_RESPONDING_S, Actor, Context, Json, Lease, ReviewState, Run, RunHead, RunOptions, RunState
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
@@ -26,13 +28,13 @@ COLUMNS = ", ".join(
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
         "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
-        "tags", "context", "config",
+        "tags", "context", "config", "lease",
     )
-) + f", {TAKEN_BY}"  # fmt: skip
+) + f", {TAKEN_BY}, (SELECT beat_at FROM workers WHERE workers.id = runs.worker)"  # fmt: skip
 """Columns that `read_run` reads."""
 BUSY = "('running', 'waiting')"
 OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
-NOW = "((julianday('now') - 2440587.5) * 86400.0)"
+NOW = "unix_time()"
 GIVE_BACK = f"worker = NULL, leased_at = NULL, worked_s = worked_s + max(0.0, coalesce({NOW} - leased_at, 0.0))"
 """Ends a lease, and adds its length to the time the run has worked."""
 GIVE_BACK_LATE = GIVE_BACK.replace(NOW, f"min({NOW}, coalesce((SELECT beat_at FROM workers w WHERE w.id = runs.worker), 0.0))")
@@ -149,8 +151,8 @@ WHERE state = 'queued' AND NOT cancelling AND (project = :project OR project IS 
 """
 """Queued runs that a worker can lease: a run waits for the others of its thread."""
 TAKE = """
-UPDATE runs SET state = 'running', worker = :worker, leased_at = :now, project = :project, started_at = coalesce(started_at, :now),
-    ended_at = NULL, error = '', traceback = '', activity = 'starting'
+UPDATE runs SET state = 'running', worker = :worker, lease = lease + 1, leased_at = :now, project = :project,
+    started_at = coalesce(started_at, :now), ended_at = NULL, error = '', traceback = '', activity = 'starting'
 WHERE id = ({}) RETURNING {}
 """
 
@@ -282,16 +284,21 @@ async def cancelling(store: Store, worker: str) -> list[int]:
     return [int(run) for (run,) in found]
 
 
-# Leases of workers that stop or died
+# Leases of workers that stop, died, or do not answer
+
+LOST = """
+SELECT json_extract(d.value, '$[0]') FROM json_each(:driven) d JOIN runs r ON r.id = json_extract(d.value, '$[0]')
+WHERE r.lease != json_extract(d.value, '$[1]') OR coalesce(r.worker, json_extract(d.value, '$[2]')) != json_extract(d.value, '$[2]')
+"""
 
 OVERDUE = "SELECT id, cancelling, state FROM runs WHERE worker = ? AND (cancelling OR error != '')"
 END_OVERDUE = f"""
-UPDATE runs SET state = :state, ended_at = :now, {GIVE_BACK}, activity = '', error = CASE WHEN cancelling THEN '' ELSE error END,
-    cancelling = 0, resuming = 0, crashes = 0, cut = 1
+UPDATE runs SET state = :state, ended_at = :now, {GIVE_BACK}, lease = lease + 1, activity = '',
+    error = CASE WHEN cancelling THEN '' ELSE error END, cancelling = 0, resuming = 0, crashes = 0, cut = 1
 WHERE id = :run
 """
 PUT_BACK = f"""
-UPDATE runs SET state = 'queued', {GIVE_BACK_LATE}, resuming = 1, cut = 1, crashes = crashes + :blame, activity = ''
+UPDATE runs SET state = 'queued', {GIVE_BACK_LATE}, lease = lease + 1, resuming = 1, cut = 1, crashes = crashes + :blame, activity = ''
 WHERE worker = :worker RETURNING id
 """
 
@@ -309,6 +316,38 @@ async def release(store: Store, worker: str, active: Collection[int] = (), blame
         leased = db.rows("SELECT id, crashes FROM runs WHERE worker = ?", (worker,))
         idle = [(int(run), {**columns, "crashes": crashes + (run in blamed)}) for run, crashes in leased if run not in active]
         return [run for run, values in idle if _give_back(db, run, worker, RunState.QUEUED, values)]
+
+
+SILENT = """
+SELECT r.state, w.id, w.beat_at FROM runs r LEFT JOIN workers w ON w.id = r.worker WHERE r.id = :run
+"""
+TAKE_AWAY = f"""
+UPDATE runs SET state = 'queued', {GIVE_BACK}, lease = lease + 1, resuming = 1, cut = 1, activity = '', error = '' WHERE id = :run
+"""
+
+
+async def take_away(store: Store, run: int, by: str) -> None:
+    """Release a run from a worker that does not answer, for a person. It is queued, and goes on from its checkpoint with another worker.
+
+    Raises:
+        Stale: no worker drives it, or its worker answers.
+    """
+    async with store.transaction() as db:
+        state, worker, beat_at = db.row(SILENT, {"run": run})
+        if state != RunState.RUNNING or worker is None:
+            raise Stale(f"no worker drives run r{run}: it is {state}", "nothing was changed")
+        silence = time.time() - beat_at
+        if silence <= NOT_RESPONDING_S:
+            raise Stale(f"run r{run} is driven by a worker that answers", "`hitl-tui cancel` ends the run")
+        db.execute(TAKE_AWAY, {"run": run})
+        run_states.changed(db, run, RunState.RUNNING, RunState.QUEUED)
+        audit.note(db, time.time(), "run_released", Actor(by), {"worker": worker, "silent_s": round(silence)}, run)
+
+
+def lost(store: Store, driven: Mapping[int, Lease]) -> list[int]:
+    """Those of the runs that this worker drives whose lease it has lost. Reads at once."""
+    values = {"driven": json.dumps([[lease.run, lease.number, lease.worker] for lease in driven.values()])}
+    return [int(run) for (run,) in store.read_now(LOST, values)] if driven else []
 
 
 async def recover(store: Store, worker: str, blame: bool = True) -> list[int]:
@@ -398,7 +437,7 @@ def put_head(db: Transaction, run: int, head: RunHead | None) -> None:
 def read_run(row: Any) -> Run:
     """The run of a row of `COLUMNS`."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, taken_by) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, lease, taken_by, beat_at) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
@@ -406,5 +445,5 @@ def read_run(row: Any) -> Run:
             tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags)),
             context and json.loads(context), config and json.loads(config),
         ),
-        bool(cut), taken_by,
+        bool(cut), taken_by, lease, beat_at,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, PauseKind, ReviewState, Run, Submission
+from hitl_tui.store import clock
 from hitl_tui.store.connection import Store
 from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, actions_of, answer_of, read_progress
@@ -77,9 +78,13 @@ JOIN reviews first_review ON first_review.id = first.review
 EFFECTIVE = f"{DECIDED} WHERE v.run = :run AND v.state = 'decided' AND v.effective_at <= :now ORDER BY v.id, d.slot"
 LAST_SENT = f"""
 {DECIDED}
-WHERE v.run = :run AND v.submitted_at = (SELECT max(submitted_at) FROM reviews WHERE run = :run)
+WHERE v.run = :run AND v.submitted_at IS NOT NULL AND (v.sent_under, v.submitted_at) IS (
+    SELECT sent_under, submitted_at FROM reviews WHERE run = :run AND submitted_at IS NOT NULL
+    ORDER BY coalesce(sent_under, 0) DESC, submitted_at DESC LIMIT 1
+)
 ORDER BY v.id, d.slot
 """
+"""By the lease under which they were sent, and not only by the time, which can be set back."""
 READY = f"""
 SELECT {RUN} FROM reviews v JOIN runs ON runs.id = v.run
 WHERE v.state = 'decided' AND v.effective_at <= :now AND runs.project = :project
@@ -114,7 +119,7 @@ def ready(store: Store, project: int, agents: Sequence[str], active: Sequence[in
 
     `active` are the runs that the worker drives already.
     """
-    now = time.time()
+    now = store.now()
     values = {"now": now, "project": project, "agents": json.dumps(list(agents)), "active": json.dumps(list(active))}
     for row in store.read_now(READY, values):
         run = read_run(row)
@@ -125,7 +130,7 @@ def ready(store: Store, project: int, agents: Sequence[str], active: Sequence[in
 
 def next_effective(store: Store) -> float | None:
     """When the next grace time ends, as Unix time; None if none is running."""
-    [(found,)] = store.read_now("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
+    [(found,)] = store.read_now("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (store.now(),))
     return found if found is None else float(found)
 
 
@@ -197,23 +202,31 @@ def _decided_reviews(rows: Sequence[Any]) -> list[DecidedReview]:
 
 # Submitting
 
-UNCHANGED = "SELECT run FROM reviews WHERE id = :review AND state = 'decided' AND decided_at = :decided_at"
+UNCHANGED = """
+SELECT run FROM reviews WHERE id = :review AND state = 'decided' AND decided_at = :decided_at AND effective_at <= :now
+"""
 LEASE = f"""
-UPDATE runs SET state = 'running', worker = :worker, activity = 'resuming', leased_at = :now
+UPDATE runs SET state = 'running', worker = :worker, lease = lease + 1, activity = 'resuming', leased_at = :now
 WHERE id = :run AND state = 'waiting' AND worker IS NULL AND {NOT_PAUSED.format(agent="runs.agent")}
 """
-SUBMIT = "UPDATE reviews SET state = 'submitted', submitted_at = :now, submitted_by = :worker WHERE id = :review"
+SUBMIT = """
+UPDATE reviews SET state = 'submitted', submitted_at = :now, submitted_by = :worker,
+    sent_under = (SELECT lease FROM runs WHERE id = :run)
+WHERE id = :review
+"""
 
 
 async def submit(store: Store, worker: str, decided: Sequence[DecidedReview]) -> set[int]:
     """Mark reviews as submitted before LangGraph is called, and lease their run, in one transaction.
 
-    Returns the reviews whose decision was unchanged; none if another worker was first or the agent is paused.
+    Returns the reviews whose decision was unchanged; none if another worker was first, the agent is paused, or the grace time still runs
+    because the clock was set back.
     """
-    now, sent = time.time(), set[int]()
+    sent = set[int]()
     async with store.transaction() as db:
+        now = time.time()
         for one in decided:
-            unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at})
+            unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at, "now": clock.now(db.rows)})
             if unchanged is None:
                 continue
             values = {"run": unchanged[0], "review": one.review, "worker": worker, "now": now}

@@ -240,8 +240,8 @@ UPDATE takeovers SET state = 'submitted', submitted_by = :worker, was = :state, 
 WHERE id = :takeover
 """
 LEASE = """
-UPDATE runs SET state = 'running', worker = :worker, leased_at = :now, ended_at = NULL, activity = 'handed back', error = '',
-    traceback = ''
+UPDATE runs SET state = 'running', worker = :worker, lease = lease + 1, leased_at = :now, ended_at = NULL,
+    activity = 'handed back', error = '', traceback = ''
 WHERE id = :run
 """
 PENDING_REVIEWS = "SELECT id, note FROM reviews WHERE run = ? AND state IN ('open', 'decided') AND kind != 'failure'"

@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hitl_tui.store import tolerant
+from hitl_tui.store import clock, tolerant
+from hitl_tui.store.clock import Read
 from hitl_tui.store.connection import BUSY_S, Store
-from hitl_tui.store.runs import NOW
-
-Read = Callable[[str, Mapping[str, Any]], list[Any]]
-"""Runs a SELECT with named parameters and returns every row."""
 
 TIME_LIMIT = "nullif(coalesce(time_limit_s, :limit), 0)"
 DUE = f"""
 SELECT id, cancelling, {TIME_LIMIT} FROM runs
-WHERE worker = :worker AND state = 'running' AND (cancelling OR worked_s + {NOW} - leased_at > {TIME_LIMIT})
+WHERE worker = :worker AND state = 'running' AND (cancelling OR worked_s + :now - leased_at > {TIME_LIMIT})
 """
 MARK = "UPDATE runs SET activity = :activity, error = :why WHERE id = :run AND worker = :worker AND state = 'running'"
 SILENT = "SELECT id FROM workers WHERE host = :host AND pid = :pid AND beat_at < :before"
@@ -47,7 +42,7 @@ def due(read: Read, worker: str, limit_s: float) -> list[DueRun]:
     """The runs that this worker must end. `limit_s` is the limit of runs without their own; 0 is none."""
     return [
         DueRun(int(run), "" if cancelling else over_time(run, most))
-        for run, cancelling, most in read(DUE, {"worker": worker, "limit": limit_s})
+        for run, cancelling, most in read(DUE, {"worker": worker, "limit": limit_s, "now": clock.now(read)})
     ]
 
 
@@ -65,36 +60,32 @@ async def mark(store: Store, worker: str, found: DueRun) -> None:
 def mark_all(path: Path, worker: str, limit_s: float) -> None:
     """`mark` the due runs of a worker whose process has just ended or been replaced."""
     with _opened(path) as db:
-        for found in due(_reading(db), worker, limit_s):
+        for found in due(clock.reading(db), worker, limit_s):
             db.execute(MARK, _marking(worker, found))
 
 
 def is_due(path: Path, worker: str, limit_s: float) -> bool:
     """Whether a run of this worker is due."""
     with _opened(path) as db:
-        return bool(due(_reading(db), worker, limit_s))
+        return bool(due(clock.reading(db), worker, limit_s))
 
 
 def beat(path: Path, worker: str) -> None:
     """Write the heartbeat of a worker whose event loop is blocked."""
     with _opened(path) as db:
-        db.execute("UPDATE workers SET beat_at = :now WHERE id = :worker", {"now": time.time(), "worker": worker})
+        db.execute("UPDATE workers SET beat_at = :now WHERE id = :worker", {"now": clock.now(clock.reading(db)), "worker": worker})
 
 
 def silent(path: Path, host: str, pid: int, silence_s: float, limit_s: float) -> str | None:
     """The worker of a process if it has sent no heartbeat for `silence_s` and a run of it is due; otherwise None."""
     with _opened(path) as db:
-        read = _reading(db)
-        quiet = read(SILENT, {"host": host, "pid": pid, "before": time.time() - silence_s})
+        read = clock.reading(db)
+        quiet = read(SILENT, {"host": host, "pid": pid, "before": clock.now(read) - silence_s})
         return next((str(worker) for (worker,) in quiet if due(read, worker, limit_s)), None)
 
 
 def _marking(worker: str, found: DueRun) -> dict[str, Any]:
     return {"activity": found.activity, "why": found.why, "run": found.run, "worker": worker}
-
-
-def _reading(db: sqlite3.Connection) -> Read:
-    return lambda sql, values: db.execute(sql, values).fetchall()
 
 
 def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:

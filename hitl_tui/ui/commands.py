@@ -111,6 +111,7 @@ COMMANDS = (
     Command("filter_runs", "slash", "filter", "filter", "Show only matching runs, like failed mail* since:7d.", "runs"),
     Command("retry", "ctrl+r", "retry", "retry", "Continue a failed or cancelled run from its checkpoint.", "runs"),
     Command("cancel", "ctrl+x", "cancel", "cancel", "Cancel a run; its open reviews are closed.", "runs"),
+    Command("release_run", "c", "release", "release", "Release a run whose worker does not respond; another continues it.", "runs"),
     Command("take_over_run", "t", "take_over", "take over", "Take over a run that waits, failed or was cancelled.", "runs"),
     Command("intervene_result", "1", "intervene('result')", "tool result", "Write the tool's result; the call does not run.", "takeover"),
     Command("intervene_rewrite", "2", "intervene('rewrite')", "rewrite", "Rewrite the agent's last message or its calls.", "takeover"),

@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hitl_tui import failpoints
 from hitl_tui.agents.source import Source
-from hitl_tui.errors import Storage
+from hitl_tui.errors import HitlError, Storage
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.home import Home
 from hitl_tui.model import Run, Worker
@@ -29,7 +30,7 @@ from hitl_tui.store import (
     time_limits,
 )
 from hitl_tui.worker.executor import ParallelRuns
-from hitl_tui.worker.liveness import is_gone
+from hitl_tui.worker.liveness import forget, is_gone
 from hitl_tui.worker.output_capture import trim
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
@@ -51,6 +52,13 @@ QUARANTINE_S = 30.0
 """How long nothing new starts so that a suspect can run alone. Agents that run longer than that must not block the others."""
 RETRY_QUARANTINE_S = 300.0
 """How long a suspect then waits for its next chance, if it did not get to run alone."""
+
+
+class TakenForDead(HitlError):
+    """Another worker found this one's lock free."""
+
+    def __init__(self, locks: Path) -> None:
+        super().__init__("this worker was taken for dead, and its runs go on with others", f"keep the files in {locks}; start it again")
 
 
 @dataclass(slots=True)
@@ -120,6 +128,7 @@ class Engine:
         try:
             while not self._stopping and not self._replacing and not heartbeat.done() and not self._backoff.damaged:
                 with self._backoff.retrying():
+                    self._drop_lost_runs()
                     self._drain_paused_runs()
                     await self._start_work()
                     await self._source.sync_lessons()  # every turn does so too, before its agent runs
@@ -185,6 +194,17 @@ class Engine:
                 return
             failpoints.reached(Failpoint.LEASED)
             self._start(run, self._driver.start(run))
+
+    def _drop_lost_runs(self) -> None:
+        """Cut off runs whose lease this worker has lost: a person released them while it did not answer."""
+        for run in runs.lost(self._store, self._driver.leases):
+            if (active := self._active.get(run)) is None:
+                continue
+            if active.cut_at is None:
+                active.cut_at = time.monotonic()
+                active.task.cancel()
+            elif time.monotonic() - active.cut_at > STOP_S:
+                self._replacing = True
 
     def _drain_paused_runs(self) -> None:
         """Stop runs of paused agents at the end of their current step; they continue from its checkpoint once they are resumed."""
@@ -264,7 +284,8 @@ class Engine:
         while True:
             with self._backoff.retrying():
                 self._parallel.measure(len(self._active))
-                await agents.beat(self._store, self._me.id, self._parallel.limit, self._code_edited)
+                if not await agents.beat(self._store, self._me.id, self._parallel.limit, self._code_edited):
+                    raise TakenForDead(self._home.workers)
                 await self._recover()
                 await self._plan_quarantine()
                 await changefeed.prune(self._store)
@@ -279,8 +300,9 @@ class Engine:
         found = await runs.release(self._store, self._me.id, self._active.keys(), self._blamed)
         self._blamed.difference_update(found)
         for other, host in await agents.list_workers(self._store):
-            if other.id != self._me.id and is_gone(other, host):
+            if other.id != self._me.id and is_gone(self._home, other, host):
                 found += await runs.recover(self._store, other.id)
+                forget(self._home, other)
         if found:
             self._wake.set()
 

@@ -27,11 +27,12 @@ from hitl_tui.errors import HitlError, Storage
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
+from hitl_tui.store.connection import LeaseReader
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.lesson_rewriter import LessonRewriter
-from hitl_tui.worker.liveness import HOST, started
+from hitl_tui.worker.liveness import HOST, AliveLock, started
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.output_capture import UMASK, RunOutput, WorkerStreams
 from hitl_tui.worker.policy_router import PolicyRouter
@@ -58,6 +59,8 @@ class Options:
     """File descriptor of a socket to the console."""
     time_limit_s: float = 0.0
     """Time limit of runs that have none of their own; 0 for none."""
+    lock: tuple[str, int] | None = None
+    """Name and file descriptor of the lock that this process held before it was replaced."""
     target: str = ""
     """The target as given on the command line."""
     python: str = ""
@@ -76,9 +79,11 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     executor = AgentExecutor()
     loop.set_default_executor(executor)
     os.register_at_fork(after_in_child=functools.partial(_end_copy, loop))
-    replacement = ProcessReplacement(_command(home, options), options.doorbell, streams.restore)
+    lock: AliveLock | None = None
     try:
-        if _run(loop, _work(target, home, options, say, executor, replacement)):
+        lock = AliveLock.inherit(home, *options.lock) if options.lock else AliveLock.take(home, uuid.uuid4().hex)
+        replacement = ProcessReplacement(_command(home, options, lock), [lock.descriptor, options.doorbell], streams.restore)
+        if _run(loop, _work(target, home, options, say, executor, replacement, lock)):
             replacement.execute()
         code = 0
     except HitlError as error:
@@ -87,6 +92,8 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     except BaseException:  # noqa: BLE001 - a bug in this program; the process must still end
         traceback.print_exc()
         code = 1
+    if lock:
+        lock.remove()
     sys.stdout.flush()
     sys.stderr.flush()
     end_children()
@@ -101,7 +108,7 @@ def _end_copy(loop: asyncio.AbstractEventLoop) -> None:
     loop._ready.appendleft(asyncio.Handle(os._exit, (1,), loop))  # type: ignore[attr-defined]  # the next thing that the loop does
 
 
-def _command(home: Home, options: Options) -> list[str]:
+def _command(home: Home, options: Options, lock: AliveLock) -> list[str]:
     """The command that starts the same worker again."""
     extra = [
         *(["--concurrency", str(options.concurrency)] if options.concurrency else []),
@@ -109,7 +116,8 @@ def _command(home: Home, options: Options) -> list[str]:
     ]
     extra += ["--python", options.python] if options.python else []
     bell = ["--doorbell", str(options.doorbell)] if options.doorbell is not None else []
-    return [*worker_command(home.path), *extra, *bell, "--", options.target]
+    held = ["--lock", lock.name, str(lock.descriptor)]
+    return [*worker_command(home.path), *extra, *bell, *held, "--", options.target]
 
 
 def _die_with(console: int) -> None:
@@ -147,14 +155,20 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bo
 
 
 async def _work(
-    target: Target, home: Home, options: Options, say: Callable[[str], None], executor: AgentExecutor, replacement: ProcessReplacement
+    target: Target,
+    home: Home,
+    options: Options,
+    say: Callable[[str], None],
+    executor: AgentExecutor,
+    replacement: ProcessReplacement,
+    lock: AliveLock,
 ) -> bool:
     """Work until the end. True if the process must be replaced to go on."""
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(home.database))
         number = await agents.register_project(store, target.key, target.label)
-        parallel = ParallelRuns(options.concurrency)
-        me = Worker(uuid.uuid4().hex, number, target.label, os.getpid(), started(os.getpid()), parallel.limit, 0.0, 0)
+        parallel, pid = ParallelRuns(options.concurrency), os.getpid()
+        me = Worker(uuid.uuid4().hex, number, target.label, pid, started(pid), parallel.limit, 0.0, 0, lock=lock.name)
         bell = Doorbell(socket.socket(fileno=options.doorbell)) if options.doorbell is not None else None
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:
@@ -175,7 +189,8 @@ async def _work(
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
         await router.note(store)
-        driver, jobs = RunDriver(store, me.id, source, writer, executor, router), ScheduledJobs(store, number, router.current)
+        leases = stack.enter_context(LeaseReader.open(home.database))
+        driver, jobs = RunDriver(store, me.id, source, writer, executor, router, leases), ScheduledJobs(store, number, router.current)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
@@ -190,8 +205,8 @@ async def _work(
 
 async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:
     """Requeue the runs that this process drove before it was replaced."""
-    for other, host in await agents.list_workers(store):
-        if other.id != me.id and (host, other.pid) == (HOST, me.pid) and abs(other.started - me.started) <= 1:
+    for other, _ in await agents.list_workers(store):
+        if other.id != me.id and other.lock == me.lock:
             await asyncio.to_thread(time_limits.mark_all, store.path, other.id, limit_s)
             await runs.recover(store, other.id, blame=False)
 

@@ -30,10 +30,11 @@ BLOCKED_CHECKS = 10
 class ProcessReplacement:
     """How to start this worker again: command, environment and folder as they were at its start."""
 
-    def __init__(self, command: Sequence[str], doorbell: int | None, restore_streams: Callable[[], None]) -> None:
+    def __init__(self, command: Sequence[str], kept: Sequence[int | None], restore_streams: Callable[[], None]) -> None:
+        """`kept` are file descriptors that the command names, so that they stay open."""
         self._command = list(command)
         self._restore_streams = restore_streams
-        self._doorbell = doorbell
+        self._kept = [descriptor for descriptor in kept if descriptor is not None]
         self._env = dict(os.environ)  # before agents' own .env files were applied
         self._folder = Path.cwd()
         self._once = threading.Lock()
@@ -48,8 +49,8 @@ class ProcessReplacement:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         self._restore_streams()
-        if self._doorbell is not None:
-            os.set_inheritable(self._doorbell, True)
+        for descriptor in self._kept:
+            os.set_inheritable(descriptor, True)
         with contextlib.suppress(OSError):  # the folder may be gone; paths in the command are absolute
             os.chdir(self._folder)
         try:

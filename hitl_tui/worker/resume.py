@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,10 @@ class CheckpointLost(HitlError):
 
 
 class Turn:
-    """Drives one leased run until its state is stored. Exceptions are left to `RunDriver`."""
+    """Drives one leased run until its state is stored. Exceptions are left to `RunDriver`.
+
+    Its store writes only while the run's lease is held. `took_lease` is called when the turn itself has leased the run.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Turn:
         run: Run,
         thread: Thread,
         trace: RunTrace,
+        took_lease: Callable[[], None],
     ) -> None:
         self._store = store
         self._worker = worker
@@ -73,6 +77,7 @@ class Turn:
         self._run = run
         self._thread = thread
         self._trace = trace
+        self._took_lease = took_lease
         self._handbacks = Handbacks(store, worker, source)
         self.over = False
         """Whether the run has ended, or is back in its state before the turn."""
@@ -98,6 +103,7 @@ class Turn:
         leased = await submissions.submit(self._store, self._worker, decided)
         if not leased:
             return  # another worker was first
+        self._took_lease()
         failpoints.reached(Failpoint.SUBMITTED)
         if not pending:
             await self._require_checkpoint()
@@ -138,6 +144,7 @@ class Turn:
         run, thread = self._run, self._thread
         if not await takeovers.submit(self._store, self._worker, takeover.id):
             return  # another worker was first
+        self._took_lease()
         failpoints.reached(Failpoint.SUBMITTED)
         before = await thread.snapshot(stopped=run.state is RunState.WAITING)
         try:

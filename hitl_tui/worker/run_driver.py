@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
-from hitl_tui.errors import Damaged, HitlError, Storage
+from hitl_tui.errors import Damaged, HitlError, LeaseLost, Storage
 from hitl_tui.foreign_errors import frames_of, is_own_cancellation
-from hitl_tui.model import ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
+from hitl_tui.model import Lease, ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
+from hitl_tui.store.connection import LeaseReader
 from hitl_tui.store.time_limits import DueRun
 from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.outcomes import Outcomes, after_failure
@@ -31,7 +35,14 @@ class RunDriver:
     """Drives runs of one source."""
 
     def __init__(
-        self, store: Store, worker: str, source: Source, writer: TraceWriter, executor: AgentExecutor, router: PolicyRouter
+        self,
+        store: Store,
+        worker: str,
+        source: Source,
+        writer: TraceWriter,
+        executor: AgentExecutor,
+        router: PolicyRouter,
+        reader: LeaseReader,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -39,7 +50,11 @@ class RunDriver:
         self._writer = writer
         self._executor = executor
         self._router = router
-        self._traces: dict[int, RunTrace] = {}
+        self._reader = reader
+        self._traces: dict[int, tuple[int, RunTrace]] = {}
+        """By run: the number of the lease under which it was written last, and the trace."""
+        self.leases: dict[int, Lease] = {}
+        """Of the runs that are driven now."""
         self._threads: dict[int, Thread] = {}
         self.due: dict[int, DueRun] = {}
         """Cancelled and overdue runs. Other runs that are cut off continue with the next worker."""
@@ -67,14 +82,52 @@ class RunDriver:
     async def _drive(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
         """Do one turn, and store the run's state however the turn ends: anything an agent raises, even beside `Exception`, fails the run.
 
+        Nothing is stored once the lease is lost.
+
         Raises:
             CancelledError: neither the worker nor a node caused it, so other code of an agent cancelled this task; the engine counts it.
             Storage: the run's state may not be stored.
         """
         token = current_run.set(run.id)
         os.umask(UMASK)  # another agent may have changed it
+        self._hold(Lease(run.id, self._worker, run.lease))
+        try:
+            await self._to_its_end(run, work)
+        except LeaseLost as error:
+            await self._executor.wait_for(run.id)
+            if run.state is RunState.RUNNING or self.leases[run.id].number > run.lease:  # else another worker was first
+                said = f"hitl-tui: {error}; what it did since is not stored"
+                print(said, file=sys.__stderr__, flush=True)  # not into the run's own log
+            self._forget(run)
+        finally:
+            self._threads.pop(run.id, None)
+            self.leases.pop(run.id, None)
+            current_run.reset(token)
+
+    def _hold(self, lease: Lease) -> None:
+        self.leases[lease.run] = lease
+        self._writer.under(lease)
+
+    def _take(self, run: int) -> None:
+        """A turn has leased its run."""
+        held = self.leases[run]
+        self._hold(replace(held, number=held.number + 1))
+
+    def _holds(self, run: int) -> bool:
+        return run in self.leases and self._reader.holds(self.leases[run])
+
+    def _thread_of(self, run: Run) -> AbstractAsyncContextManager[Thread]:
+        return self._source.thread(run, functools.partial(self._holds, run.id))
+
+    def _leased(self, run: Run) -> Store:
+        """The store while this worker has the run."""
+        return self._store.under(lambda: self.leases[run.id])
+
+    async def _to_its_end(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
         try:
             await self._turn(run, work)
+        except LeaseLost:
+            raise
         except Drained:
             await self._put_back(run)
         except asyncio.CancelledError as error:
@@ -90,27 +143,28 @@ class RunDriver:
             raise  # not the agent's fault
         except BaseException as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
             await (self._cut_off(run) if run.id in self.due else self._fail(run, error))
-        finally:
-            self._threads.pop(run.id, None)
-            current_run.reset(token)
 
     def _is_told_to_stop(self, run: Run) -> bool:
-        return self.cuts_off or run.id in self.due
+        return self.cuts_off or run.id in self.due or not self._holds(run.id)
 
     async def _turn(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
-        if run.id not in self._traces:
-            self._traces[run.id] = RunTrace(await events.last_seq(self._store, run.id))
+        before = run.lease - (run.state is RunState.RUNNING)
+        number, trace = self._traces.get(run.id, (-1, None))
+        if trace is None or number != before:  # else another worker has driven it meanwhile
+            trace = RunTrace(await events.last_seq(self._store, run.id))
+            self._traces[run.id] = (before, trace)
         if not _can_be_opened(run):
             raise CrashLoop(run.crashes)
-        trace = self._traces[run.id]
-        async with self._source.thread(run) as thread:
+        async with self._thread_of(run) as thread:
             self._threads[run.id] = thread
             await self._source.sync_lessons()
             if problem := await thread.deliver_lessons():
                 self._say(run, "error", {"text": problem})
                 print(f"hitl-tui: {problem}", file=sys.stderr, flush=True)
-            turn = Turn(self._store, self._worker, self._source, self._writer, self._router, run, thread, trace)
+            take = functools.partial(self._take, run.id)
+            turn = Turn(self._leased(run), self._worker, self._source, self._writer, self._router, run, thread, trace, take)
             await work(turn)
+            self._traces[run.id] = (self.leases[run.id].number, trace)
             if turn.over:
                 self._forget(run)
 
@@ -129,18 +183,17 @@ class RunDriver:
         """Queue the run again and report why. If even that cannot be stored, the engine queues it later."""
         if not isinstance(error, Damaged):
             with contextlib.suppress(Storage):
-                await runs.settle(
-                    self._store, run.id, self._worker, RunState.QUEUED, resuming=True, cut=True, activity=f"waits: {error.happened}"
-                )
+                waits = f"waits: {error.happened}"
+                await runs.settle(self._leased(run), run.id, self._worker, RunState.QUEUED, resuming=True, cut=True, activity=waits)
 
     async def _put_back(self, run: Run, cut: bool = False) -> None:
         await self._writer.flush()
-        await runs.settle(self._store, run.id, self._worker, RunState.QUEUED, resuming=True, cut=cut)
+        await runs.settle(self._leased(run), run.id, self._worker, RunState.QUEUED, resuming=True, cut=cut)
 
     async def _cancel(self, run: Run) -> None:
         self._say(run, "error", {"text": "cancelled"})
         await self._writer.flush()
-        await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED, await self._head_of(run, ""), cut=True)
+        await runs.settle(self._leased(run), run.id, self._worker, RunState.CANCELLED, await self._head_of(run, ""), cut=True)
         self._forget(run)
 
     async def _fail(self, run: Run, error: BaseException, cut: bool = False) -> None:
@@ -154,10 +207,11 @@ class RunDriver:
             outcomes = {review: ReviewOutcome(ReviewState.FAILED, canonical_json.storable(error.happened)) for review in sent}
         if cut:  # the outcome of the others is unknown
             outcomes = {review: known for review, known in outcomes.items() if known.state is ReviewState.APPLIED}
-        await reconcile.close(self._store, outcomes)
+        await reconcile.close(self._leased(run), outcomes)
         await runs.settle(
-            self._store, run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence), error=canonical_json.storable(sentence),
-            traceback=canonical_json.storable(trace), cut=cut or (run.cut and isinstance(error, CrashLoop)),
+            self._leased(run), run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence),
+            error=canonical_json.storable(sentence), traceback=canonical_json.storable(trace),
+            cut=cut or (run.cut and isinstance(error, CrashLoop)),
         )  # fmt: skip
         self._forget(run)
 
@@ -166,7 +220,7 @@ class RunDriver:
         try:
             if not _can_be_opened(run):
                 return None
-            async with self._source.thread(run) as thread:
+            async with self._thread_of(run) as thread:
                 return await thread.head_after_error(run.id, sentence)
         except BaseException as error:
             if is_own_cancellation(error):
@@ -179,7 +233,7 @@ class RunDriver:
         pending = set(sent.values())
         try:
             if _can_be_opened(run):
-                async with self._source.thread(run) as thread:
+                async with self._thread_of(run) as thread:
                     pending = {pause.interrupt for pause in (await thread.snapshot(stopped=True)).pauses}
         except BaseException as error:
             if is_own_cancellation(error):
@@ -187,7 +241,8 @@ class RunDriver:
         return after_failure(sent, pending, sentence)  # also of an agent that cannot even be opened
 
     def _say(self, run: Run, kind: str, body: dict[str, object]) -> None:
-        if trace := self._traces.get(run.id):  # else it was cut off before it began
+        _, trace = self._traces.get(run.id, (0, None))
+        if trace:  # else it was cut off before it began
             self._writer.note(run.id, trace.line(kind, body))
 
     def _forget(self, run: Run) -> None:

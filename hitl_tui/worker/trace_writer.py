@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from hitl_tui.agents.source import StreamEvent
 from hitl_tui.errors import Storage
-from hitl_tui.model import Event, Json
+from hitl_tui.model import Event, Json, Lease
 from hitl_tui.store import Store, events
 
 GATHER_S = 0.02
@@ -57,8 +57,13 @@ class TraceWriter:
         self._ring = ring
         self._lines: dict[int, dict[int, Event]] = {}
         self._activity: dict[int, str] = {}
+        self._leases: dict[int, int] = {}
         self._more = asyncio.Event()
         self._writing = asyncio.Lock()
+
+    def under(self, lease: Lease) -> None:
+        """Write lines of this run only as long as nobody else leases it."""
+        self._leases[lease.run] = lease.number
 
     def note(self, run: int, line: Event) -> None:
         """Queue a line that may wait for later ones, or for a flush."""
@@ -91,7 +96,7 @@ class TraceWriter:
 
     async def _append(self, lines: dict[int, dict[int, Event]], activity: dict[int, str]) -> None:
         try:
-            await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()}, activity)
+            await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()}, activity, self._leases)
         except Storage:
             self._lines = {run: {**lines.get(run, {}), **self._lines.get(run, {})} for run in {**lines, **self._lines}}
             self._more.set()

@@ -1,4 +1,4 @@
-"""Ends workers, reviewers and consoles at random, starts new ones a moment later, and records each end."""
+"""Ends workers, reviewers and consoles at random, starts new ones a moment later, and records each end; stops workers; sets the clock."""
 
 from __future__ import annotations
 
@@ -7,25 +7,31 @@ import contextlib
 import os
 import signal
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from random import Random
 
+from hitl_tui.errors import Stale
+from hitl_tui.model import NOT_RESPONDING_S
 from tests.soak.evidence import Stop, read_effects
 from tests.soak.reviewers import Reviewers
-from tests.support.harness import Sandbox, Worker
+from tests.support.harness import Sandbox, Worker, stop_between_writes
+from tests.support.set_clock import SetClock, true_time
 
 PAUSE_S = (0.5, 4.0)
 AWAY_S = (0.1, 1.5)
+HOUR_S = 3600.0
 
 
 class Chaos:
     """Kills and replaces processes of a soak."""
 
-    def __init__(self, sandbox: Sandbox, reviewers: Reviewers, seed: int, concurrency: int) -> None:
+    def __init__(self, sandbox: Sandbox, reviewers: Reviewers, clock: SetClock, seed: int, concurrency: int) -> None:
         self._sandbox = sandbox
+        self._clock = clock
+        self._frozen: set[asyncio.Task[None]] = set()
+        self._calm = asyncio.Event()
         self._reviewers = reviewers
         self._random = Random(f"wrecker {seed}")
         self._concurrency = concurrency
@@ -40,6 +46,7 @@ class Chaos:
         """Kill and replace processes until cancelled."""
         ways: list[tuple[Callable[[], object], int]] = [
             (self._kill_worker, 6), (self._aim_at_worker, 5), (self._stop_worker, 2), (self._kill_reviewer, 4), (self._kill_console, 2),
+            (self._set_clock, 3), (self._freeze_worker, 3),
         ]  # fmt: skip
         while True:
             await asyncio.sleep(self._random.uniform(*PAUSE_S))
@@ -47,6 +54,39 @@ class Chaos:
             done = way()
             if asyncio.iscoroutine(done):
                 await done
+
+    def _set_clock(self) -> None:
+        """Set the clock of every process to the true time, or an hour ahead or back."""
+        self._clock.set(self._random.choice((0.0, HOUR_S, -HOUR_S)))
+
+    async def _freeze_worker(self) -> None:
+        """Stop a worker (SIGSTOP) for a moment, or until it does not respond any more and a person has released its runs."""
+        if len(self.workers) > 1:
+            worker = self.workers.pop(self._random.randrange(len(self.workers)))
+            task = asyncio.ensure_future(self._freeze(worker, released=self._random.random() < 0.6))
+            self._frozen.add(task)
+            task.add_done_callback(self._frozen.discard)
+
+    async def _freeze(self, worker: Worker, released: bool) -> None:
+        await asyncio.to_thread(stop_between_writes, self._sandbox, worker)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NOT_RESPONDING_S + 4.0 if released else self._random.uniform(1.0, 10.0)):
+                await self._calm.wait()
+        if released and not self._calm.is_set():
+            driven = self._driven_by(worker.pid)
+            self.stops.append(Stop("released", "worker", worker.pid, true_time(), driven))
+            for run in driven:
+                with contextlib.suppress(Stale):
+                    await self._reviewers.boss.runs.release(run)
+            await asyncio.sleep(self._random.uniform(0.0, 5.0))
+        worker.send(signal.SIGCONT)
+        self.workers.append(worker)
+
+    async def calm(self) -> None:
+        """Let stopped workers go on."""
+        self._calm.set()
+        if self._frozen:
+            await asyncio.wait(self._frozen)
 
     async def _kill_worker(self) -> None:
         if self.workers:
@@ -91,7 +131,7 @@ class Chaos:
         if how == "kill -9":
             worker.send(signal.SIGSTOP)  # freezes the runs it drives, so that they are known exactly
         driven = self._driven_by(worker.pid)
-        self.stops.append(Stop(how, "worker", worker.pid, time.time(), driven))
+        self.stops.append(Stop(how, "worker", worker.pid, true_time(), driven))
         worker.send(signal.SIGKILL if how == "kill -9" else signal.SIGTERM)
 
     def _driven_by(self, pid: int) -> tuple[int, ...]:
@@ -103,7 +143,7 @@ class Chaos:
         people = self._reviewers.people
         if people:
             person = people.pop(self._random.randrange(len(people)))
-            self.stops.append(Stop("kill -9", "reviewer", person.pid, time.time()))
+            self.stops.append(Stop("kill -9", "reviewer", person.pid, true_time()))
             person.kill()
             await asyncio.sleep(self._random.uniform(*AWAY_S))
             self._reviewers.start_reviewer(person.name)
@@ -121,7 +161,7 @@ class Chaos:
             return
         driven = tuple(run for pid in workers for run in self._driven_by(pid))
         for pid in workers:
-            self.stops.append(Stop("SIGTERM", "worker", pid, time.time(), driven))
+            self.stops.append(Stop("SIGTERM", "worker", pid, true_time(), driven))
         self._kill(console, "console")
         self._reviewers.terminal = None
         await asyncio.to_thread(terminal.close)
@@ -131,14 +171,14 @@ class Chaos:
     def _kill(self, pid: int, who: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
-            self.stops.append(Stop("kill -9", who, pid, time.time(), self._driven_by(pid)))
+            self.stops.append(Stop("kill -9", who, pid, true_time(), self._driven_by(pid)))
             os.kill(pid, signal.SIGKILL)
 
     def close_console(self) -> None:
         """Close the console; its worker ends by itself."""
         if self._reviewers.terminal:
             for pid in self._reviewers.terminal.processes()[1]:
-                self.stops.append(Stop("SIGTERM", "worker", pid, time.time(), self._driven_by(pid)))
+                self.stops.append(Stop("SIGTERM", "worker", pid, true_time(), self._driven_by(pid)))
 
     async def end(self) -> None:
         """Stop all workers, and wait for each."""

@@ -41,7 +41,7 @@ class Stop:
     """A process that was ended."""
 
     how: str
-    """`kill -9` or `SIGTERM`."""
+    """`kill -9`, `SIGTERM`, or `released`: it was stopped (SIGSTOP), a person released its runs, and it went on."""
     who: str
     """`worker`, `reviewer`, `console` or `command`."""
     pid: int
@@ -105,8 +105,17 @@ def read_effects(path: Path) -> list[Effect]:
     return sorted(effects, key=lambda effect: effect.at)
 
 
-def read_rows(database: Path) -> dict[str, Any]:
-    """Read the rows of the store."""
+HOUR_S = 3600.0
+SLACK_S = 60.0
+TIMES = ("at", "undone_at", "opened_at", "decided_at", "submitted_at", "applied_at", "created_at", "started_at", "ended_at")
+"""Columns with the time of an event."""
+
+
+def read_rows(database: Path, began: float) -> dict[str, Any]:
+    """Read the rows of the store, with the true times of events.
+
+    The clock was set whole hours ahead or back while a soak of less than an hour ran, so its time of day tells by how many.
+    """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
 
@@ -114,6 +123,7 @@ def read_rows(database: Path) -> dict[str, Any]:
             rows = [dict(row) for row in db.execute(sql)]
             for row in rows:
                 row.update((name, json.loads(row[name])) for name in decoded if row[name] is not None)
+                row.update((name, _true(row[name], began)) for name in TIMES if row.get(name) is not None)
             return rows
 
         reviews = table("SELECT v.*, d.value FROM reviews v JOIN details d ON d.review = v.id", "value")
@@ -123,6 +133,10 @@ def read_rows(database: Path) -> dict[str, Any]:
             "actions": {(row["review"], row["slot"]): row for row in table("SELECT * FROM actions", "args")},
             "decisions": {row["id"]: row for row in table("SELECT * FROM decisions", "args")},
         }
+
+
+def _true(at: float, began: float) -> float:
+    return at - HOUR_S * ((at - began + SLACK_S) // HOUR_S)
 
 
 def integrity_problems(database: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from hitl_tui.errors import HitlError
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, Review
+from tests.support.set_clock import true_time
 
 
 class IntentLog:
@@ -22,7 +22,7 @@ class IntentLog:
     def note(self, verb: str, phase: str, **more: Any) -> None:
         """Append a line."""
         with self._path.open("ab", buffering=0) as file:
-            file.write(json.dumps({"verb": verb, "phase": phase, "at": time.time(), **more}).encode() + b"\n")
+            file.write(json.dumps({"verb": verb, "phase": phase, "at": true_time(), **more}).encode() + b"\n")
 
     async def decide(self, inbox: Inbox, review: Review, answers: Mapping[int, Answer]) -> bool:
         """Decide and log it. Returns whether it was accepted."""

@@ -93,11 +93,21 @@ class Checker:
             return effect.name not in FREE_TOOLS.get(run["agent"], ())
         return effect.node in (*GATED_NODES.get(run["agent"], ()), *run["gates_before"])
 
+    def is_late(self, effect: Effect) -> bool:
+        """Check for an effect of a step that was going on when its worker was stopped and lost the run: nothing can end it."""
+        run = self.threads[effect.thread]["id"]
+        return any(
+            stop.how == "released" and stop.pid == effect.pid and run in stop.runs and stop.at <= effect.at <= stop.at + DRAIN_S
+            for stop in self.evidence.stops
+        )
+
     @cached_property
     def repeats(self) -> list[tuple[Effect, Effect]]:
         """Return each repeated effect, with the equal one before it."""
         same: dict[str, list[Effect]] = defaultdict(list)
         for effect in (*self.asked_for, *(effect for effect in self.evidence.effects if effect.what == "heard")):
+            if self.is_late(effect):
+                continue
             same[canonical_json.canonical([effect.thread, effect.what, effect.name, effect.args, effect.node, effect.pairs])].append(effect)
         return [pair for effects in same.values() for pair in pairwise(effects)]
 
@@ -183,7 +193,7 @@ def nothing_ran_without_an_approval_of_exactly_its_arguments(checker: Checker) -
 def nothing_refused_ran(checker: Checker) -> Iterator[str]:
     for effect in checker.asked_for:
         said = checker.about(effect)
-        if said and said[-1]["kind"] in REFUSALS:
+        if said and said[-1]["kind"] in REFUSALS and not checker.is_late(effect):
             yield f"{checker.say(effect)}: {_names(said[-1])} had refused it"
 
 

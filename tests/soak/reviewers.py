@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, call_id
 from tests.soak.answers import answer
 from tests.soak.intent_log import IntentLog
+from tests.support import set_clock
 from tests.support.harness import ForkServer, Sandbox
 from tests.support.tmux import Tmux, tmux
 
@@ -100,6 +102,13 @@ class Reviewers:
         self.people: list[Person] = []
         self.terminal: Terminal | None = None
         self.faults: list[str] = []
+        self.boss: Inbox
+        """Somebody who may release runs."""
+
+    @property
+    def _clock_of_all(self) -> dict[str, str]:
+        """Environment variables with which a process follows the sandbox's clock, and its child processes too."""
+        return {set_clock.VARIABLE: self._sandbox.env[set_clock.VARIABLE], "PYTHONPATH": f"{set_clock.SITE}:{ROOT}"}
 
     def start_reviewer(self, name: str) -> None:
         """Start a reviewer process; each start of a name has its own intent log."""
@@ -107,15 +116,17 @@ class Reviewers:
         args = [str(self._sandbox.home.path), str(self.intent_logs / f"{name}-{number}"), name, f"{name} {number} {self._seed}"]
         with (self._sandbox.folder / "reviewers.err").open("ab") as err:
             command = [sys.executable, "-m", "tests.soak.reviewer", *args]
-            process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=err, start_new_session=True)
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=err, start_new_session=True, env={**os.environ, **self._clock_of_all}
+            )
         self.people.append(Person(process, name))
 
     def open_terminal(self) -> None:
         """Start a console on the soak's agents."""
         close = contextlib.ExitStack()
-        journal = f"HITL_TEST_JOURNAL={self._sandbox.journal}"
+        journal = [f"HITL_TEST_JOURNAL={self._sandbox.journal}", *(f"{name}={value}" for name, value in self._clock_of_all.items())]
         hitl = str(Path(sys.executable).with_name("hitl-tui"))
-        command = ["env", journal, hitl, "console", "--home", str(self._sandbox.home.path), "--reviewer", "con", self._sandbox.target]
+        command = ["env", *journal, hitl, "console", "--home", str(self._sandbox.home.path), "--reviewer", "con", self._sandbox.target]
         self.terminal = Terminal(close.enter_context(tmux(command)), close)
 
     async def press_keys(self) -> None:

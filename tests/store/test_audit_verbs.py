@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,23 @@ from click.testing import CliRunner
 
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunHead, Subject, digest_of
+from hitl_tui.model import (
+    Action,
+    Answer,
+    Context,
+    DecisionKind,
+    Pause,
+    PauseKind,
+    ReviewOutcome,
+    ReviewState,
+    RunHead,
+    Subject,
+    Worker,
+    digest_of,
+)
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, audit, escalations, policy_log, reconcile
+from hitl_tui.store import Store, agents, audit, escalations, policy_log, reconcile
+from tests.support.fake_clock import pretend
 
 ARGS = {"to": "ann@example.com"}
 NAME = "send_mail"
@@ -41,6 +56,14 @@ class Scene:
 
     async def decide(self, who: Inbox, review: int, answer: Answer = YES) -> None:
         await who.reviews.decide(await who.reviews.get(review), {0: answer})
+
+    async def release_run(self) -> None:
+        """Release the run from a worker that has not responded for long."""
+        worker = Worker("w", await agents.register_project(self.store, "p", "p"), "p", 1, 0.0, 8, 0.0, 0)
+        await agents.register_worker(self.store, worker, "host")
+        await self.store.write("UPDATE workers SET beat_at = beat_at - 60")
+        await self.store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = 1")
+        await self.ann.runs.release(1)
 
     async def escalate_by_deadline(self, review: int) -> None:
         """Let the review's deadline pass, and apply it."""
@@ -92,6 +115,10 @@ async def _in_the_console(tmp_path: Path) -> None:
             ("rated", "bob", lambda: bob.feedback.rate(Subject(1, 2, 0), -1, "no")),
             ("unrated", "bob", lambda: bob.feedback.withdraw(Subject(1, 2, 0))),
             ("policy", "", lambda: policy_log.note_policy(store, "/p/policy.toml", "a" * 64, 3, "")),
+            ("not_sent", "", lambda: reconcile.close(store, {2: ReviewOutcome(ReviewState.DECIDED, "nothing ran")})),
+            ("asked_again", "", lambda: reconcile.close(store, {2: ReviewOutcome(ReviewState.OPEN, "may have run once", True)})),
+            ("asked_again", "", lambda: scene.asks(pause("one"), replace(pause("two", 2), note="may have run twice"), pause("three"))),
+            ("run_released", "ann", scene.release_run),
             ("applied", "", lambda: reconcile.close(store, {2: ReviewOutcome(ReviewState.APPLIED)})),
             ("stale", "", lambda: reconcile.close(store, {1: ReviewOutcome(ReviewState.STALE, "answered elsewhere")})),
         ]
@@ -109,7 +136,7 @@ async def test_audit_stays_in_order_when_the_clock_jumps_back(tmp_path: Path, mo
     async with Store.open(tmp_path / "hitl.db") as store:
         scene = Scene(store)
         for at in (2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0):
-            monkeypatch.setattr(time, "time", lambda at=at: at)
+            pretend(monkeypatch, lambda at=at: at)
             await scene.ann.runs.launch("mail", text="hello")
     entries = list(audit.entries(tmp_path / "hitl.db"))
     assert [one["at"] for one in entries] == [2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0]

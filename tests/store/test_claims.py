@@ -18,6 +18,7 @@ from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, Revi
 from hitl_tui.settings import read_settings
 from hitl_tui.store import Store, history, reconcile, runs
 from tests.support.direct_decisions import record
+from tests.support.fake_clock import pretend
 from tests.support.harness import SandboxFactory, approve, edit, reject
 from tests.ui.homes import seed
 
@@ -54,7 +55,7 @@ async def people(tmp_path: Path) -> AsyncIterator[TwoReviewers]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Advance the time: `clock(seconds)`."""
     now = [time.time()]
-    monkeypatch.setattr(time, "time", lambda: now[0])
+    pretend(monkeypatch, lambda: now[0])
 
     def later(seconds: float) -> None:
         now[0] += seconds

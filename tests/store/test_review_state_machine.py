@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-import time
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from hitl_tui.agents.interrupt_payloads import action
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunState, Viewing, effect_of
 from hitl_tui.store import Store, agents, claims, decisions, reconcile, reviews, runs, submissions
+from tests.support.fake_clock import pretend
 from tests.support.properties import examples
 
 OPEN, DECIDED, SUBMITTED, APPLIED, STALE, FAILED = (
@@ -47,7 +47,7 @@ class Reviews(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.patch = MonkeyPatch()
         self.now = 1_800_000_000.0
-        self.patch.setattr(time, "time", lambda: self.now)
+        pretend(self.patch, lambda: self.now)
         self.folder = tempfile.TemporaryDirectory()
         self.stack = contextlib.AsyncExitStack()
         self.store = self.do(self.stack.enter_async_context(Store.open(Path(self.folder.name) / "hitl.db")))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from hitl_tui.model import Review, Run
 from hitl_tui.policy.loader import PolicyFile, policy_paths
-from hitl_tui.store import Store
+from hitl_tui.store import Store, clock
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from tests.support.harness import Reviewer, Sandbox
 
@@ -25,6 +28,12 @@ after = "15m"
 to = "dora"
 after = "2h"
 """
+
+
+def pretend(patch: pytest.MonkeyPatch, now: Callable[[], float]) -> None:
+    """Let this process take `now` for the time: unlike a clock that somebody sets, time limits pass with it."""
+    patch.setattr(time, "time", now)
+    patch.setattr(clock, "_source", lambda: "")
 
 
 @dataclass

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.support import set_clock
+
 
 class KillSwitch:
     """Kills its own process at a failpoint: `submitted`, or `submitted:2` for the second pass."""
@@ -42,6 +44,8 @@ def run_child(request: dict[str, Any]) -> NoReturn:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    if clock := request["env"].get(set_clock.VARIABLE):
+        set_clock.follow(Path(clock))
     if at := request["env"].get("HITL_TEST_KILL_AT"):
         failpoints.observer = KillSwitch(at).on_step
     try:

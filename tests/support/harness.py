@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -274,6 +275,21 @@ def commits_in(database: Path) -> int:
     log = database.with_name(f"{database.name}-wal").read_bytes()
     page = int.from_bytes(log[8:12], "big")
     return sum(any(log[frame + 4 : frame + 8]) for frame in range(32, len(log), 24 + page))
+
+
+def stop_between_writes(sandbox: Sandbox, worker: Worker) -> None:
+    """Stop a worker (SIGSTOP), but not while it holds the write lock of a database: nobody could write then."""
+    for _ in range(400):
+        worker.send(signal.SIGSTOP)
+        with contextlib.suppress(sqlite3.OperationalError):
+            for path in (sandbox.home.database, sandbox.home.checkpoints):
+                with contextlib.closing(sqlite3.connect(path, timeout=0.3, isolation_level=None)) as db:
+                    db.execute("BEGIN IMMEDIATE")
+                    db.execute("ROLLBACK")
+            return
+        worker.send(signal.SIGCONT)
+        time.sleep(0.01)
+    raise AssertionError("the worker always writes")
 
 
 async def until_logged(sandbox: Sandbox, what: str, timeout_s: float = TIMEOUT_S) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hitl_tui.agents.source import GATE, AppliedHandback, Drained, NotPending, PendingInterrupt, StepProgress, StreamEvent, ThreadSnapshot
@@ -114,7 +114,7 @@ class MemorySource:
         return list(self._scripts)
 
     @contextlib.asynccontextmanager
-    async def thread(self, run: Run) -> AsyncIterator[MemoryThread]:
+    async def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[MemoryThread]:
         yield MemoryThread(self, run)
 
     def script_of(self, run: Run) -> Sequence[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -217,6 +218,22 @@ async def test_runs_view_lists_shows_and_retries_runs(start_console: StartConsol
         assert await console.store.one("SELECT state FROM runs WHERE id = 4") == ("queued",)
         await console.press("ctrl+x", "y")
         assert await console.store.one("SELECT state FROM runs WHERE id = 4") == ("cancelled",)
+
+
+async def test_run_whose_worker_does_not_respond_is_released(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await seed.add_worker(console.store, console.project)
+        await console.store.write("UPDATE workers SET beat_at = beat_at - 60")
+        await console.store.write("UPDATE runs SET worker = 'w1' WHERE id = 2")
+        await console.press("f2", "G", "k")
+        assert "its worker has not responded for 1 min" in console.screen_text()
+        assert re.search(r"✗ not responding for 6\d s: see F2", console.screen_text())
+        await console.press("c", "escape")
+        assert await console.store.one("SELECT state FROM runs WHERE id = 2") == ("running",)
+        await console.press("c", "y")
+        assert await console.store.one("SELECT state, worker FROM runs WHERE id = 2") == ("queued", None)
+        await console.press("c")
+        assert "is not held by a worker that does not respond" in console.screen_text()
 
 
 @pytest.mark.parametrize("view", ["runs", "history", "insights", "policy", "lessons"])

@@ -16,6 +16,7 @@ from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.store import Store
 from hitl_tui.ui.history.view import HistoryView
 from tests.export.test_export import hitl
+from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import history, seed
 from tests.ui.queue.test_decisions import BATCH, go_to
@@ -174,7 +175,7 @@ def test_screen(
     home = Home(tmp_path).prepare()
     ticks = itertools.count()
     with monkeypatch.context() as still:  # what is logged is chained: the hashes in the picture are those of these times
-        still.setattr(time, "time", lambda: NOW)
+        pretend(still, lambda: NOW)
         still.setattr(time, "monotonic_ns", lambda: next(ticks))
         asyncio.run(fill(home))
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys))

@@ -38,6 +38,7 @@ from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.text.charts import Point, bar, column_cells, columns, plane
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.text_view import TextView
+from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import insights, seed
 from tests.ui.snapshots import cases, press_keys, use_utc
@@ -302,7 +303,7 @@ def test_screen(
     pictured: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     use_utc(monkeypatch)
-    monkeypatch.setattr(time, "time", lambda: NOW)  # a trend goes up to today
+    pretend(monkeypatch, lambda: NOW)  # a trend goes up to today
     if any_:
         shutil.copytree(pictured, tmp_path, dirs_exist_ok=True)
     home = Home(tmp_path).prepare()

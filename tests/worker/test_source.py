@@ -18,6 +18,7 @@ from hitl_tui import doctor
 from hitl_tui.home import Home
 from hitl_tui.model import ReviewState, RunState, TakeoverPlan, Worker
 from hitl_tui.store import Store, agents
+from hitl_tui.store.connection import LeaseReader
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.liveness import HOST, started
@@ -55,8 +56,9 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
         me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()) - age_s, 8, 0.0, 0)
         await agents.register_worker(store, me, HOST)
         router = PolicyRouter(store, home.path, home.path)
-        async with TraceWriter(traces, lambda: None).running() as writer:
-            driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router)
+        async with TraceWriter(traces, lambda: None).running() as writer, contextlib.AsyncExitStack() as stack:
+            leases = stack.enter_context(LeaseReader.open(home.database))
+            driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router, leases)
             engine = Engine(
                 store, me, source, driver, ScheduledJobs(store, project, router.current), lambda: None, 0.0, home, ParallelRuns(8)
             )

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hitl_tui import canonical_json
-from hitl_tui.model import ReviewState, RunState, Worker
-from hitl_tui.store import audit_verify, decisions, reviews, run_states
+from hitl_tui.model import PROGRAM, ReviewState, RunState, Worker
+from hitl_tui.store import audit, audit_verify, decisions, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.maintenance import contents
 from hitl_tui.store.runs import GIVE_BACK, NOW
 
 MAY_HAVE_RUN = "may have run once: its run stopped while it was being applied"
-QUEUE = f"state = 'queued', {GIVE_BACK}, resuming = 1, activity = ''"
+QUEUE = f"state = 'queued', {GIVE_BACK}, lease = lease + 1, resuming = 1, cut = 1, activity = ''"
 LIVE = "('open', 'decided', 'submitted')"
 OVER = "('done', 'failed', 'cancelled')"
 ASKS_GRAPH = "(kind != 'failure' OR run NOT IN (SELECT id FROM runs WHERE state = 'failed'))"
@@ -40,7 +40,7 @@ def _queue(db: Transaction, run: int) -> None:
 
 
 def _give_back(db: Transaction, run: int) -> None:
-    db.execute(f"UPDATE runs SET {GIVE_BACK} WHERE id = ?", (run,))
+    db.execute(f"UPDATE runs SET {GIVE_BACK}, lease = lease + 1 WHERE id = ?", (run,))
 
 
 def _close(db: Transaction, review: int) -> None:
@@ -57,6 +57,12 @@ def _ask_again(db: Transaction, review: int) -> None:
     decisions.reopen(db, review)
     values = {"note": MAY_HAVE_RUN, "review": review}
     db.execute("UPDATE reviews SET note = :note, may_have_run = 1, submitted_by = NULL WHERE id = :review", values)
+    audit.note_review(db, time.time(), "asked_again", PROGRAM, {"note": MAY_HAVE_RUN, "may_have_run": True}, review)
+
+
+def _open_again(db: Transaction, review: int) -> None:
+    decisions.reopen(db, review)
+    audit.note_review(db, time.time(), "asked_again", PROGRAM, {"note": "not every decision of it is there", "may_have_run": False}, review)
 
 
 def _close_in_part(db: Transaction, review: int) -> None:
@@ -90,7 +96,7 @@ STEPS = (
         "{rows} decided, but not every decision is there: open again",
         "SELECT id FROM reviews WHERE state = 'decided' AND slots > "
         "(SELECT count(*) FROM decisions WHERE review = reviews.id AND NOT superseded)",
-        decisions.reopen,
+        _open_again,
     ),
     RepairStep(
         "{rows} without all that was asked: closed, to be asked again",

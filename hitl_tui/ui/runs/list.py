@@ -65,7 +65,7 @@ class RunsList(VirtualList[Run]):
     def paint(self, row: Run, part: int, width: int) -> Iterator[Piece]:
         glyph, style = labels.RUNS[row.state]
         if part == 0:
-            state = labels.run_state(row)
+            state = labels.run_state(row, self._clock())
             name = max(4, width - 3 - cell_len(state) - 1 - AGE_CELLS - 1)
             yield " ", ""
             yield glyph, style

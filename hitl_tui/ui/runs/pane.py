@@ -100,8 +100,10 @@ class RunPane(DetailPane):
     def _facts(self, run: Run) -> Content:
         glyph, style = labels.RUNS[run.state]
         style = {"muted": "$foreground 60%", "accent": "$text-accent"}.get(style, f"$text-{style}")
-        parts: list[tuple[str, str]] = [(f"{glyph} {labels.run_state(run)}", f"bold {style}")]
-        if run.activity:
+        parts: list[tuple[str, str]] = [(f"{glyph} {labels.run_state(run, self._clock())}", f"bold {style}")]
+        if silent_s := run.silent_s(self._clock()):
+            parts.append((f"   its worker has not responded for {age(silent_s)}", "$text-error"))
+        elif run.activity:
             parts.append((f"   {one_line(run.activity, 60)}", "$foreground"))
         if run.started_at:
             took = (run.ended_at or self._clock()) - run.started_at

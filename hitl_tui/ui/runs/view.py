@@ -43,6 +43,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
+        self._clock = clock
         self._loaded = False
         self._unseen: set[int] = set()
         """Failed runs that the reviewer had not seen when the list was read."""
@@ -264,6 +265,13 @@ class RunsView(ListDetail[RunsList, RunPane]):
         else:
             self.say_why(f"run r{run.id} is {run.state}: there is nothing to cancel" if run else NO_RUN)
 
+    def action_release(self) -> None:
+        run = self.pane.run
+        if run and run.silent_s(self._clock()):
+            self._release(run)
+        else:
+            self.say_why(f"run r{run.id} is not held by a worker that does not respond" if run else NO_RUN)
+
     def action_rate(self, rating: Step) -> None:
         if self.pane.run:
             self._rating.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", rating)
@@ -295,6 +303,20 @@ class RunsView(ListDetail[RunsList, RunPane]):
             show_result(self, self._inbox.runs.attention_check(run.id))
             self.post_message(RowsChanged())
 
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def _release(self, run: Run) -> None:
+        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+
+        about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
+        question = (
+            f"Release run r{run.id} from its worker? Another continues it from its checkpoint. The step that the worker is in may still "
+            "have its effects; what was approved and may have run is asked again."
+        )
+        if await ask(self, ConfirmScreen(f"Release run r{run.id}", question, about, yes="release the run", no="keep it")):
+            await self._inbox.runs.release(run.id)
+            self.post_message(RowsChanged())
+
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         run = self.pane.run
@@ -311,6 +333,8 @@ class RunsView(ListDetail[RunsList, RunPane]):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
+        if run.silent_s(self._clock()):
+            hints.append(("release_run", "release"))
         if run.state == RunState.DONE and takes_messages(run):
             hints.append(("continue", "next message"))
         hints += [("show_review", "review")] if run.state == RunState.WAITING else []

@@ -86,7 +86,9 @@ def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float, began
     if total and pool.alive < total:
         return ("✗ down" if not pool.alive else f"✗ {pool.alive} of {total} alive"), "error"
     if workers and (silent := now - min(w.beat_at for w in workers)) > SILENT_S:
-        return f"✗ not answering for {int(silent)} s: blocked by an agent, R replaces it", "error"
+        quiet = {worker.label for worker in workers if now - worker.beat_at > SILENT_S}
+        own = quiet <= set(pool.labels)
+        return f"✗ not responding for {int(silent)} s: {'blocked by an agent, R replaces it' if own else 'see F2'}", "error"
     if workers:
         return f"● {running} of {room} runs", "success"
     return ("◌ starting", "muted") if total else ("○ none", "muted")

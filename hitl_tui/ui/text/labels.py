@@ -128,9 +128,9 @@ def said(answer: Answer) -> str:
     return f"{answer.kind}: {answer.message}" if answer.message else str(answer.kind)
 
 
-def run_state(run: Run) -> str:
+def run_state(run: Run, now: float) -> str:
     """A run's state in words."""
-    return "cancelling" if run.cancelling else str(run.state)
+    return "not responding" if run.silent_s(now) else "cancelling" if run.cancelling else str(run.state)
 
 
 def options(asked: RunOptions) -> str:

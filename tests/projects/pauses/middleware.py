@@ -12,6 +12,7 @@ GATED: dict[str, Any] = {
     "store": True,
     "slow": True,
     "burst": True,
+    "fork": True,
     "block": True,
     "delete": {"allowed_decisions": ["approve", "reject"], "description": "Deleting is for ever."},
 }

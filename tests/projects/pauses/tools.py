@@ -51,6 +51,18 @@ def burst(text: str) -> str:
 
 
 @tool
+def fork(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str:
+    """Leave a forked process behind that does nothing, and take a while."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(seconds)
+        os._exit(0)
+    note("forked", call, pid=child)
+    time.sleep(seconds)
+    return "forked"
+
+
+@tool
 async def block(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str:
     """Block the event loop, so that LangGraph cannot store earlier steps meanwhile."""
     note("block begins", call)
@@ -58,4 +70,4 @@ async def block(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str
     return "blocked"
 
 
-ALL = [send, delete, look, store, slow, burst, block]
+ALL = [send, delete, look, store, slow, burst, fork, block]

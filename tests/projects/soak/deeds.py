@@ -12,7 +12,12 @@ from langgraph.config import get_config
 def write(what: str, **more: Any) -> None:
     """Append a line with one write, so that lines of several processes never mix."""
     configurable = get_config()["configurable"]
-    where = {"thread": configurable["thread_id"], "key": configurable.get("hitl_decision_id"), "pid": os.getpid(), "at": time.time()}
+    where = {
+        "thread": configurable["thread_id"],
+        "key": configurable.get("hitl_decision_id"),
+        "pid": os.getpid(),
+        "at": time.clock_gettime(time.CLOCK_REALTIME),
+    }  # the true time, whatever the test sets
     line = json.dumps({"what": what, **where, **more}) + "\n"
     file = os.open(os.environ["HITL_TEST_JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

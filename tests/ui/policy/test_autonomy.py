@@ -19,6 +19,7 @@ from hitl_tui.policy.loader import Policies
 from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.policy.level_dialog import LevelScreen
+from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, policy, seed
 from tests.ui.snapshots import press_keys, use_utc
@@ -177,7 +178,7 @@ def test_screen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     use_utc(monkeypatch)
-    monkeypatch.setattr(time, "time", lambda: NOW)  # the evidence is of the last days before
+    pretend(monkeypatch, lambda: NOW)  # the evidence is of the last days before
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys))
