@@ -170,7 +170,8 @@ class CheckpointSaver(AsyncSqliteSaver):
             at = checkpoint_ids.UUID(greatest or "").time
         except ValueError:  # none, or another program's
             return ""
-        checkpoint_ids._last_v6_timestamp = max(at, checkpoint_ids._last_v6_timestamp or 0)
+        last = checkpoint_ids._last_v6_timestamp or 0
+        checkpoint_ids._last_v6_timestamp = max(at, last)  # type: ignore[assignment]  # declared by its first value, None
         if self._order.newest_if_hidden(thread):
             return "its last checkpoint sorts before an older one, because the clock was set back; it is read as it was written"
         ahead_s = (at - UNIX_EPOCH) / 1e7 - time.time()

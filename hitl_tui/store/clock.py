@@ -65,7 +65,7 @@ def follow(db: Transaction) -> bool:
         _start(db, source, now_ahead, slept)
         return True
     jump, nap = now_ahead - found[0], slept - found[1]
-    has_jumped, has_slept = abs(jump) > JUMP_S, nap > JUMP_S
+    has_jumped, has_slept = bool(abs(jump) > JUMP_S), bool(nap > JUMP_S)
     if has_jumped:
         _move(db, jump)
     if has_slept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -136,7 +137,7 @@ async def test_audit_stays_in_order_when_the_clock_jumps_back(tmp_path: Path, mo
     async with Store.open(tmp_path / "hitl.db") as store:
         scene = Scene(store)
         for at in (2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0):
-            pretend(monkeypatch, lambda at=at: at)
+            pretend(monkeypatch, functools.partial(float, at))
             await scene.ann.runs.launch("mail", text="hello")
     entries = list(audit.entries(tmp_path / "hitl.db"))
     assert [one["at"] for one in entries] == [2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0]
