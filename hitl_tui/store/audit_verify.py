@@ -190,7 +190,7 @@ def _actions(db: sqlite3.Connection) -> str:
     if row := db.execute(CHANGED_ACTIONS).fetchone():
         return _changed_action(*row)
     for review, slot, name, args, digest in db.execute(ACTIONS):
-        if not _fits(name, args, digest):
+        if not fits(name, args, digest):
             decided = db.execute(DECISION, (review, slot)).fetchone()
             if decided:
                 return _changed_action(decided[0], review, slot, False)
@@ -241,7 +241,7 @@ def _changed_action(decision: int, review: int, slot: int, is_gone: bool) -> str
     return f"{which} is gone from its table" if is_gone else f"{which} is not what was decided: its row was changed after that"
 
 
-def _fits(name: Any, args: Any, digest: Any) -> bool:
+def fits(name: Any, args: Any, digest: Any) -> bool:
     """Whether the digest was taken of the action that is stored in these words."""
     try:
         value = json.loads(args)

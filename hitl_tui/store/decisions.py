@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +25,15 @@ from hitl_tui.model import (
     PauseKind,
     ReviewState,
     Viewing,
+    call_id,
     effect_of,
 )
-from hitl_tui.store import attention_checks, audit, errors, levels
+from hitl_tui.store import attention_checks, audit, audit_verify, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 
 WORDS = {DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered"}
+DIGEST = re.compile("(?:[0-9]+:)?[0-9a-f]{64}")
 NOT_MEASURED = Viewing()
 
 
@@ -210,6 +213,7 @@ def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, toget
     found = _find(db, chosen.review)
     _must_be_decidable(db, found, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
     _must_answer_alike(found, chosen.answers)
+    _must_be_intact(db, found.id, chosen.answers)
     deciding, endorsing = [], []
     for slot, answer in chosen.answers.items():
         given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together)
@@ -243,6 +247,21 @@ def _must_be_decidable(db: Transaction, found: _LiveReview, digests: Mapping[int
         raise errors.taken_over(found.id, found.taken_over_by, found.taken_over_key == by.key)
     if found.claimed_by and found.claimed_until is not None and found.claimed_until > now and found.claimed_key != by.key:
         raise errors.claimed(found.id, found.claimed_by, found.claimed_until)
+
+
+def _must_be_intact(db: Transaction, review: int, slots: Iterable[int]) -> None:
+    """Check that the calls are those whose digests were taken: a changed row would show one call, and another one would run.
+
+    Raises:
+        Stale: a call is not; nobody can decide it.
+    """
+    for slot in slots:
+        name, args, digest = db.row("SELECT name, args, digest FROM actions WHERE review = ? AND slot = ?", (review, slot))
+        if DIGEST.fullmatch(digest) and not audit_verify.fits(name, args, digest):
+            raise Stale(
+                f"{call_id(review, slot)} is not what the agent asked: its row in hitl.db was changed",
+                "`hitl-tui audit verify` says more; cancel the run, or retry it to be asked anew",
+            )
 
 
 def _must_answer_alike(found: _LiveReview, answers: Mapping[int, Answer]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import random
 import shutil
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.soak.byte_flips import problems_of_flips
 from tests.soak.invariants import Checker
 from tests.soak.report import report
 from tests.soak.scenario import Size, soak
@@ -33,7 +35,10 @@ def main() -> int:
         fork_server.close()
     checker = Checker(evidence)
     print("\n".join(report(checker)))
-    failed = any(checker.problems().values())
+    say = functools.partial(print, flush=True)
+    flipped = problems_of_flips(folder / "home", options.minutes, seed, say)
+    print("\n".join(flipped))
+    failed = any(checker.problems().values()) or bool(flipped)
     print(f"{'FAILED' if failed else 'PASSED'} after {time.monotonic() - began:.0f} s with seed {seed}")
     if not (failed or options.keep):
         shutil.rmtree(folder)

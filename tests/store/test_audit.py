@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
+from hitl_tui.errors import Stale
 from hitl_tui.filter_language import Filter, parse
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action as Asked
@@ -433,6 +434,17 @@ async def test_verify_accepts_undecided_actions_until_changed(tmp_path: Path, na
         assert audit.verify(store.path).problem == ""
         await store.write("UPDATE actions SET args = '[1]'")
         assert audit.verify(store.path).problem == "the action of review 1#1 is not what was asked: its row was changed"
+
+
+async def test_call_whose_row_was_changed_cannot_be_decided(full_home: Path, tmp_path: Path) -> None:
+    home = copy(full_home, tmp_path / "home")
+    change(home, "UPDATE actions SET args = replace(args, 'ann3', 'eve3') WHERE review = 4")
+    async with Store.open(home / "hitl.db") as store:
+        bob = Inbox(store, "bob")
+        shown = await bob.reviews.get(4)
+        with pytest.raises(Stale, match="not what the agent asked"):
+            await bob.reviews.decide(shown, {0: Answer(DecisionKind.APPROVE)})
+        assert (await bob.reviews.get(4)).row.state is ReviewState.OPEN
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,11 @@ def complaint(done: Result) -> str:
     return "" if done.exit_code == 0 or done.output.strip() else f"ended with {done.exit_code} and no word"
 
 
-def problems_after(flip: Flip, home: Path, before: dict[str, int]) -> list[str]:
-    """Change a byte of a copy of a home, use the home, repair it and use it again. Returns what went wrong."""
+def problems_after(flip: Flip, home: Path, before: dict[str, int], most_lost: int = ROWS_OF_A_PAGE) -> list[str]:
+    """Change a byte of a copy of a home, use the home, repair it and use it again. Returns what went wrong.
+
+    `most_lost`: rows that a damaged page may take with it.
+    """
     flip.apply(home)
     found = [f"{args}: {said}" for args in (*READING, *WRITING) if (said := complaint(run(home, *args)))]
     repaired = run(home, "doctor", "--repair")
@@ -102,7 +105,7 @@ def problems_after(flip: Flip, home: Path, before: dict[str, int]) -> list[str]:
             found.append(f"{args} after the repair: {complaint(done) or done.output}")
     left = counts(home / "hitl.db")
     lost = {table: (count, left[table]) for table, count in before.items() if left[table] < count}
-    if sum(was - now for was, now in lost.values()) > ROWS_OF_A_PAGE:
+    if sum(was - now for was, now in lost.values()) > most_lost:
         found.append(f"lost {lost}: {repaired.output}")
     return found
 
