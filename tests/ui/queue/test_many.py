@@ -198,8 +198,12 @@ async def test_rows_painted_later_in_the_table_count_without_another_key(
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(24)))
         await shown(console, ids)
         await console.press("X", "A")
-        while not (found := re.search(r"approve ([1-9]\d*) calls", console.screen_text())):
+        found: re.Match[str] | None = None
+        for _ in range(200):
+            if found := re.search(r"approve ([1-9]\d*) calls", console.screen_text()):
+                break
             await console.pilot.pause(0.05)
+        assert found
         rows = console.app.screen.query_one(CallTable)
         clock = Monotonic()
         monkeypatch.setattr(decide_many, "time", clock)
