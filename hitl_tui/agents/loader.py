@@ -42,6 +42,8 @@ class LoadedGraph:
     found: Any = None
     error: str = ""
     traceback: str = ""
+    module_doc: str = ""
+    """The docstring of its module, if that holds no other graph of the target."""
 
 
 def load(target: Target) -> list[LoadedGraph]:
@@ -95,7 +97,8 @@ def _load(target: Target, spec: GraphSpec) -> LoadedGraph:
         module = _import_file(target.root, Path(spec.source)) if spec.is_file else importlib.import_module(spec.source)
         if not hasattr(module, spec.attribute):
             return LoadedGraph(spec, error=f"{Path(spec.source).name} has no {spec.attribute}{_graphs_of(module)}")
-        return LoadedGraph(spec, getattr(module, spec.attribute))
+        is_alone = sum(one.source == spec.source for one in target.graphs) == 1
+        return LoadedGraph(spec, getattr(module, spec.attribute), module_doc=(is_alone and module.__doc__) or "")
     except BadTarget as error:
         return LoadedGraph(spec, error=str(error))
     except BaseException as error:  # noqa: BLE001 - user code may raise anything: its error is shown

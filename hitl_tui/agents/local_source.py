@@ -125,7 +125,7 @@ class LocalSource:
                 error = str(problem)
             except BaseException as problem:  # noqa: BLE001 - the factory is user code: its error is shown
                 error, trace = loader.describe(problem), frames_of(problem)
-        description = spec.description or _docstring(loaded.found)
+        description = spec.description or _docstring(loaded.found) or _first_line(loaded.module_doc)
         tools = self._graph_info[spec.name].tools if spec.name in self._graph_info else {}
         return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools, context)
 
@@ -211,5 +211,8 @@ def serves_every_run(found: Any) -> bool:
 
 
 def _docstring(found: Any) -> str:
-    text = found.__doc__ if callable(found) and not isinstance(found, Pregel) else ""
-    return (text or "").strip().partition("\n")[0]
+    return _first_line(found.__doc__ or "") if callable(found) and not isinstance(found, Pregel) else ""
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -95,6 +95,8 @@ async def test_input_schemas_of_agents_are_known(kinds: Reviewer) -> None:
     await kinds.result_of(await kinds.launch("created", text="the worker is there"))
     agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert agents["created"].description == "Made by create_agent."
+    assert agents["noisy"].description.startswith("Prints, warns, logs"), "the docstring of a module with one graph"
+    assert agents["compiled"].description == "", "a module with several graphs describes none of them"
     assert agents["created"].takes_text
     assert agents["function"].takes_text
     assert not agents["compiled"].takes_text
