@@ -294,7 +294,7 @@ def _assignment(row: ReviewRow, now: float) -> Iterator[str]:
     if row.deadline_at is not None:
         left = row.deadline_at - now
         then = "rejected" if row.deadline_then == "reject" else "escalated"
-        yield f"{then} in {age(left)}" if left > 0 else "deadline passed"
+        yield f"{then} by itself in {age(left)}" if left > 0 else "deadline passed"
 
 
 def queue_table(reviews: Iterable[ReviewRow]) -> str:
@@ -337,7 +337,8 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
     lines += ["viewed by " + ", ".join(f"{view.reviewer} ({age(view.viewed_ms / 1000)})" for view in views)] if views else []
     lines = list(map(exact_line, lines))
     for action in review.actions:
-        lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
+        risk = review.risk_of(action) or ("unknown" if row.kind.is_tool_call else "")
+        lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk)]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         for one in endorsements:
             lines += _decision_lines(one.answer, one.actor) if one.slot == action.slot else []
@@ -346,10 +347,10 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
     return "\n".join(lines)
 
 
-def _action_lines(action: Action, decision: Decision | None) -> list[str]:
+def _action_lines(action: Action, decision: Decision | None, risk: str) -> list[str]:
     lines = [f"#{action.number} {name_text(action.name)}"]
     lines += [f"  {AGENT} {line}" for line in _args_lines(action.args)]
-    told = [f"  risk: {action.risk}"] if action.risk else []
+    told = [f"  risk: {risk}"] if risk else []
     told += [f"  {action.confidence.told()}"] if action.confidence.source else []
     told += [f"  {action.routed()}"] if action.outcome else []
     told.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")

@@ -270,7 +270,7 @@ class Reviews:
         """Seconds in which a decision on these actions can be undone."""
         if not self._inbox.grace_by_risk:
             return self._inbox.grace_s
-        risks = [action.risk or review.row.risk for action in review.actions if action.slot in slots]
+        risks = [review.risk_of(action) for action in review.actions if action.slot in slots]
         return self._inbox.policy.undo_s(risks, self._inbox.grace_s)
 
     async def undo_many(self, chosen: Sequence[int]) -> dict[int, Refused]:

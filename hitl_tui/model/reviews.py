@@ -164,6 +164,12 @@ class ReviewRow:
         return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.items()) or self.title
 
     @property
+    def worst_risk(self) -> str | None:
+        """The risk of its riskiest call; None if that is unknown, which is worse than `reversible`."""
+        risk = max((risk for _, risk in self.tools), key=severity, default=None)
+        return risk if self.slots > 1 else self.risk
+
+    @property
     def note(self) -> str:
         """All warnings, as one sentence."""
         return "; ".join(filter(None, [self.warning, self.policy_note]))
@@ -233,6 +239,10 @@ class Review:
     def sharing(self, action: Action) -> tuple[Action, ...]:
         """The calls that get one answer with this one, itself among them: those of its message that have the same id."""
         return tuple(one for one in self.actions if one is action or (action.tool_call is not None and one.tool_call == action.tool_call))
+
+    def risk_of(self, action: Action) -> str | None:
+        """The risk of one action; None if it is unknown. The review's own risk, the worst known one, stands for a single action only."""
+        return action.risk or (self.row.risk if len(self.actions) == 1 else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ def test_show_prints_text_arguments_with_their_lines(tmp_path: Path) -> None:
         "        ⇥   bye",
         'cc      ""',
     ]
-    assert "".join(f"  ┃ {line}\n" for line in lines) in shown
+    assert "".join(f"  ┃ {line}\n" for line in lines) + "  risk: unknown\n" in shown
     assert json.loads(printed("show", "1", "--json", "--home", home))["actions"][0]["args"]["body"] == body
 
 

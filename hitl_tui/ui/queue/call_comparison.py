@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, DecisionKind, Json, Outcome, Review, Risk
+from hitl_tui.model.verdicts import severity
 from hitl_tui.sanitize import one_line
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -31,7 +32,7 @@ class ReviewCall:
     @property
     def is_irreversible(self) -> bool:
         """Whether it cannot be taken back once it has run."""
-        return (self.action.risk or self.review.row.risk) == Risk.IRREVERSIBLE
+        return self.review.risk_of(self.action) == Risk.IRREVERSIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _tool_calls(agent: str, tool: str, calls: Sequence[ReviewCall]) -> ToolCalls
         for ones, args in zip(by_digest.values(), named, strict=True)
     ]
     order = sorted(range(len(variants)), key=lambda place: (-rarity[place], place))
-    risk = next((call.action.risk or call.review.row.risk for call in calls if call.is_irreversible), calls[0].action.risk)
+    risk = max((call.review.risk_of(call.action) for call in calls), key=severity)
     shared = {name: value for name, value in named[0].items() if name not in differing}
     return ToolCalls(agent, tool, risk, shared, tuple(variants[place] for place in order), max(rarity) - min(rarity))
 

@@ -20,8 +20,6 @@ from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
-SOURCE_CELLS = 10
-"""Cells for the run's number, the mark and the gaps between them, which a row always has."""
 WORTH = 6
 """Cells below which the beginning of the summary is left out."""
 
@@ -30,6 +28,7 @@ class QueueList(VirtualList[ReviewRow]):
     """A row for each review, or for each group. A decided item stays, greyed, until its view lets it go."""
 
     BORDER_TITLE = "Waiting"
+    noun = "review"
     GROUPS = ("queue_list", "list")
     BINDINGS = group("queue_list")
 
@@ -91,7 +90,7 @@ class QueueList(VirtualList[ReviewRow]):
         self._marked()
 
     def _marked(self) -> None:
-        self.border_subtitle = f"{len(self.marks):,} marked" if self.marks else ""
+        self.notes.put("marks", f"{len(self.marks):,} marked" if self.marks else "")
         self.refresh()
         self.post_message(HintsChanged())
 
@@ -107,20 +106,16 @@ class QueueList(VirtualList[ReviewRow]):
         if row.state != ReviewState.OPEN:
             yield from self._decided(row, part, width)
         elif part == 0:
-            due, due_short, due_style = assignment.deadline(row, now)
-            members = self.groups.members(row.id)
-            when = (due, due_style) if due else (age(now - row.opened_at), "muted")
-            if due and width < cell_len(row.tools_told) + SOURCE_CELLS + cell_len(due):
-                when = (due_short, due_style)
             style = "muted" if row.is_claimed_by_another(self._reviewer, now) else "strong"
-            yield from _first(row, width, when, style, members, row.id in self.marks)
+            when = age(now - row.opened_at)
+            yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
             said = self.group_notes.get(row.id) or asked(row, self._above(row))
             yield from _second(row, width, assignment.phrases(row, self._reviewer, now), said)
 
     def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
         if part == 0:
-            yield from _first(row, width, ("", ""), "muted", (row.id,), False)
+            yield from _first(row, width, "", "muted", (row.id,), False)
             return
         glyph, word, style = labels.closing(row, self._reviewer)
         seconds = assignment.undo_seconds(row, self._reviewer, self._clock())
@@ -132,21 +127,20 @@ class QueueList(VirtualList[ReviewRow]):
         yield " ", ""
 
 
-def _first(row: ReviewRow, width: int, when: Piece, style: str, members: Sequence[int], marked: bool) -> Iterator[Piece]:
+def _first(row: ReviewRow, width: int, when: str, style: str, members: Sequence[int], marked: bool) -> Iterator[Piece]:
     counts = [f"{name_text(name)} ×{count}" if count > 1 else name_text(name) for name, count in row.tool_counts.items()]
     named = ", ".join(counts) or one_line(row.title)
     mark = "" if len(members) == 1 else f" ×{len(members)}"
     arrow = "☑ " if marked else "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
     source = f"{one_line(row.agent)} r{row.run}{'…' if len(members) > 1 else ''}"
-    time = AGE_CELLS if cell_len(when[0]) <= AGE_CELLS else cell_len(when[0]) + 2
     wanted = min(cell_len(named) + len(mark), max(NAME_CELLS, width * 5 // 8))
-    agent = min(cell_len(source), max(8, width // 3), max(0, width - time - wanted - cell_len(arrow) - 2))
-    name = width - cell_len(arrow) - agent - 1 - time - 1
+    agent = min(cell_len(source), max(8, width // 3), max(0, width - AGE_CELLS - wanted - cell_len(arrow) - 2))
+    name = width - cell_len(arrow) - agent - 1 - AGE_CELLS - 1
     title = _tools(counts or [named], name - len(mark)).rstrip() + mark
     yield arrow, "accent" if marked else "warning"
     yield set_cell_size(title, name), style
     yield f" {_source(source, agent)}", "muted"
-    yield f"{when[0]:>{time}} ", when[1]
+    yield f"{when:>{AGE_CELLS}} ", "muted"
 
 
 def _tools(tools: Sequence[str], cells: int) -> str:
@@ -171,8 +165,10 @@ def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked
     known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
     if row.note:
         known.append((" ⚠", "warning"))
-    if row.risk:
-        known.append((f" {one_line(row.risk, 14)}", labels.risk_style(row.risk)))
+    if row.worst_risk:
+        known.append((f" {one_line(row.worst_risk, 14)}", labels.risk_style(row.worst_risk)))
+    elif row.risk:  # of another of its calls
+        known.append((" risk unknown", "muted"))
     if row.confidence is not None:
         known.append((f" {row.confidence:.2f}", "warning" if row.confidence < 0.5 else "muted"))
     least = cell_len(said[0].forms[-1]) + len(" · ") if said else 0

@@ -26,6 +26,8 @@ from hitl_tui.model import (
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 
+GAP = "   "
+"""What stands between two phrases in the details."""
 ANYBODY = "anybody"
 """Recipient in the store of an escalation that names nobody."""
 LAST = 0.1
@@ -81,7 +83,7 @@ def mine(activity: ReviewActivity, reviewer: str) -> set[int]:
 
 
 def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
-    """State of an open review, most important first; without its deadline."""
+    """State of an open review, most important first."""
     said: list[Phrase] = []
     if row.decided:
         progress = one_line(row.progress.told(reviewer), 60)
@@ -94,6 +96,8 @@ def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
         said.append(Phrase(("escalated, unassigned", "unassigned") if unassigned else (f"escalated to {to}", f"to {to}"), "warning"))
     elif row.recipient:
         said.append(Phrase((f"for {one_line(row.recipient, NAME)}",), "accent"))
+    if (end := _deadline(row, now)) is not None:
+        said.insert(0, end)
     return said
 
 
@@ -109,26 +113,29 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
     return Phrase((f"claimed by {name} {end}", f"{name} {end}", f"by {name}"), "accent" if mine else "muted")
 
 
-def deadline(row: ReviewRow, now: float) -> tuple[str, str, str]:
-    """What happens if nobody decides, and when; the time alone, for where room is short; and their style. Empty without a deadline."""
+def _deadline(row: ReviewRow, now: float) -> Phrase | None:
+    """What happens if nobody decides, and when."""
     if row.deadline_at is None or row.state != ReviewState.OPEN:
-        return "", "", ""
-    seconds = row.deadline_at - now
+        return None
+    seconds, then = row.deadline_at - now, "rejected" if row.deadline_then == "reject" else "escalated"
     when = f"in {remaining(seconds)}" if seconds > 0 else "now"
-    return f"{row.deadline_then}s {when}", when, "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
+    is_near = seconds <= LAST * (row.deadline_at - row.opened_at)
+    return Phrase((f"{then} by itself {when}", f"{then} {when}"), "warning" if is_near else "muted")
 
 
-def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float) -> list[tuple[str, str]]:
-    """The same for the details of one action: texts and styles, nothing left out."""
+def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float, room: int) -> list[tuple[str, str]]:
+    """The same for the details of one action: texts and styles, in forms that fit into `room` cells with `GAP` between them."""
     row = review.row
     if row.state != ReviewState.OPEN:
         return []
-    lines = reversed(phrases(replace(row, progress=Progress()), reviewer, now))  # there is room for all: who waits comes first
-    parts = [(f"↑ {one.forms[0]}" if one.style == "warning" else one.forms[0], one.style) for one in lines]
+    plain = replace(row, progress=Progress(), deadline_at=None)
+    lines = reversed(phrases(plain, reviewer, now))  # there is room for all: who waits comes first
+    parts = [Phrase(tuple(f"↑ {form}" for form in one.forms), one.style) if one.style == "warning" else one for one in lines]
     if action.reviewers > 1 and action.slot in review.undecided:
-        parts.append((agreed(action, activity, reviewer), "warning"))
-    end, _, style = deadline(row, now)
-    return [*parts, (end, style)] if end else parts
+        parts.append(Phrase((agreed(action, activity, reviewer),), "warning"))
+    if (end := _deadline(row, now)) is not None:
+        parts.append(end)
+    return fitted(parts, room + len(GAP), GAP) if parts else []
 
 
 def agreed(action: Action, activity: ReviewActivity, reviewer: str) -> str:

@@ -57,7 +57,7 @@ def facts(review: Review, action: Action, context: Context, viewer: Viewer, room
 
     Where `room`, in cells, is short, the bar of the confidence goes first, then the model, then the kind; never a number.
     """
-    row, confidence, risk = review.row, action.confidence.value, action.risk or review.row.risk
+    row, confidence, risk = review.row, action.confidence.value, review.risk_of(action)
     confidence = row.confidence if confidence is None else confidence
     parts: list[tuple[str, str]] = []
     if row.state != ReviewState.OPEN:
