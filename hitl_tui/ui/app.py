@@ -277,7 +277,7 @@ class HitlApp(LeavableApp):
         """Tell how runs ended."""
         if failures := await self._outcomes.take(runs):
             self._terminal.failed(failures)
-        if ended := self._outcomes.ended(runs):
+        if ended := self._outcomes.ended(runs, shown_key("runs", self.keymap)):
             self._messages.ended(ended, ENDED_S)
         self._show_failures()
 

@@ -45,16 +45,19 @@ CONTRAST = 3.0
 """Contrast with the background from which a line is well seen, as WCAG 2 has it for what is no text."""
 READABLE = 4.5
 """The same for text."""
+FIELD = 0.15
+"""Share of the focused edge's colour in the ground of a field."""
 
 
 def completed(variables: Mapping[str, str]) -> dict[str, str]:
     """A theme's variables with those that the console adds.
 
     `edge` and `edge-focus` are the borders of what has the keys not and has them; many themes give both the same colour. `text-accent`
-    differs from `text-warning` in every theme. The colours of ANSI themes are the terminal's own, and stay.
+    differs from `text-warning` in every theme. `field-focus` is the ground of the field that has the keys: `panel` with a little of its
+    edge. The colours of ANSI themes are the terminal's own, and stay.
     """
     if Color.parse(variables["background"]).ansi is not None:
-        return {**variables, "edge": "ansi_bright_black", "edge-focus": variables["border"]}
+        return {**variables, "edge": "ansi_bright_black", "edge-focus": variables["border"], "field-focus": variables["panel"]}
 
     def colour(name: str) -> Color:
         found = Color.parse(variables[name])
@@ -73,7 +76,9 @@ def completed(variables: Mapping[str, str]) -> dict[str, str]:
     focus = first(("primary", "text-primary", "text-secondary", "secondary", "accent"), CONTRAST)
     accent = first(("text-accent", "text-primary", "primary", "text-secondary", "secondary", "accent"), READABLE)
     is_calm = contrast_of(colour("border"), background) < CONTRAST and distance(colour("border"), Color.parse(focus)) >= DISTANCE
-    return {**variables, "edge": variables["border"] if is_calm else quiet.hex, "edge-focus": focus, "text-accent": accent}
+    ground = colour("panel").blend(Color.parse(focus), FIELD, alpha=1.0)
+    edge = variables["border"] if is_calm else quiet.hex
+    return {**variables, "edge": edge, "edge-focus": focus, "field-focus": ground.hex, "text-accent": accent}
 
 
 def distance(a: Color, b: Color) -> float:

@@ -23,6 +23,7 @@ from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp, OpenInbox
+from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
 from tests.ui.homes import seed
@@ -56,6 +57,8 @@ class ConsoleDriver:
     """A second reviewer, on another database connection."""
     review_ids: list[int] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    ignored: list[KeyIgnored] = field(default_factory=list)
+    """What keys that did nothing were answered with."""
 
     def __post_init__(self) -> None:
         """Keep the messages from now on."""
@@ -110,6 +113,10 @@ class ConsoleDriver:
         """Return all messages of the status line."""
         return "\n".join(self.said)
 
+    def refusals(self) -> str:
+        """Return why keys did nothing."""
+        return "\n".join(one.reason for one in self.ignored)
+
     def screen_text(self) -> str:
         """Return the screen as text."""
         return "\n".join("".join(s.text for s in strip) for strip in self.app.screen._compositor.render_strips())
@@ -141,12 +148,15 @@ def start_console(tmp_path: Path) -> StartConsole:
             inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies, grace_by_risk=True)
             app = HitlApp(opens(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
             toasts: list[str] = []
+            ignored: list[KeyIgnored] = []
 
             def watch(message: Message) -> None:
                 toasts.extend([message.notification.message] if isinstance(message, Notify) else ())
+                if isinstance(message, KeyIgnored) and not any(message is one for one in ignored):  # it comes again for each parent
+                    ignored.append(message)
 
             async with app.run_test(size=size, notifications=True, message_hook=watch) as pilot:
-                console = ConsoleDriver(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
+                console = ConsoleDriver(app, pilot, store, project, home, Inbox(theirs, "bob"), ids, ignored=ignored)
                 await console.until_keys_accepted()
                 yield console
             assert toasts == [], "messages belong on the status line: a toast covers arguments, tabs and hints"

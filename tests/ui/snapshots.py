@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,12 @@ from textual.widgets import Input, TextArea
 
 from hitl_tui.ui.app import HitlApp
 
+Size = tuple[int, int]
+"""Columns and rows of a terminal."""
+SMALLEST, SMALL, USUAL, LARGE = (60, 16), (80, 24), (120, 36), (200, 50)
+LIGHT = "hitl-light"
+LOOKS: Sequence[tuple[Size, str]] = [*((size, theme) for size in (SMALL, USUAL, LARGE) for theme in ("", LIGHT)), (SMALLEST, "")]
+"""Sizes and themes in which each screen and each dialog is pictured; the empty theme is the dark one."""
 READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "lessons", "lesson", "review", "rows"})
 """Textual worker groups that load what a key asked for."""
 
@@ -19,6 +25,14 @@ READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "le
 def cases(gate: Iterable[tuple[Any, ...]], slow: Iterable[tuple[Any, ...]] = ()) -> list[Any]:
     """Pictures for `pytest.mark.parametrize`, named by their first value: those taken with every change, and slow tests."""
     return [*(pytest.param(*one, id=one[0]) for one in gate), *(pytest.param(*one, id=one[0], marks=pytest.mark.slow) for one in slow)]
+
+
+def looks(name: str, known: Collection[str] = ()) -> Iterator[tuple[str, Size, str]]:
+    """Return a picture's name, size and theme for each of `LOOKS`, but for those with a known name."""
+    for size, theme in LOOKS:
+        named = f"{name}_{size[0]}x{size[1]}{'_light' if theme else ''}"
+        if named not in known:
+            yield named, size, theme
 
 
 def use_utc(monkeypatch: pytest.MonkeyPatch) -> None:

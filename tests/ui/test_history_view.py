@@ -20,7 +20,7 @@ from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import history, seed
 from tests.ui.queue.test_decisions import BATCH, go_to
-from tests.ui.snapshots import cases, press_keys, use_utc
+from tests.ui.snapshots import cases, looks, press_keys, use_utc
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
@@ -161,12 +161,10 @@ SCREENS: list[tuple[str, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-LARGE = [
-    ("history_200x50_light", (200, 50), "hitl-light", ["f3"]),
-]
+SLOW = [(name, size, theme, ["f3"]) for name, size, theme in looks("history", {screen[0] for screen in SCREENS})]
 
 
-@pytest.mark.parametrize(("name", "size", "theme", "keys"), cases(SCREENS, LARGE))
+@pytest.mark.parametrize(("name", "size", "theme", "keys"), cases(SCREENS, SLOW))
 def test_screen(
     name: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,

@@ -41,7 +41,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import insights, seed
-from tests.ui.snapshots import cases, press_keys, use_utc
+from tests.ui.snapshots import cases, looks, press_keys, use_utc
 from tests.ui.test_snapshots import Pictured
 
 DAY = 86_400.0
@@ -291,13 +291,13 @@ SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-LARGE = [
-    ("insights_200x50_light", True, (200, 50), "hitl-light", ["f4"]),
+SLOW = [
+    *((name, True, size, theme, ["f4"]) for name, size, theme in looks("insights", {screen[0] for screen in SCREENS})),
     ("insights_calibration_200x50", True, (200, 50), "", ["f4", "p", "j"]),
 ]
 
 
-@pytest.mark.parametrize(("name", "any_", "size", "theme", "keys"), cases(SCREENS, LARGE))
+@pytest.mark.parametrize(("name", "any_", "size", "theme", "keys"), cases(SCREENS, SLOW))
 def test_screen(
     name: str, any_: bool, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     pictured: Path, monkeypatch: pytest.MonkeyPatch,

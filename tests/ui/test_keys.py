@@ -33,8 +33,7 @@ def shown(console: ConsoleDriver) -> ListDetail[Any, Any]:
 async def answers(console: ConsoleDriver, key: str) -> bool:
     """Press a key, and wait until the screen changes or a message is shown."""
     view = shown(console)
-    for widget in (view.pane, view.items):
-        widget.border_subtitle = ""
+    view.end_remark()
     await console.pilot.pause()
     before, focused, said = console.screen_text(), console.app.focused, len(console.said)
     await console.pilot.press(key)

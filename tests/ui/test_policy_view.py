@@ -20,7 +20,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import policy as ruled
 from tests.ui.homes import seed
-from tests.ui.snapshots import cases, press_keys, use_utc
+from tests.ui.snapshots import cases, looks, press_keys, use_utc
 from tests.ui.test_snapshots import Pictured
 
 REFUND = ("issue_refund", {"order": "9912", "amount": 420.0})
@@ -274,12 +274,10 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-LARGE = [
-    ("policy_200x50_light", "good", (200, 50), "hitl-light", ["f5", "j", "j"]),
-]
+SLOW = [(name, "good", size, theme, ["f5", "j", "j"]) for name, size, theme in looks("policy", {screen[0] for screen in SCREENS})]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, LARGE))
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, SLOW))
 def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,

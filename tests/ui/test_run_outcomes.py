@@ -12,6 +12,7 @@ from hitl_tui.store import Store, events
 from hitl_tui.ui.runs.list import RunsList
 from hitl_tui.ui.runs.outcome import own_frames
 from hitl_tui.ui.runs.view import RunsView
+from hitl_tui.ui.widgets.status_line import StatusLine
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import MAIL
@@ -100,7 +101,14 @@ async def test_run_that_ends_is_told_on_the_status_line(start_console: StartCons
     async with start_console() as console:
         await finish(console.store, 1, "I sent the receipt\nto Ann.")
         await console.settle()
-        assert status(console) == "✓ r1 mail_assistant is done: I sent the receipt to Ann."
+        assert status(console) == "✓ r1 mail_assistant is done: I sent the receipt to Ann. · F2 shows it"
+
+
+async def test_run_that_ends_with_a_long_message_is_told_on_one_row(start_console: StartConsole) -> None:
+    async with start_console(size=(80, 24)) as console:
+        await finish(console.store, 1, "I sent the receipt to Ann, and told her that the next invoice comes in May. " * 3)
+        screen = await console.until_shown("is done: I sent the receipt", "… · F2 shows it")
+        assert "next invoice" not in screen and console.app.query_one(StatusLine).size.height == 1
 
 
 async def test_error_shows_the_agents_own_frames_first(start_console: StartConsole) -> None:
@@ -176,7 +184,7 @@ async def test_m_sends_the_next_message_of_a_finished_run(start_console: StartCo
 async def test_m_on_a_run_that_goes_on_says_why_not(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "slash", *"running", "enter", "m")
-        assert "run r2 is running: only a finished run takes another message" in console.notifications()
+        assert "run r2 is running: only a finished run takes another message" in console.refusals()
 
 
 async def test_m_on_a_run_without_a_conversation_says_why_not(start_console: StartConsole) -> None:
@@ -185,7 +193,7 @@ async def test_m_on_a_run_without_a_conversation_says_why_not(start_console: Sta
         await console.press("f2", "slash", *"done", "enter")
         assert "next message" not in console.screen_text()
         await console.press("m")
-        assert "keeps no conversation: n starts another run" in console.notifications()
+        assert "keeps no conversation: n starts another run" in console.refusals()
 
 
 async def test_edited_code_is_told_until_the_worker_is_restarted(start_console: StartConsole) -> None:

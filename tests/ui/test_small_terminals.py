@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import pytest
 from textual.widgets import TextArea
 
-from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from tests.support.tiers import sampled
 from tests.ui.conftest import ConsoleDriver, StartConsole
+from tests.ui.homes import seed
 from tests.ui.homes.run_heads import add_heads
 
 PLACES: dict[str, Sequence[str]] = {
@@ -74,6 +77,38 @@ async def test_focused_field_is_in_view_at_60x16(start_console: StartConsole, pl
         await console.settle()
         await console.pilot.pause(0.2)
         assert in_view(console), console.screen_text()
+
+
+async def test_lists_and_forms_that_go_on_below_say_by_how_much(start_console: StartConsole) -> None:
+    async with start_console(size=(60, 16)) as console:
+        items = console.app.query_one(QueueList)
+        await console.until_shown(f"▾ {len(items.order) - items.size.height // 2} more reviews")
+        await console.press("G")
+        assert "more review" not in console.screen_text()
+        await console.press("g", "j", "j", "enter")
+        await console.until_keys_accepted()
+        await console.press("e")
+        await console.until_shown("order", "▾ 6 more lines of lines · 1 more field")
+        await console.press(*["tab"] * 4)
+        await console.until_shown("notify", "▴ end")
+
+
+@pytest.mark.slow
+async def test_text_areas_and_choices_that_go_on_below_say_by_how_much(start_console: StartConsole) -> None:
+    async with start_console(size=(60, 16)) as console:
+        await console.press("n", "tab", *["ctrl+j"] * 30)
+        await console.press("pageup", "pageup")
+        await console.until_shown("more lines")
+        await console.press("escape")
+        choices = [f"hotel {number}" for number in range(40)]
+        many = seed.pause(PauseKind.QUESTION, seed.action("ask", "Which?", allowed=seed.ANSWERS, choices=tuple(choices)))
+        review = await seed.add_waiting_run(console.store, console.project, "planner", many)
+        await console.settle()
+        console.app.query_one(QueueView).go_to(review)
+        await console.press("enter", "m")
+        await console.until_shown("hotel 1", "more lines")
+        await console.press(*["j"] * 40)
+        await console.until_shown("hotel 39", "▴ end")
 
 
 async def test_terminal_that_is_too_small_says_so_and_decides_nothing(start_console: StartConsole) -> None:

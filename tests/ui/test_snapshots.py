@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,17 @@ from textual.pilot import Pilot
 from hitl_tui.agents.targets import root_of
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.model import Answer, AttentionCheck, DecisionKind, PauseKind
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
+from hitl_tui.ui.dialogs.attention_result import show_result
 from hitl_tui.ui.queue import view_tracking
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
-from tests.ui.snapshots import cases, stop_cursors
+from tests.ui.snapshots import LARGE, LIGHT, SMALL, USUAL, Size, cases, looks, stop_cursors
 
 Compare = Callable[..., bool]
 
@@ -51,6 +53,11 @@ async def fill(home: Home, what: str) -> None:
             script = "#!/bin/bash\n" + "\n".join(f"echo step {n}  # one of many" for n in range(2_000))
             await seed.add_waiting_run(store, of, "ops", seed.pause(PauseKind.TOOL_CALLS, seed.action("run_shell", {"command": script})))
             await store.db.execute("UPDATE reviews SET opened_at = ?", (NOW - 47,))
+        if what == "pages":
+            script = "#!/bin/bash\n" + "\n".join(f"echo step {n}  # one of many" for n in range(90))
+            call = seed.action("run_shell", {"command": script}, risk="irreversible")
+            await seed.add_waiting_run(store, of, "ops", seed.pause(PauseKind.TOOL_CALLS, call, risk="irreversible"))
+            await store.db.execute("UPDATE reviews SET opened_at = ?", (NOW - 47,))
         if what == "mixed":
             await add_mixed(store, of)
         if what == "routed":
@@ -75,7 +82,7 @@ async def add_mixed(store: Store, project: int) -> None:
     await store.db.execute(
         "UPDATE runs SET state = 'failed', error = 'HTTPError 500', started_at = ?, ended_at = ? "
         "WHERE id = (SELECT run FROM reviews WHERE id = ?)",
-        (NOW - 240, time.time(), failed),  # old failures are no news
+        (time.time() - 240, time.time(), failed),  # old failures are no news
     )
     await store.db.execute("INSERT INTO pauses (agent, actor, at) VALUES ('', 'bob', ?)", (NOW - 120,))
 
@@ -95,61 +102,102 @@ async def decide_some(home: Home) -> None:
         await store.db.execute("UPDATE reviews SET decided_at = ?, effective_at = ? + (id = 1) * 3 WHERE decided_at", (NOW, NOW))
 
 
-SIZES = (("_small", (80, 24), ""), ("_large_light", (200, 50), "hitl-light"))
-"""End of the name, size and theme of the slow pictures of each dialog; the gate has those of 120×36."""
-DIALOGS: dict[str, tuple[str, Sequence[str]]] = {
-    "reject": ("variety", ["r", "2"]),
-    "edit": ("variety", ["e"]),
-    "respond": ("variety", ["m"]),
-    "new_run": ("variety", ["n", "wait:800"]),
-    "new_run_form": ("variety", ["n", "down", "tab", *"bees"]),
-    "help": ("variety", ["question_mark"]),
-    "filter": ("variety", ["slash"]),
-    "search": ("variety", ["enter", "slash", *"invoice"]),
-    "searched": ("variety", ["enter", "slash", *"invoice", "enter"]),
-    "decide_many": ("mixed", ["wait:500", "A", "wait:1500"]),
-    "snooze": ("variety", ["h"]),
-    "copy": ("variety", ["y"]),
-    "sort": ("variety", ["s"]),
-    "mixed": ("mixed", ["j"]),
-    "unseen": ("long", ["a"]),
-    "next_message": ("variety", ["f2", "j", "j", "m", *"and the rest?"]),
+async def edit_a_mail(home: Home) -> None:
+    """Let ann edit the first review's mail."""
+    async with Store.open(home.database) as store:
+        ann = Inbox(store, "ann", grace_s=3)
+        review = await ann.reviews.get(1)
+        args = dict(review.actions[0].args, subject="Re: your invoice 4711")
+        await ann.reviews.decide(review, {0: Answer(DecisionKind.EDIT, args=args)})
+        await store.db.execute("UPDATE decisions SET at = ?", (NOW,))
+        await store.db.execute("UPDATE reviews SET decided_at = ?, effective_at = ? WHERE decided_at", (NOW, NOW + 3))
+
+
+CHECK = AttentionCheck(1, "the mail goes to a stranger", "ann", "approved", False, NOW)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows: a seeded home, and keys."""
+
+    what: str
+    keys: Sequence[str] = ()
+    moves: Sequence[str] = ()
+    """Keys before these that choose a review in the list."""
+    in_details: bool = True
+    """Whether the keys are for the details, which a narrow terminal shows only after enter."""
+
+    def keys_at(self, size: Size) -> list[str]:
+        """Return all keys, for a terminal of this size."""
+        enter = ["enter", "wait:500"] if self.in_details and size[0] < USUAL[0] else []
+        return ["wait:500", *self.moves, *(["wait:500"] if self.moves else []), *enter, *self.keys]
+
+
+SCENES = {
+    "queue": Scene("variety", in_details=False),
+    "review": Scene("variety"),
+    "mixed": Scene("mixed", moves=["j"], in_details=False),
+    "mixed_review": Scene("mixed"),
+    "routed": Scene("routed", in_details=False),
+    "routed_review": Scene("routed"),
+    "unseen": Scene("pages", ["wait:500", "a", "wait:500"]),
+    "refused": Scene("pages", ["wait:500", "a", "a"]),
+    "empty": Scene("empty", in_details=False),
+    "runs": Scene("variety", ["f2", "j"], in_details=False),
+    "failed_run": Scene("mixed", ["f2", "enter"], in_details=False),
+    "reject": Scene("variety", ["r", "2"]),
+    "edit": Scene("variety", ["e", "tab", "tab", *"Hi", "wait:300"]),
+    "edit_long": Scene("long", ["e", "wait:500"]),
+    "revise": Scene("variety", ["w", *"shorter", "wait:300"]),
+    "respond": Scene("variety", ["m"]),
+    "choices": Scene("variety", ["m", "2"], moves=["j"] * 6),
+    "form": Scene("variety", ["m", "wait:500"], moves=["j"] * 7),
+    "approve": Scene("long", ["enter", "wait:500", "G", "wait:500", "a"], in_details=False),
+    "cancel": Scene("variety", ["f2", *["j"] * 5, "ctrl+x"], in_details=False),
+    "new_run": Scene("variety", ["n", "wait:800"], in_details=False),
+    "new_run_form": Scene("variety", ["n", "down", "tab", *"bees"], in_details=False),
+    "next_message": Scene("variety", ["f2", "j", "j", "m", *"and the rest?"], in_details=False),
+    "help": Scene("variety", ["question_mark"]),
+    "filter": Scene("variety", ["slash"], in_details=False),
+    "search": Scene("variety", ["enter", "slash", *"invoice"], in_details=False),
+    "decide_many": Scene("mixed", ["A", "wait:1500"], in_details=False),
+    "snooze": Scene("variety", ["h"]),
+    "pause": Scene("variety", ["P"]),
+    "copy": Scene("variety", ["y"]),
+    "claim": Scene("routed", ["c", *"she waits"]),
+    "escalate": Scene("routed", ["exclamation_mark", "wait:300", "down"], moves=["j"]),
+    "messages": Scene("variety", ["asterisk", "wait:300"]),
+    "comment": Scene("variety", ["f2", "j", "plus", "wait:300", "plus", *"well done"], in_details=False),
+    "difference": Scene("variety", ["edited", "d"]),
+    "check": Scene("variety", ["checked"]),
 }
-SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
-    ("queue_80x24", "variety", (80, 24), "", []),
-    ("review_80x24", "variety", (80, 24), "", ["enter"]),
-    ("queue_120x36", "variety", (120, 36), "", []),
-    ("queue_200x50", "variety", (200, 50), "", []),
-    ("queue_light", "variety", (120, 36), "hitl-light", ["j", "j"]),
-    ("batch", "variety", (120, 36), "", ["j", "j", "j", "right"]),
-    ("odd_text", "variety", (120, 36), "", ["G"]),
-    ("empty", "empty", (100, 30), "", []),
-    ("undo", "variety", (120, 36), "", ["decided"]),
-    ("undo_80x24", "variety", (80, 24), "", ["decided"]),
-    ("elsewhere", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2", "decided"]),
-    ("routed_80x24", "routed", (80, 24), "", []),
-    ("routed_review_80x24", "routed", (80, 24), "", ["enter", "wait:500"]),
-    ("routed_120x36", "routed", (120, 36), "", ["right_square_bracket", "right_square_bracket", "wait:500"]),
-    ("routed_light", "routed", (120, 36), "hitl-light", ["wait:500", *["right_square_bracket"] * 3]),
-    ("routed_200x50", "routed", (200, 50), "", ["j", "wait:500"]),
-    ("claim", "routed", (120, 36), "", ["wait:500", "c", *"she waits"]),
-    ("escalate", "routed", (120, 36), "", ["wait:500", "j", "exclamation_mark", "wait:300", "down"]),
-    ("runs", "variety", (120, 36), "", ["f2", "j"]),
-    ("choices", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2"]),
-    ("form", "variety", (120, 36), "", [*["j"] * 7, "wait:2000", "m", "wait:500"]),
-    ("edit_80x24", "variety", (80, 24), "", ["enter", "wait:500", "e", "tab", "tab", *"Hi", "wait:300"]),
-    ("edit_200x50_light", "variety", (200, 50), "hitl-light", ["wait:500", "j", "j", "wait:500", "e", "tab", *"5", "wait:300"]),
-    ("revise", "variety", (120, 36), "", ["wait:500", "w", *"shorter", "wait:300"]),
-    ("reject_80x24_light", "variety", (80, 24), "hitl-light", ["enter", "wait:500", "r", *"3 hosts"]),
-    ("form_80x24", "variety", (80, 24), "", [*["j"] * 7, "wait:500", "enter", "wait:500", "m"]),
-    *[(name, what, (120, 36), "", ["wait:500", *keys]) for name, (what, keys) in DIALOGS.items()],
+"""Each screen and each dialog of the queue and of the runs; those of other views are in their tests."""
+EXTRA: list[tuple[str, str, Size, str, Sequence[str]]] = [
+    ("queue_light", "variety", USUAL, LIGHT, ["j", "j"]),
+    ("batch", "variety", USUAL, "", ["j", "j", "j", "right"]),
+    ("odd_text", "variety", USUAL, "", ["G"]),
+    ("undo", "variety", USUAL, "", ["decided"]),
+    ("undo_80x24", "variety", SMALL, "", ["decided"]),
+    ("elsewhere", "variety", USUAL, "", [*["j"] * 6, "wait:500", "m", "2", "decided"]),
+    ("routed_tabs", "routed", USUAL, LIGHT, ["wait:500", *["right_square_bracket"] * 3]),
+    ("searched", "variety", USUAL, "", ["enter", "slash", *"invoice", "enter"]),
+    ("reject_80x24_light", "variety", SMALL, LIGHT, ["enter", "wait:500", "r", *"3 hosts"]),
+    ("edit_numbers", "variety", LARGE, LIGHT, ["wait:500", "j", "j", "wait:500", "e", "tab", *"5", "wait:300"]),
 ]
-OTHER_SIZES = ("runs", "claim", "escalate", "undo", "empty")
-"""Those of `SCREENS` that are taken in the other sizes too."""
-SLOW = [
-    *[(f"{one[0]}{end}", one[1], size, theme, one[4]) for end, size, theme in SIZES for one in SCREENS if one[0] in OTHER_SIZES],
-    *[(f"{name}{end}", what, size, theme, ["wait:500", *keys]) for end, size, theme in SIZES for name, (what, keys) in DIALOGS.items()],
-]
+"""Pictures of one size, beside the scenes."""
+ALIKE = {
+    "failed_run", "cancel", "pause", "messages", "comment", "check", "edit_long", "mixed_review", "claim", "escalate", "copy", "snooze",
+    "search",
+}  # fmt: skip
+"""Scenes whose widgets others have too."""
+GATE = {
+    *(f"{name}_120x36" for name in SCENES if name not in ALIKE),
+    "queue_80x24", "queue_200x50", "review_80x24", "routed_80x24", "routed_review_80x24", "edit_80x24", "form_80x24", "review_60x16",
+}  # fmt: skip
+"""The scenes that are pictured with every change; the others are slow tests."""
+ALL = [(name, scene.what, size, theme, scene.keys_at(size)) for key, scene in SCENES.items() for name, size, theme in looks(key)]
+SCREENS = [*EXTRA, *(one for one in ALL if one[0] in GATE)]
+SLOW = [one for one in ALL if one[0] not in GATE]
 
 
 @pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, SLOW))
@@ -168,6 +216,8 @@ def test_screen(
     monkeypatch.setattr(view_tracking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
+    if "plus" in keys:
+        monkeypatch.setattr(time, "time", lambda: NOW)  # a rating says when it was given
 
     async def drive(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app, Pictured)
@@ -179,6 +229,13 @@ def test_screen(
             elif key == "decided":
                 await decide_some(home)
                 await pilot.app.catch_up()
+            elif key == "edited":
+                await edit_a_mail(home)
+                await pilot.app.catch_up()
+                await pilot.pause(0.3)
+            elif key == "checked":
+                show_result(pilot.app.screen, CHECK)
+                await pilot.pause(0.1)
             else:
                 await pilot.press(key)
                 await pilot.pause(0.1)

@@ -16,7 +16,7 @@ ALL = [*THEMES, *(theme for name, theme in BUILTIN_THEMES.items() if not name.st
 def colours(theme: Theme) -> dict[str, Color]:
     """The colours of a theme as they are drawn on its background."""
     found = completed({**theme.to_color_system().generate(), **theme.variables})
-    names = ("background", "surface", "edge", "edge-focus", "text-accent", "text-warning")
+    names = ("background", "surface", "edge", "edge-focus", "field-focus", "panel", "text-accent", "text-warning")
     ground = Color.parse(found["background"])
     return {name: ground.blend(colour, colour.a, alpha=1.0) for name in names for colour in [Color.parse(found[name])]}
 
@@ -30,6 +30,7 @@ def test_focus_in_every_theme_differs_from_warnings_and_from_what_has_no_focus(t
     assert contrast_of(found["edge-focus"], found["background"]) >= CONTRAST > contrast_of(found["edge"], found["background"])
     assert contrast_of(found["edge-focus"], found["surface"]) >= CONTRAST - 0.1
     assert contrast_of(found["text-accent"], found["background"]) >= READABLE
+    assert distance(found["field-focus"], found["panel"]) >= 10
 
 
 @pytest.mark.parametrize("theme", sampled(["hitl-light", "solarized-light", "dracula"]))

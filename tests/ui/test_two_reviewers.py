@@ -40,9 +40,9 @@ async def test_two_reviewers_deciding_one_review_gives_one_decision_and_a_notice
         assert BY_BOB.search(ann.screen_text()) and ann.app.query_one(QueueList).cursor == ann.review_ids[MAIL]
         await ann.until_keys_accepted()
         await ann.press("a")
-        assert BY_BOB.search(ann.notifications())
+        assert BY_BOB.search(ann.refusals())
         await ann.press("u")
-        assert "nothing of yours" in ann.notifications()
+        assert "nothing of yours" in ann.refusals()
         await bob.press("u")
         await ann.until_keys_accepted()
         assert "✓ approved by bob" not in ann.screen_text()

@@ -56,7 +56,7 @@ async def test_undo_twice_reopens_the_last_two_decisions(start_console: StartCon
         await console.press("u")
         assert await state(console, console.review_ids[MAIL]) == "open" and cursor(console) == console.review_ids[MAIL]
         await console.press("u")
-        assert "nothing of yours to take back" in console.notifications()
+        assert "nothing of yours to take back" in console.refusals()
 
 
 async def test_undo_prefers_the_decided_item_under_the_cursor(start_console: StartConsole) -> None:
@@ -158,9 +158,7 @@ async def test_undo_of_another_persons_decision_is_not_offered(start_console: St
         await console.bob.reviews.decide(await console.bob.reviews.get(console.review_ids[MAIL]), {0: Answer(DecisionKind.APPROVE)})
         assert "undo" not in await console.until_shown("✓ approved by bob")
         await console.press("u")
-        assert (
-            "nothing of yours to take back" in console.notifications() and await console.decisions_of(console.review_ids[MAIL]) == APPROVED
-        )
+        assert "nothing of yours to take back" in console.refusals() and await console.decisions_of(console.review_ids[MAIL]) == APPROVED
 
 
 @pytest.mark.slow

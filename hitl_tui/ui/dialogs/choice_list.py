@@ -10,11 +10,16 @@ from textual.message import Message
 from textual.strip import Strip
 
 from hitl_tui.sanitize import visible_line
-from hitl_tui.ui.widgets.styled_lines import StyledWidget
+from hitl_tui.ui.widgets.border_notes import BelowNote, lines_below
+from hitl_tui.ui.widgets.styled_lines import ScrollSurface
+from hitl_tui.ui.widgets.text_view import row_starts
+
+MARK = 3
+"""Cells of the mark and the number before a choice."""
 
 
-class ChoiceList(StyledWidget, can_focus=True):
-    """One row per choice."""
+class ChoiceList(ScrollSurface):
+    """Each choice in full, on as many rows as it needs."""
 
     @dataclass
     class Picked(Message):
@@ -27,19 +32,31 @@ class ChoiceList(StyledWidget, can_focus=True):
         super().__init__(id=id)
         self.choices = choices
         self.picked = picked
+        self._texts = [visible_line(choice)[0] for choice in choices]
+        self._rows: list[tuple[int, int, int]] = []
+        """The choice that each row belongs to, and where in its text the row begins and ends."""
+        self._below = BelowNote(self, lines_below)
+
+    def on_mount(self) -> None:
+        self._below.begin()
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return len(self.choices)
+        return len(self._wrapped(width))
+
+    def on_resize(self) -> None:
+        self._rows = self._wrapped(self.size.width)
+        self.measure(len(self._rows))
+        self._below.draw()
+        self._reveal()
 
     def render_line(self, y: int) -> Strip:
-        here = y == self.picked
-        if y >= len(self.choices):
+        row = y + self.scroll_offset.y
+        if row >= len(self._rows):
             return self.strip([], self.size.width)
-        pieces = [
-            ("▌" if here else " ", "accent"),
-            (f"{y + 1} " if y < 9 else "  ", "accent"),
-            (visible_line(self.choices[y])[0], "strong" if here else ""),
-        ]
+        place, start, end = self._rows[row]
+        here = place == self.picked
+        number = f"{place + 1} " if place < 9 and not start else "  "
+        pieces = [("▌" if here else " ", "accent"), (number, "accent"), (self._texts[place][start:end], "strong" if here else "")]
         return self.strip(pieces, self.size.width, marked=here)
 
     def on_key(self, event: events.Key) -> None:
@@ -55,10 +72,31 @@ class ChoiceList(StyledWidget, can_focus=True):
             self._pick(0 if self.picked is None else self.picked - 1)
 
     def on_click(self, event: events.Click) -> None:
-        self._pick(event.y)
+        inside = event.get_content_offset(self)
+        row = -1 if inside is None else inside.y + self.scroll_offset.y
+        if 0 <= row < len(self._rows):
+            self._pick(self._rows[row][0])
+
+    def _wrapped(self, width: int) -> list[tuple[int, int, int]]:
+        rows = list[tuple[int, int, int]]()
+        for place, text in enumerate(self._texts):
+            starts = list(row_starts(text, width - MARK))
+            rows += [(place, start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+        return rows
 
     def _pick(self, place: int) -> None:
         if 0 <= place < len(self.choices):
             self.picked = place
             self.refresh()
+            self._reveal()
             self.post_message(self.Picked(place, sent=False))
+
+    def _reveal(self) -> None:
+        """Scroll as little as needed to see the picked choice."""
+        rows = [row for row, (place, _, _) in enumerate(self._rows) if place == self.picked]
+        if not rows:
+            return
+        if rows[0] < self.scroll_offset.y:
+            self.scroll_to(y=rows[0], animate=False)
+        elif rows[-1] >= self.scroll_offset.y + self.size.height:
+            self.scroll_to(y=rows[-1] + 1 - self.size.height, animate=False)

@@ -19,10 +19,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import counted
 from hitl_tui.model import Json
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.fields import EXAMPLES, Field, FieldKind
 from hitl_tui.ui.dialogs.text_areas import JsonArea, TextBox
+from hitl_tui.ui.widgets.border_notes import BelowNote
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 SHOWN = 200_000
@@ -135,6 +137,10 @@ class Form(VerticalScroll, can_focus=False):
         self.fields = fields
         self._editors = [_editor(field, text, f"field-{n}") for n, (field, text) in enumerate(zip(fields, texts, strict=True))]
         self._labels = [Static(_heading(field, "")) for field in fields]
+        self._below = BelowNote(self, lambda rows: self._told_below())
+
+    def on_mount(self) -> None:
+        self._below.begin()
 
     def compose(self) -> ComposeResult:
         for field, label, editor in zip(self.fields, self._labels, self._editors, strict=True):
@@ -144,6 +150,17 @@ class Form(VerticalScroll, can_focus=False):
         for area in self._editors:
             if isinstance(area, TextArea):
                 area.styles.max_height = max(LEAST, self.size.height - 1)  # the cursor and the field's name stay in view
+        self._below.draw()
+
+    def _told_below(self) -> str:
+        """The fields below, and how much of the last one in view: `▾ 12 more lines of body · 4 more fields`."""
+        end = int(self.scroll_y) + self.size.height
+        rows = [(child.virtual_region.y, child.virtual_region.bottom) for child in self.children]
+        cut = next((place for place, (first, over) in enumerate(rows) if first < end < over), None)
+        below = sum(first >= end for first, _ in rows)
+        parts = [] if cut is None else [f"{counted(rows[cut][1] - end, 'more line')} of {one_line(self.fields[cut].name, 20)}"]
+        parts += [counted(below, "more field")] if below else []
+        return f"▾ {' · '.join(parts)}" if parts else "▴ end"
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -26,6 +26,7 @@ from hitl_tui.ui.dialogs.form import Form, FormChanged
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
+from hitl_tui.ui.widgets.border_notes import BelowNote, lines_below
 from hitl_tui.ui.widgets.text_view import TextView
 
 KEYS = {
@@ -57,6 +58,16 @@ class AgentList(OptionList):
         Binding("g", "first", show=False),
         Binding("G", "last", show=False),
     ]
+
+    def __init__(self) -> None:
+        super().__init__(id="agents")
+        self._below = BelowNote(self, lines_below)
+
+    def on_mount(self) -> None:
+        self._below.begin()
+
+    def on_resize(self) -> None:
+        self._below.draw()
 
 
 class NewRunScreen(DialogScreen[int]):
@@ -94,15 +105,11 @@ class NewRunScreen(DialogScreen[int]):
             TextView(id="agent-error"),
             id="new-run-right",
         )
-        yield Horizontal(AgentList(id="agents"), right, id="new-run-panes")
+        yield Horizontal(AgentList(), right, id="new-run-panes")
 
     async def on_mount(self) -> None:
         await self._read_last()
         await self.reread()
-        if self._agents:
-            known = self._last is not None and self._agent is not None and self._agent.name == self._last[1]
-            alone = len(self._agents) == 1
-            self.set_focus(self._field() if known or alone else self.query_one("#agents"))
         self.set_interval(REREAD_S, self._again)
 
     @reports_errors
@@ -131,8 +138,8 @@ class NewRunScreen(DialogScreen[int]):
         agents, assistants = await self._inbox.agents.all(), await self._inbox.agents.assistants()
         if (agents, assistants) == (self._agents, self._assistants) and self._read:
             return
+        options, are_first = self.query_one("#agents", OptionList), not self._agents
         self._agents, self._assistants, self._read = agents, assistants, True
-        options = self.query_one("#agents", OptionList)
         options.clear_options()
         options.add_options([Option(_prompt(agent)) for agent in agents])
         options.highlighted = self._place()
@@ -140,6 +147,9 @@ class NewRunScreen(DialogScreen[int]):
             self._show(None)
         else:
             self._choose(agents[options.highlighted])
+        if agents and (self.focused is None or (are_first and self.focused is options)):  # they may come long after the dialog
+            known = self._last is not None and self._agent is not None and self._agent.name == self._last[1]
+            self.set_focus(self._field() if known or len(agents) == 1 else options)
 
     def _place(self) -> int | None:
         """Place of the selected agent, else of the one launched last, else of the first one that loads."""

@@ -26,7 +26,7 @@ class SearchScreen(KeyQueueScreen[None]):
         background: $background 0%;
         #search { height: 1; background: $panel; }
         #search Static { width: auto; color: $text-accent; padding: 0 1; }
-        #search Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel-lighten-1; }
+        #search Input { width: 1fr; height: 1; border: none; padding: 0; background: $field-focus; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

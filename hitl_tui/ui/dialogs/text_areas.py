@@ -1,8 +1,9 @@
-"""Text areas of dialogs: text that enter submits, text of any length, and JSON."""
+"""Text areas of dialogs: text that enter submits, text of any length, and JSON. Each says below how many lines follow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from textual import events
 from textual.geometry import Region
@@ -10,15 +11,30 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
 
+from hitl_tui.ui.widgets.border_notes import BelowNote, lines_below
 
-class RemovableArea(TextArea):
-    """A text area that may be painted once more after it was removed; Textual's own raises KeyError then, as its styles are gone."""
+
+class PlainArea(TextArea):
+    """Says in its last row what follows of a text that does not fit, and may be painted once more after it was removed.
+
+    Textual's own raises KeyError then, as its styles are gone.
+    """
+
+    def __init__(self, text: str, **how: Any) -> None:
+        super().__init__(text, tab_behavior="focus", highlight_cursor_line=False, **how)
+        self._below = BelowNote(self, lines_below)
+
+    def on_mount(self) -> None:
+        self._below.begin()
+
+    def on_resize(self) -> None:
+        self._below.draw()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         return super().render_lines(crop) if self.is_attached else [Strip.blank(crop.width)] * crop.height
 
 
-class SendArea(RemovableArea):
+class SendArea(PlainArea):
     """Plain text: enter submits, ctrl+j breaks the line, and pasted lines stay lines."""
 
     @dataclass
@@ -28,7 +44,7 @@ class SendArea(RemovableArea):
         text: str
 
     def __init__(self, text: str = "", id: str | None = None, placeholder: str = "") -> None:
-        super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
+        super().__init__(text, id=id, placeholder=placeholder)
         self.move_cursor(self.document.end)
 
     def on_key(self, event: events.Key) -> None:
@@ -42,17 +58,15 @@ class SendArea(RemovableArea):
             self.insert("\n")
 
 
-class TextBox(RemovableArea):
+class TextBox(PlainArea):
     """Plain text of any length: enter breaks the line, tab moves the focus on."""
 
     def __init__(self, text: str, id: str, placeholder: str = "") -> None:
-        super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
+        super().__init__(text, id=id, placeholder=placeholder)
 
 
-class JsonArea(RemovableArea):
+class JsonArea(PlainArea):
     """JSON: enter breaks the line, tab moves the focus on."""
 
     def __init__(self, text: str = "", id: str | None = None, line_numbers: bool = True, placeholder: str = "") -> None:
-        super().__init__(
-            text, id=id, tab_behavior="focus", show_line_numbers=line_numbers, highlight_cursor_line=False, placeholder=placeholder
-        )
+        super().__init__(text, id=id, show_line_numbers=line_numbers, placeholder=placeholder)

@@ -18,6 +18,7 @@ from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, fit
 from hitl_tui.ui.text.ratings import rating_lines
+from hitl_tui.ui.widgets.border_notes import GOES_ON
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
@@ -37,6 +38,7 @@ class MessageList(VirtualList[Event]):
     """One row per message with the reviewer's own rating, newest first, and one row for the whole run."""
 
     rows_each = 1
+    noun = "message"
 
     def __init__(self, messages: Sequence[Event], moved: Callable[[int | None, bool], None]) -> None:
         super().__init__(self._loaded_rows, moved, id="messages")
@@ -47,7 +49,8 @@ class MessageList(VirtualList[Event]):
 
     def on_mount(self) -> None:
         self.rows = dict(self._messages)
-        self.styles.height = min(len(self._messages), ROWS)
+        self.set_class(len(self._messages) > ROWS, GOES_ON)
+        self.styles.height = min(len(self._messages), ROWS + 1)
         self.load(SortedIds(sorted(self._messages), newest_first=True))
         agents = [seq for seq, event in self._messages.items() if event.kind == "message"]
         self.select(max(agents, default=WHOLE_RUN), by_itself=True)

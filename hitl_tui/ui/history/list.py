@@ -28,6 +28,7 @@ class HistoryList(VirtualList[HistoryRow]):
     """Holds the rows scrolled through so far, and asks for the next page before the end comes into view."""
 
     BORDER_TITLE = "History"
+    noun = "decision"
 
     def __init__(
         self,

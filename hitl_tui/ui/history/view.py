@@ -41,11 +41,11 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
-        self._complete = False
         self._typed_filter = ""
         self._reading = False
         self._loaded = False
         self.items = HistoryList(inbox.history.rows, self._moved, self._need_more, inbox.reviewer, clock)
+        self.items.is_complete = False
         self.pane = HistoryPane(inbox.reviewer, clock)
         self._rating = RatingController(self, inbox, clock)
 
@@ -102,14 +102,14 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     def _show(self, wanted: str, page: Sequence[HistoryRow]) -> None:
         """Show the first page that matches a filter."""
         items = self.items
-        self._loaded, self._complete = True, len(page) < PAGE
+        self._loaded, items.is_complete = True, len(page) < PAGE
         items.filter, items.rows = wanted, {row.decision: row for row in page}
         items.load(SortedIds(sorted(row.decision for row in page), newest_first=True))
         self._draw_title()
 
     def _need_more(self) -> None:
         """Read the next page, for the end of the list comes near."""
-        if self._loaded and not self._complete and not self._reading:
+        if self._loaded and not self.items.is_complete and not self._reading:
             self._reading = True
             self._read_on()
 
@@ -118,11 +118,11 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     async def _read_on(self) -> None:
         items = self.items
         try:
-            while not self._complete and items.near_end and len(items.order):
+            while not items.is_complete and items.near_end and len(items.order):
                 order, last = items.order, items.order.at(len(items.order) - 1)
                 page = await self._inbox.history.search(items.filter, last, PAGE)
                 if order is items.order:  # else another filter was chosen meanwhile
-                    self._complete = len(page) < PAGE
+                    items.is_complete = len(page) < PAGE
                     items.apply({row.decision: row for row in page})
                     self._draw_title()
         finally:
@@ -131,7 +131,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     def _draw_title(self) -> None:
         """Show count and filter above the list, or the page for an empty history."""
         items = self.items
-        count = f"{len(items.order):,}{'' if self._complete else '+'}"
+        count = f"{len(items.order):,}{'' if items.is_complete else '+'}"
         filtered = f"  /{one_line(items.filter, 20)}" if items.filter else ""
         items.border_title = f"History  {count}{filtered}".replace("[", "\\[")
         had_focus = self.has_focus_within
@@ -169,7 +169,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
             self.say_why(NO_DECISION)
             return
         if not row.in_force:
-            self.notify("this decision was undone or replaced; rate the one that counts", timeout=3, markup=False)
+            self.say_why("this decision was undone or replaced; rate the one that counts")
             return
         self._rating.press(Subject(row.run, row.review, row.slot), f"{name_line(row.tool, 40)} of r{row.run}", rating)
 

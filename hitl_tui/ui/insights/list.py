@@ -100,6 +100,7 @@ class InsightsList(VirtualList[InsightsRow]):
     """One line per row: name, the share approved unchanged as a bar and a number, and the number of decisions."""
 
     BORDER_TITLE = "Insights"
+    noun = "row"
     rows_each = 1
 
     def __init__(self, moved: Callable[[int | None, bool], None]) -> None:

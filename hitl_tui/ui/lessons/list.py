@@ -19,6 +19,7 @@ class LessonsList(VirtualList[Lesson]):
     """Keeps the order in which lessons were first shown, so that an accepted one stays in its place."""
 
     BORDER_TITLE = "Lessons"
+    noun = "lesson"
     rows_each = 3
 
     def __init__(self, moved: Callable[[int | None, bool], None], clock: Callable[[], float]) -> None:

@@ -135,10 +135,10 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
     async def _check_seen(self, lesson: Lesson, state: LessonState, verb: str) -> bool:
         """Whether the lesson can go to a state: only if its newest version is on the screen; else say why not."""
         if lesson.state is state:
-            self._notify(f"already {state}")
+            self.say_why(f"already {state}")
         elif not self.pane.shows(lesson):
             self.enter()
-            self._notify(f"read it first, then press the same key to {verb} it")
+            self.say_why(f"read it first, then press the same key to {verb} it")
         elif lesson != await self._inbox.lessons.get(lesson.id):
             await self._changed("somebody has changed it: read it again")
         else:
@@ -169,12 +169,12 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
     def _check_editable(self, lesson: Lesson) -> bool:
         """Whether the lesson can be edited; else say why not."""
         if lesson.state is LessonState.DROPPED:
-            self._notify("it is dropped: accept it first")
+            self.say_why("it is dropped: accept it first")
         return lesson.state is not LessonState.DROPPED
 
     async def _save_text(self, lesson: Lesson, text: str) -> None:
         if text.strip() == lesson.text:
-            self._notify("no change")
+            self.say_why("no change")
             return
         await self._inbox.lessons.edit(lesson.id, text.strip())
         await self._changed("the text is saved")

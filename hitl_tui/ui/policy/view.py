@@ -210,7 +210,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if proposals:
             items.select((below or proposals)[0])
         elif self._loaded:
-            self._notify("no level is proposed now")
+            self.say_why("no level is proposed now")
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -219,10 +219,10 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if not self._now.accepted:
             await self._accept_policy(self._now)
         elif tool_autonomy is None or policy is None:
-            self._notify("select a tool with a proposed level first")
+            self.say_why("select a tool with a proposed level first")
         elif tool_autonomy.proposed is None:
             reason = f": {tool_autonomy.says}" if tool_autonomy.says else ""
-            self._notify(f"no level is proposed for {name_line(tool_autonomy.tool, 40)}{reason}")
+            self.say_why(f"no level is proposed for {name_line(tool_autonomy.tool, 40)}{reason}")
         else:
             await self._accept(tool_autonomy, tool_autonomy.proposed, policy)
 
@@ -233,7 +233,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
         tool_autonomy, policy = self._tool, self._now.policy
         if tool_autonomy is None or policy is None:
-            self._notify("select a tool first")
+            self.say_why("select a tool first")
             return
         level = await ask(self, LevelScreen(tool_autonomy, policy))
         if level is None:

@@ -13,7 +13,7 @@ from hitl_tui.formatting import age
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.messages import RowsChanged
+from hitl_tui.ui.messages import KeyIgnored, RowsChanged
 from hitl_tui.ui.queue.prompts import Prompts
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.runtime.errors import report, store_errors
@@ -75,7 +75,7 @@ class ClaimController:
         """Escalate the review; what was typed is kept until it is stored. For workers of `DIALOG_GROUP`."""
         row, viewer = self._open()
         if row is not None and row.is_claimed_by_another(viewer.reviewer, viewer.now):
-            self._tell(assignment.first_claim(row, viewer.now))
+            self._refuse(assignment.first_claim(row, viewer.now))
             row = None
         if row is None:
             return
@@ -115,11 +115,15 @@ class ClaimController:
     def _open(self) -> tuple[ReviewRow | None, Viewer]:
         row, viewer = self._here.row, self._here.viewer
         if row is None:
-            self._tell("there is no review here")
+            self._refuse("there is no review here")
         if row is not None and row.state != ReviewState.OPEN:
-            self._tell(f"review {row.id} is {labels.closing(row, viewer.reviewer)[1]}")
+            self._refuse(f"review {row.id} is {labels.closing(row, viewer.reviewer)[1]}")
             row = None
         return row, viewer
+
+    def _refuse(self, why: str) -> None:
+        """Say where the person looks why a key does nothing."""
+        self._owner.post_message(KeyIgnored(why))
 
     def _tell(self, text: str) -> None:
         self._owner.notify(visible(text), timeout=3, markup=False)

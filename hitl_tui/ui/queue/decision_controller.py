@@ -18,7 +18,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, Outcome, Review, Review
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import KeyIgnored, RowsChanged
 from hitl_tui.ui.queue.call_comparison import undecided_calls
-from hitl_tui.ui.queue.fatigue_guard import FatigueGuard
+from hitl_tui.ui.queue.fatigue_guard import BECAUSE, FatigueGuard
 from hitl_tui.ui.queue.prompts import PromptOptions, Prompts
 from hitl_tui.ui.queue.undo_stack import UndoStack
 from hitl_tui.ui.review import assignment, render
@@ -109,7 +109,7 @@ class DecisionController:
         """Handle the key of a decision. `again`: send it back for revision. `place`: the listed answer to begin with, from 0."""
         pane, what = self._pane, "revision" if again else str(kind)
         if self._owner.has_class("-empty"):
-            self._owner.post_message(KeyIgnored("there is no review here"))
+            self._refuse("there is no review here")
             return
         if not pane.loading and (not pane.display or not pane.size.width):
             self._view.enter()
@@ -123,7 +123,7 @@ class DecisionController:
             self._ignore(kind, what, "ignored: the item had just changed")
         elif kind == DecisionKind.APPROVE and self._ignored and time.monotonic() < self._approve_at:
             self._approve_at = time.monotonic() + APPROVE_PAUSE_S
-            self._notify(f"{self._ignored} was ignored; to approve instead, wait a second and press the key again")
+            self._refuse(f"{self._ignored} was ignored; to approve instead, wait a second, then press")
         elif kind == DecisionKind.APPROVE:
             self._read_or_begin(pane.review, pane.action)
         else:
@@ -136,7 +136,7 @@ class DecisionController:
         if unseen == "allow" or not unseen:
             self._begin(review, action, DecisionKind.APPROVE, PromptOptions())
         elif not arguments.page_seen:
-            self._notify("ignored: this page has just come on the screen")
+            self._refuse("ignored: this page has just come on the screen")
         elif unseen == "confirm" and (arguments.end_seen or arguments.page[1] > LONG_PAGES):
             self._begin(review, action, DecisionKind.APPROVE, PromptOptions(unseen_rows=arguments.unseen_rows))
         else:
@@ -148,7 +148,7 @@ class DecisionController:
         return [one for one in others if not arguments.has_seen(one.digest) and self._unseen(review, one) != "allow"]
 
     def _unseen(self, review: Review, action: Action) -> str:
-        return self._inbox.policy.unseen(action.risk or review.row.risk)
+        return self._inbox.policy.unseen(review.risk_of(action))
 
     @property
     def _accepts_keys(self) -> bool:
@@ -159,6 +159,10 @@ class DecisionController:
     def _ignore(self, kind: DecisionKind, what: str, why: str) -> None:
         """Say why a key did nothing, and keep what is typed next from approving."""
         self._hold_approval(kind, what)
+        self._refuse(why)
+
+    def _refuse(self, why: str) -> None:
+        """Say where the person looks why a key does nothing."""
         self._owner.post_message(KeyIgnored(why))
 
     def _hold_approval(self, kind: DecisionKind, what: str) -> None:
@@ -172,20 +176,21 @@ class DecisionController:
     def _begin(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
         viewer = self._pane.viewer
         if review.row.state != ReviewState.OPEN:
-            self._notify(f"review {review.row.id} is {render.outcome(review, viewer)}")
+            self._refuse(f"review {review.row.id} is {render.outcome(review, viewer)}")
         elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
-            self._notify(assignment.first_claim(review.row, viewer.now))
+            self._refuse(assignment.first_claim(review.row, viewer.now))
         elif kind not in action.allowed:
-            self._notify(str(not_allowed(review.row.kind, action, kind)))
+            self._refuse(str(not_allowed(review.row.kind, action, kind)))
         elif options.again and not can_revise(review.row.kind, action):
-            self._notify("cannot be sent back: its graph does not read the reason")
+            self._refuse("cannot be sent back: its graph does not read the reason")
         elif options.again and len(review.sharing(action)) > 1:
-            self._notify("cannot be sent back: it shares its id with another call, and both get one answer")
+            self._refuse("cannot be sent back: it shares its id with another call, and both get one answer")
         elif kind == DecisionKind.APPROVE and (unread := self._unread_beside(review, action)):
             numbers = " and ".join(str(one.number) for one in unread)
-            self._notify(f"it gets one answer with call {numbers}, which shares its id: read that too (← →)")
+            self._refuse(f"it gets one answer with call {numbers}, which shares its id: read that too (← →)")
         elif kind == DecisionKind.APPROVE and self._fatigue_guard.too_fast and (first := self._fatigue_guard.first(self._pane)):
-            self._notify(first)
+            self._refuse(first)
+            self._notify(f"{first}: {BECAUSE}")
         else:
             self._asking, self._ignored = True, ""
             group = DIALOG_GROUP if asks(action, kind, options) else "send"
@@ -283,7 +288,7 @@ class DecisionController:
     async def _undo_newest(self) -> None:
         review = self._undo_stack.first(self._view.cursor)
         if review is None:
-            self._notify("nothing of yours to take back here")
+            self._refuse("nothing of yours to take back here")
             return
         if len(reviews := self._undo_stack.together(review)) > 1:
             await self._undo_set(reviews)

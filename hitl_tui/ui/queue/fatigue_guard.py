@@ -23,7 +23,8 @@ QUIET_S = 600.0
 """Least time between two notices."""
 KEPT = 20
 """Approvals that the notice can speak of."""
-BECAUSE = "(your last approvals were fast, and this call is irreversible)"
+BECAUSE = "your last approvals were fast, and this call is irreversible"
+"""Why the guard asks for time."""
 
 
 class FatigueGuard:
@@ -53,12 +54,12 @@ class FatigueGuard:
     def first(self, pane: ReviewPane) -> str:
         """What is to be done before this is approved, as a clause; empty when nothing is."""
         action, review = pane.action, pane.review
-        if not self.too_fast or not action or not review or (action.risk or review.row.risk) != Risk.IRREVERSIBLE:
+        if not self.too_fast or not action or not review or review.risk_of(action) != Risk.IRREVERSIBLE:
             return ""
         if not pane.arguments.all_seen:
-            return f"read it to its end first {BECAUSE}"
+            return "read it to its end first"
         left = (pane.reading_ms - pane.viewed_ms) / 1000
-        return f"look at it for {math.ceil(left)} s more first {BECAUSE}" if left > 0 else ""
+        return f"look at it for {math.ceil(left)} s more first" if left > 0 else ""
 
     def _look(self) -> None:
         self._due = None

@@ -114,7 +114,8 @@ class Prompts:
             from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
             title = f"Approve {name_line(action.name, 60)} all the same?"
-            if not await ask(self._owner, ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")):
+            screen = ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back", calls=[action])
+            if not await ask(self._owner, screen):
                 return None
         template = action.templates.get(DecisionKind.APPROVE)
         if template is None or not template.takes_message:

@@ -335,7 +335,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         action, review = self.pane.action, self.pane.review
         decision = review.decisions.get(action.slot) if action and review else None
         if action is None or decision is None or decision.answer.kind != DecisionKind.EDIT:
-            self.notify("nothing was edited here", timeout=3)
+            self.say_why("nothing was edited here")
             return
         self._prompts.show_difference(action, decision.answer.args)
 

@@ -9,15 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from math import ceil
 
+from rich.cells import cell_len
 from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
 
 from hitl_tui.formatting import counted
+from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import PageSeen
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
 from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.widgets.border_notes import REMARK_S
 from hitl_tui.ui.widgets.text_view import TextView
 
 SEEN_S = DEAD_TIME_S
@@ -79,6 +82,8 @@ class ArgumentsView(TextView):
         self._line_at: list[int] = []
         self._painted_at: dict[int, float] = {}
         self._due: Timer | None = None
+        self._remark = ""
+        self._remark_ends: Timer | None = None
 
     def show_call(self, digest: str, head: Sequence[Line], arguments: Iterable[Line]) -> None:
         """Show a call from its top.
@@ -90,6 +95,7 @@ class ArgumentsView(TextView):
         """
         self._record()
         self._keep()
+        self.remark("")
         self._digest, self._head_size = digest, sum(len(one.text) + 1 for one in head)
         self._coverage = self._known.get(digest, Coverage()).moved(self._head_size)
         self._painted_at.clear()
@@ -158,7 +164,32 @@ class ArgumentsView(TextView):
             return ["▴ end", where, *([f"{counted(unseen, 'line')} not seen above", self.how_to_read_on] if unseen else [])]
         return [*super().status(), where, *([self.how_to_read_on] if unseen and self.how_to_read_on else [])]
 
+    def remark(self, text: str) -> bool:
+        """Show why a key did nothing, for a moment, or with an empty text no longer.
+
+        It stands on the last row, beside what that says of the text. False if there is no room for it: the text fills all rows.
+        """
+        shown = visible(text) if self._has_room(visible(text)) else ""
+        if self._remark_ends:
+            self._remark_ends.stop()
+        self._remark_ends = self.set_timer(REMARK_S, lambda: self.remark("")) if shown else None
+        if shown != self._remark:
+            self._remark = shown
+            self.refresh()
+        return shown == visible(text)
+
+    def _has_room(self, remark: str) -> bool:
+        """Whether the last row is no row of the text, and is long enough."""
+        if not self.display:
+            return False
+        if self.goes_on:
+            return cell_len(f"{remark} · {self.status()[0]}") <= self._room
+        return len(self._row_line) < self.size.height and cell_len(remark) <= self._room
+
     def render_line(self, y: int) -> Strip:
+        if self._remark and y == self.size.height - 1:
+            rest = f" · {self.status()[0]}" if self.goes_on else ""
+            return self.strip([(self._remark, "warning"), (rest, "muted")], self.size.width, marked=True)
         row = y + self.scroll_offset.y
         if y < self.text_rows and row < len(self._row_line) and row not in self._painted_at:
             self._painted_at[row] = time.monotonic()

@@ -13,6 +13,8 @@ from hitl_tui.ui.text import labels
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 NAME = 18
+HIDDEN = "… "
+"""Stands for calls before the first that is shown."""
 
 
 class CallTabs(StyledWidget):
@@ -53,15 +55,23 @@ class CallTabs(StyledWidget):
     def _head(self) -> Piece:
         if self._review is None:
             return "", ""
-        decided = len(self._review.actions) - len(self._review.undecided)
-        return f"{decided} of {len(self._review.actions)} decided  ", "warning" if decided else "muted"
+        decided, shown = len(self._review.actions) - len(self._review.undecided), self._from()
+        hidden = HIDDEN if shown and shown[0].slot else ""
+        return f"{self._decided(decided)}{hidden}", "warning" if decided else "muted"
+
+    def _decided(self, decided: int) -> str:
+        return f"{decided} of {len(self._review.actions)} decided  " if self._review else ""
 
     def _from(self) -> list[Action]:
         """The calls from the first one that leaves the shown one in view."""
         actions = list(self._review.actions) if self._review else []
-        room = self.size.width - cell_len(self._head()[0]) - 2  # for the mark of those that follow, too
+        room = self.size.width - cell_len(self._decided(len(actions))) - 2  # for the mark of those that follow, too
         cells = [_cells(self._call(action)) for action in actions]
-        start = next((start for start in range(self._slot) if sum(cells[start : self._slot + 1]) <= room), self._slot)
+
+        def fits(start: int) -> bool:
+            return sum(cells[start : self._slot + 1]) + (cell_len(HIDDEN) if start else 0) <= room
+
+        start = next(filter(fits, range(self._slot)), self._slot)
         return actions[start:]
 
     def _call(self, action: Action) -> list[Piece]:

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from hitl_tui.argument_text import name_line
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
+from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import active_key
@@ -112,7 +113,7 @@ class ReviewPane(DetailPane):
         self.slot, self._shown_at = slot, now
 
     def show(self, loaded: LoadedReview) -> None:
-        """Show a review at the first action that this person has something to say of; one that is shown stays until they have."""
+        """Show a review at the riskiest call that this person has something to say of; one that is shown stays until they have."""
         review, as_before, slot = loaded.review, self._shows(loaded), self._slot_of(loaded)
         another = self.review is None or review.row.id != self.review.row.id
         if another:
@@ -135,7 +136,8 @@ class ReviewPane(DetailPane):
             self._draw_tab()
 
     def _slot_of(self, loaded: LoadedReview) -> int:
-        undecided, mine = loaded.review.undecided, assignment.mine(loaded.activity, self._reviewer)
+        mine = assignment.mine(loaded.activity, self._reviewer)
+        undecided = sorted(loaded.review.undecided, key=lambda slot: -severity(loaded.review.risk_of(loaded.review.actions[slot])))
         same = self.review is not None and self.review.row.id == loaded.review.row.id
         if same and self.slot in undecided and self.slot not in mine - assignment.mine(self._activity, self._reviewer):
             return self.slot
@@ -179,19 +181,23 @@ class ReviewPane(DetailPane):
         self.query_one("#facts", Static).update(facts, layout=False)
         line_, told = self.query_one("#hands", Static), self._hands()
         shown, line_.display = line_.display, bool(told)
-        line_.update(Content.assemble(*[piece for part in told for piece in (part, "   ")]), layout=False)
+        line_.update(Content(assignment.GAP).join([Content.styled(*part) for part in told]), layout=False)
         if shown != line_.display:
             self._fit()
 
     def _hands(self) -> list[tuple[str, str]]:
         if not self.review or not self.action:
             return []
-        told = assignment.told(self.review, self.action, self._activity, self._reviewer, self._clock())
+        room = max(0, self.size.width - 2)
+        told = assignment.told(self.review, self.action, self._activity, self._reviewer, self._clock(), room)
         return [(text, FACT_STYLES.get(style, "")) for text, style in told]
 
     def say(self, text: str) -> None:
         """What goes on with it, on the lower border."""
-        self.border_subtitle = text
+        self.notes.put("progress", text)
+
+    def remark(self, text: str) -> bool:
+        return self.arguments.remark(text) or super().remark(text)
 
     def turn(self, by: int) -> bool:
         """Go to another call of the review; whether there is one."""

@@ -46,6 +46,7 @@ class RunsList(VirtualList[Run]):
     """Every run there is."""
 
     BORDER_TITLE = "Runs"
+    noun = "run"
 
     def __init__(
         self, fetch: Callable[[Sequence[int]], Awaitable[list[Run]]], moved: Callable[[int | None, bool], None], clock: Callable[[], float]

@@ -230,10 +230,10 @@ class RunsView(ListDetail[RunsList, RunPane]):
             self.say_why(NO_RUN)
             return
         if run.state not in OVER:
-            self.notify(f"run r{run.id} is {run.state}: only a finished run takes another message", timeout=3)
+            self.say_why(f"run r{run.id} is {run.state}: only a finished run takes another message")
             return
         if not takes_messages(run):
-            self.notify(f"{one_line(run.agent, 40)} keeps no conversation: n starts another run", timeout=3)
+            self.say_why(f"{one_line(run.agent, 40)} keeps no conversation: n starts another run")
             return
         screen = NextMessageScreen(self._inbox, run, self._texts.get(run.id, ""))
         made = await ask(self, screen)
@@ -298,7 +298,9 @@ class RunsView(ListDetail[RunsList, RunPane]):
 
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         question = f"Cancel run r{run.id}? Its open reviews are closed; what it did stays done."
-        if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="keep it")):
+        waiting = [row.id for row in await self._inbox.reviews.of_run(run.id) if row.state == ReviewState.OPEN]
+        calls = [action for id_ in waiting for action in (await self._inbox.reviews.get(id_)).actions]
+        if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="keep it", calls=calls)):
             await self._inbox.runs.cancel(run.id)
             show_result(self, self._inbox.runs.attention_check(run.id))
             self.post_message(RowsChanged())

@@ -36,7 +36,7 @@ class RunOutcomes:
             return await self.read()
         return []
 
-    def ended(self, changed: Sequence[Run]) -> Status | None:
+    def ended(self, changed: Sequence[Run], runs_key: str) -> Status | None:
         """How the last of these runs ended that have not been told yet; None if none has."""
         done = [run for run in changed if run.state == RunState.DONE and (run.ended_at or 0) > self._told_until]
         if not done:
@@ -44,7 +44,8 @@ class RunOutcomes:
         last = max(done, key=lambda run: run.ended_at or 0)
         self._told_until = last.ended_at or 0
         message = last_message(last)
-        return Status(f"✓ r{last.id} {one_line(last.agent, 40)} is done" + (f": {one_line(message, 200)}" if message else ""), "muted")
+        text = f"✓ r{last.id} {one_line(last.agent, 40)} is done" + (f": {one_line(message, 200)}" if message else "")
+        return Status(text, "muted", tail=f" · {runs_key} shows it")
 
     def failed(self, runs_key: str) -> Status | None:
         """The line on failures that concern the reviewer, which stays; None while there are none."""
@@ -53,9 +54,8 @@ class RunOutcomes:
             return None
         last, others = own[0], len(own) - 1
         more = f" · {others} more failed" if others else ""
-        return Status(
-            f"✗ r{last.run} failed{_after(last)}: {one_line(last.error, 200)}{more} · {runs_key} shows it", "error", passing=False
-        )
+        text = f"✗ r{last.run} failed{_after(last)}: {one_line(last.error, 200)}"
+        return Status(text, "error", passing=False, tail=f"{more} · {runs_key} shows it")
 
 
 def _after(failure: RunFailure) -> str:

@@ -18,7 +18,7 @@ from textual.widgets import Static
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import at_time
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import RunState, Takeover, TakeoverPlan
+from hitl_tui.model import Action, RunState, Takeover, TakeoverPlan
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import BY_ID, group
 from hitl_tui.ui.dialogs.base import DialogScreen
@@ -298,13 +298,18 @@ class TakeOverScreen(OverlayScreen):
 
     # Discard, stop, hand back
 
+    @property
+    def _calls(self) -> list[Action]:
+        """What the run waits for."""
+        return [action for review in self._details.reviews for action in review.actions]
+
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_discard(self) -> None:
         run = self._details.run
         if not self._is_empty:
             question = f"Discard the takeover of run r{run.id}? What you wrote is deleted; the run stays as it was before."
-            if not await ask(self, ConfirmScreen("Discard the takeover", question, yes="discard", no="keep it")):
+            if not await ask(self, ConfirmScreen("Discard the takeover", question, yes="discard", no="keep it", calls=self._calls)):
                 return
         await self._inbox.takeovers.discard(self._takeover.id)
         self._finish(f"takeover of run r{run.id} discarded: the run is as it was before")
@@ -315,7 +320,7 @@ class TakeOverScreen(OverlayScreen):
         run = self._details.run
         question = f"Stop run r{run.id}? Its open requests are closed; what it did stays done."
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
-        if await ask(self, ConfirmScreen(f"Stop run r{run.id}", question, about, yes="stop the run", no="keep it")):
+        if await ask(self, ConfirmScreen(f"Stop run r{run.id}", question, about, yes="stop the run", no="keep it", calls=self._calls)):
             await self._inbox.runs.cancel(run.id)
             self._finish(f"run r{run.id} is stopped")
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from rich.cells import cell_len
 from textual.containers import Vertical
 from textual.content import Content
-from textual.timer import Timer
 from textual.widget import Widget
 
 from hitl_tui.ui.messages import HintsChanged, KeyIgnored, Opened, ReadOn
+from hitl_tui.ui.widgets.border_notes import REMARK_S, BorderNotes
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.styled_lines import ScrollSurface
 from hitl_tui.ui.widgets.virtual_list import VirtualList
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from hitl_tui.ui.views import ViewContext
 
 
-REMARK_S = 3.0
-"""Time for which a remark is shown."""
-
-
 class DetailPane(Vertical):
     """The details of one item: a title on the upper border, and a text that scrolls by half its height."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.notes = BorderNotes(self)
 
     @property
     def text(self) -> ScrollSurface:
@@ -44,7 +44,7 @@ class DetailPane(Vertical):
         left, choices = self.title()
         room = self.size.width - cell_len(left) - 6
         right = next((text for text in choices if cell_len(text) <= room - 2), "")
-        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$panel-lighten-1")
+        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$edge")
         self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
 
     def scroll_half(self, direction: int) -> None:
@@ -54,6 +54,10 @@ class DetailPane(Vertical):
     def read_on(self) -> None:
         """Scroll the text by a page."""
         self.text.action_page_down()
+
+    def remark(self, text: str) -> bool:
+        """Show for a moment why a key did nothing, or with an empty text no longer. False if there is no room for it."""
+        return self.notes.remark(text)
 
     def on_resize(self) -> None:
         self.draw_title()
@@ -85,7 +89,6 @@ class ListDetail(Widget, Generic[L, P]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__()
         self._inbox = context.inbox
-        self._remark: Timer | None = None
 
     def shown(self, selection: Selection) -> None:
         """It comes on the screen: read what is newest."""
@@ -151,21 +154,19 @@ class ListDetail(Widget, Generic[L, P]):
         self.post_message(HintsChanged())
 
     def remark(self, text: str) -> None:
-        """Show for a moment why a key did nothing, on the border of what the person looks at."""
+        """Show for a moment why a key did nothing, where the person looks."""
         self.call_after_refresh(self._show_remark, text)  # the key may have changed what that is
 
     def _show_remark(self, text: str) -> None:
-        if self._remark:
-            self._remark.stop()
-        places: tuple[Widget, ...] = (self.pane, self.items)
-        for widget in places:
-            widget.border_subtitle = ""
-        place = next((widget for widget in places if widget.size.width), None)
-        if place is None:
+        self.end_remark()
+        place = self.pane if self.pane.size.width else self.items
+        if not place.size.width or not place.remark(text):
             self.notify(text, timeout=REMARK_S, markup=False)
-            return
-        place.border_subtitle = Content.styled(text, "$text-warning")
-        self._remark = self.set_timer(REMARK_S, lambda: setattr(place, "border_subtitle", ""))
+
+    def end_remark(self) -> None:
+        """Remove what was said of the last key that did nothing."""
+        self.pane.remark("")
+        self.items.remark("")
 
     def action_scroll_details(self, direction: int) -> None:
         self.pane.scroll_half(direction)

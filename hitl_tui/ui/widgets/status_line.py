@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
+
+from hitl_tui.sanitize import one_line
 
 STYLES = {
     "information": "$foreground",
@@ -29,6 +32,8 @@ class Status:
     """A key of `STYLES`."""
     passing: bool = True
     """It goes by itself. One that does not is hidden in dialogs, which have room for what concerns them."""
+    tail: str = ""
+    """What stands behind the text, which is then cut off where it would not fit on the same row."""
 
 
 class Said(Message):
@@ -90,6 +95,7 @@ class StatusLine(Static):
         """`in_dialog`: only there while a message passes."""
         super().__init__(markup=False)
         self._in_dialog = in_dialog
+        self._shown = Status()
 
     def on_mount(self) -> None:
         self.watch(self.app, "status", self._show)
@@ -98,4 +104,14 @@ class StatusLine(Static):
         shown = status if status.passing or not self._in_dialog else Status()
         if self._in_dialog:
             self.display = bool(shown.text)
-        self.update(Content.styled(shown.text, STYLES[shown.severity]))
+        self._shown = shown
+        self._draw()
+
+    def on_resize(self) -> None:
+        if self._shown.tail:
+            self._draw()
+
+    def _draw(self) -> None:
+        shown, room = self._shown, max(1, self.size.width - cell_len(self._shown.tail))
+        text = one_line(shown.text, room) + shown.tail if shown.tail else shown.text
+        self.update(Content.styled(text, STYLES[shown.severity]))

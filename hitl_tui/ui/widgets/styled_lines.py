@@ -107,7 +107,7 @@ class ScrollSurface(StyledWidget, ScrollView, can_focus=True, inherit_bindings=F
     """
 
     DEFAULT_CSS = """
-    ScrollSurface { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+    ScrollSurface { overflow-x: hidden; overflow-y: auto; scrollbar-size: 0 1; scrollbar-gutter: stable; }
     """
 
     def measure(self, rows: int) -> None:

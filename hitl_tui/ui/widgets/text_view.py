@@ -252,7 +252,7 @@ class TextView(ScrollSurface):
         self.painted = True
         row, width = y + self.scroll_offset.y, self.size.width
         if y >= self.text_rows:
-            return self._located(self.strip([(_joined(self._last_row(), width), "muted")], width, marked=True), ROW_END, row - 1)
+            return self._located(self.strip([(_joined(self._last_row(), self._room), "muted")], width, marked=True), ROW_END, row - 1)
         if row >= len(self._row_line):
             return self._located(self.strip([], width), ROW_END, len(self._row_line) - 1)
         index, start, end = self._row(row)

@@ -11,9 +11,11 @@ from typing import ClassVar, Generic, TypeVar
 from textual import events, work
 from textual.strip import Strip
 
+from hitl_tui.formatting import counted
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.messages import KeyIgnored, Opened, ReadOn
 from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.widgets.border_notes import BorderNotes
 from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
 
@@ -77,6 +79,10 @@ class VirtualList(ScrollSurface, Generic[T]):
     BINDINGS = group(*GROUPS)
     rows_each = HEIGHT
     """Rows of an item."""
+    noun = "item"
+    """What an item is, for the number of those below."""
+    is_complete = True
+    """Whether there are no more items than it knows of."""
 
     def __init__(self, fetch: Callable[[Sequence[int]], Awaitable[list[T]]], moved: Callable[[int | None, bool], None], *, id: str) -> None:
         super().__init__(id=id)
@@ -87,6 +93,7 @@ class VirtualList(ScrollSurface, Generic[T]):
         self.cursor: int | None = None
         self.nothing = ""
         """What the list says while it has no items, in a row for each line."""
+        self.notes = BorderNotes(self, ("marks", "below"))
 
     def paint(self, row: T, part: int, width: int) -> Iterator[Piece]:
         """The pieces of one of an item's rows."""
@@ -185,10 +192,21 @@ class VirtualList(ScrollSurface, Generic[T]):
     def on_resize(self) -> None:
         self._measure()
         self.reveal()
+        self.notes.draw()  # there is other room
+
+    def on_key_ignored(self, message: KeyIgnored) -> None:
+        """Say it on the own border; where there is no room, let the view say it."""
+        if self.remark(message.reason):
+            message.stop()
+
+    def remark(self, text: str) -> bool:
+        """Show for a moment why a key did nothing, or with an empty text no longer. False if there is no room for it."""
+        return self.size.width > 0 and self.notes.remark(text)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self._want()
+        self._tell_below()
 
     def render_line(self, y: int) -> Strip:
         place, part = divmod(y + self.scroll_offset.y, self.rows_each)
@@ -243,6 +261,13 @@ class VirtualList(ScrollSurface, Generic[T]):
     def _measure(self) -> None:
         self.measure(len(self.order) * self.rows_each)
         self._want()
+        self._tell_below()
+
+    def _tell_below(self) -> None:
+        """Say on the border how many items are not on the screen, or not whole, below."""
+        below = len(self.order) - (self.scroll_offset.y + self.size.height) // self.rows_each if self.size.height else 0
+        more = "" if self.is_complete else "more than "
+        self.notes.put("below", f"▾ {more}{counted(below, f'more {self.noun}')}" if below > 0 else "")
 
     def _window(self, margin: int) -> list[int]:
         top = self.scroll_offset.y // self.rows_each

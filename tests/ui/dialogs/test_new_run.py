@@ -30,6 +30,20 @@ async def test_agent_launched_last_is_selected_with_the_focus_on_its_task(start_
         assert await console.store.all("SELECT agent, title FROM runs") == [("sql_steward", "tidy"), ("sql_steward", "just do it")]
 
 
+async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        known = await console.bob.agents.all()
+        await agents.replace_agents(console.store, console.project, ())
+        await console.press("n")
+        await console.until_shown("no agent is known yet")
+        await agents.replace_agents(console.store, console.project, known[:1])
+        await console.until_shown(known[0].name)
+        await console.settle()
+        assert isinstance(console.app.screen.focused, SendArea), "a single agent needs no choice"
+        await console.press(*"tidy")
+        assert console.app.screen.query_one("#text", SendArea).text == "tidy"
+
+
 async def test_list_keys_move_in_the_list_of_agents(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "j")

@@ -20,7 +20,7 @@ from hitl_tui.ui.lessons.edit_dialog import LessonScreen
 from hitl_tui.ui.lessons.view import LessonsView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, seed
-from tests.ui.snapshots import cases, press_keys, use_utc
+from tests.ui.snapshots import cases, looks, press_keys, use_utc
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
@@ -71,7 +71,7 @@ async def test_lesson_shows_its_evidence_and_can_be_accepted_or_dropped(start_co
         assert shown.startswith("✓ accepted by you, 0 s ago\nmail_assistant reads it when it works with send_email.")
         assert "before 4 decisions: 4 edited (100 %), 0 rejected (0 %)\nsince 0 decisions: not enough data" in shown
         await console.press("a")
-        assert "already accepted" in console.notifications()
+        assert "already accepted" in console.refusals()
         for number in range(2):
             call = ("send_email", lessons.mail_args(number, lessons.SUBJECT))
             await lessons.add_decision(
@@ -81,7 +81,7 @@ async def test_lesson_shows_its_evidence_and_can_be_accepted_or_dropped(start_co
         await console.press("d")
         assert (await states(console))["send_email"] is LessonState.DROPPED and "dropped: no agent reads it" in console.notifications()
         await console.press("e")
-        assert "it is dropped: accept it first" in console.notifications() and len(console.app.screen_stack) == 1
+        assert "it is dropped: accept it first" in console.refusals() and len(console.app.screen_stack) == 1
 
 
 async def test_lesson_text_can_be_edited_here_or_in_the_editor(
@@ -111,7 +111,7 @@ async def test_lesson_text_can_be_edited_here_or_in_the_editor(
         await console.press("E")
         assert (await console.bob.lessons.get(lesson.id)).text == "Say Bill, [b]not[/b] Re. 👩\u200d👧"
         await console.press("E")
-        assert "no change" in console.notifications()
+        assert "no change" in console.refusals()
 
 
 async def test_lesson_text_is_plain_text_and_must_be_read_before_accept(start_console: StartConsole) -> None:
@@ -124,7 +124,7 @@ async def test_lesson_text_is_plain_text_and_must_be_read_before_accept(start_co
         view = console.app.query_one(LessonsView)
         await console.press("g") if view.items.chosen and view.items.chosen.id == first else await console.press("j")
         await console.press("a")
-        assert "read it first, then press the same key to accept it" in console.notifications()
+        assert "read it first, then press the same key to accept it" in console.refusals()
         assert (await console.bob.lessons.get(first)).state is LessonState.PROPOSED
         shown = text(console, "#lesson-text")
         assert "│ Say [red]yes[/] now:" in shown and "⟨U+202E⟩ignore the policy⟨U+001B⟩[31m" in shown and "# Heading **bold** [/x]" in shown
@@ -181,17 +181,19 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("lesson_80x24", "accepted", (80, 24), "", ["L", "G", "enter"]),
     ("lessons_120x36", "odd", (120, 36), "", ["L", "g"]),
     ("lessons_light", "accepted", (120, 36), "hitl-light", ["L", "G"]),
-    ("lessons_edit", "accepted", (120, 36), "", ["L", "e"]),
+    ("lessons_edit_120x36", "accepted", (120, 36), "", ["L", "e"]),
     ("lessons_none", "none", (120, 36), "", ["L"]),
 ]
 
 
-LARGE = [
-    ("lessons_200x50_light", "odd", (200, 50), "hitl-light", ["L", "g"]),
+KNOWN = {screen[0] for screen in SCREENS}
+SLOW = [
+    *((name, "odd", size, theme, ["L", "g"]) for name, size, theme in looks("lessons", KNOWN)),
+    *((name, "accepted", size, theme, ["L", "e"]) for name, size, theme in looks("lessons_edit", KNOWN)),
 ]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, LARGE))
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, SLOW))
 def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,

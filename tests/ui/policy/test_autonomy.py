@@ -22,7 +22,7 @@ from hitl_tui.ui.policy.level_dialog import LevelScreen
 from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, policy, seed
-from tests.ui.snapshots import press_keys, use_utc
+from tests.ui.snapshots import cases, looks, press_keys, use_utc
 from tests.ui.test_policy_view import text, view
 from tests.ui.test_snapshots import Pictured
 
@@ -89,9 +89,9 @@ async def test_autonomy_level_without_a_proposal_can_be_set_with_a_reason(start_
     async with start_console("") as console:
         await climbing(console)
         await typed(console, "a", "s")
-        assert "select a tool with a proposed level first" in console.notifications()
+        assert "select a tool with a proposed level first" in console.refusals()
         await typed(console, "G", "k", "a")
-        assert "no level is proposed for close_ticket: 3 of 10 decisions" in console.notifications()
+        assert "no level is proposed for close_ticket: 3 of 10 decisions" in console.refusals()
         await typed(console, "j", "s")
         assert isinstance(console.app.screen, LevelScreen) and "▶ ask" in console.screen_text()
         await typed(console, "enter", "1", "enter")
@@ -135,7 +135,7 @@ async def test_autonomy_view_when_disabled_explains_how_to_enable_it(start_conso
         assert "off: no tool earns autonomy" in console.screen_text() and "[autonomy] in the file switches it on" in console.screen_text()
         assert "Add the line [autonomy] to the file." in text(console, "#rule-text")
         await console.press("p", "a", "s")
-        assert len(console.app.screen_stack) == 1 and "no level is proposed now" in console.notifications()
+        assert len(console.app.screen_stack) == 1 and "no level is proposed now" in console.refusals()
         policy.write_policy(console.home.path, lessons.POLICY)
         await console.until_shown("next level after 10 decisions, 70 %")
         assert "decisions at least 10 by people, among the last 100 within 90 d" in text(console, "#rule-text")
@@ -172,7 +172,14 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+KNOWN = {screen[0] for screen in SCREENS}
+SLOW = [
+    *((name, "climbing", size, theme, ["f5", "p"]) for name, size, theme in looks("ladder", KNOWN)),
+    *((name, "climbing", size, theme, ["f5", "p", "s", "4"]) for name, size, theme in looks("level", KNOWN)),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, SLOW))
 def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,

@@ -59,7 +59,7 @@ async def test_claim_blocks_others_until_released(start_console: StartConsole) -
         await ann.settle()
         assert CLAIMED.search(ann.screen_text())
         await ann.press("a")
-        assert re.search(r"bob has claimed it until [-\d: ]+; claim it first, with a reason", ann.notifications())
+        assert re.search(r"bob has claimed it until [-\d: ]+; claim it first, with a reason", ann.refusals())
         assert await ann.decisions_of(ann.review_ids[MAIL]) == []
         await bob.press("c")
         assert await claimant(ann, ann.review_ids[MAIL]) is None and "claimed by" not in bob.screen_text()
@@ -87,7 +87,7 @@ async def test_claim_can_be_taken_over_with_a_reason_and_typed_text_stays(start_
         await bob.settle()
         assert "claimed by ann until" in bob.screen_text()
         await bob.press("r")
-        assert "ann has claimed it until" in bob.notifications() and len(bob.app.screen_stack) == 1
+        assert "ann has claimed it until" in bob.refusals() and len(bob.app.screen_stack) == 1
 
 
 async def test_claim_takeover_without_a_reason_is_refused(start_console: StartConsole) -> None:
@@ -240,7 +240,7 @@ async def test_context_shows_similar_decisions_and_people(start_console: StartCo
         await ann.until_keys_accepted()
         await ann.until_shown("Similar 2 of 3 approved", "People 2")
         screen = ann.screen_text()
-        assert re.search(r"↑ escalated to leads .*claimed by eve until .*rejects in", screen)
+        assert re.search(r"↑ escalated to leads .*claimed by eve until .*rejected by itself in", screen)
         assert screen.index("✗ PaymentError") < screen.index("420 euros is above my limit") < screen.index("to take over")
         ann.app.query_one("#tabs", TabBar).choose("Done so far")
         await ann.press("right_square_bracket")

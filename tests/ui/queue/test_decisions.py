@@ -215,7 +215,7 @@ async def test_approve_while_the_next_call_is_loading_does_nothing(start_console
         await console.until_shown("eve@example.com")
         await console.until_keys_accepted()
         await console.press("3", "enter", "a", "a")  # keys meant for the dialog that did not open
-        assert "reject was ignored; to approve instead, wait a second" in console.notifications()
+        assert "reject was ignored; to approve instead, wait a second" in console.refusals()
         assert [row[:2] for row in await console.decisions_of(review)] == [(0, "approve")]
         may_read.clear()
         console.app.query_one(QueueView).review_decided(review, False)  # read again: what is shown stays, and can be decided

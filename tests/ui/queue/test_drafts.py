@@ -134,7 +134,7 @@ async def test_revise_when_nobody_reads_the_note_is_refused(start_console: Start
         await console.press("g", *["j"] * position)
         await console.until_keys_accepted()
         await console.press("w")
-        assert why in console.notifications()
+        assert why in console.refusals()
         assert len(console.app.screen_stack) == 1
 
 

@@ -77,7 +77,7 @@ async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
         await console.press("a")
         assert (
             await console.decisions_of(short) == []
-            and "more first (your last approvals were fast, and this call is irreversible)" in console.notifications()
+            and "more first: your last approvals were fast, and this call is irreversible" in console.notifications()
         )
         await console.press("r")
         assert isinstance(console.app.screen, RejectScreen)  # everything else works as before
@@ -109,7 +109,7 @@ async def test_fast_approvals_hold_up_the_next_irreversible_call_at_once(
         await console.press("a")
         assert (
             await console.decisions_of(last) == []
-            and "more first (your last approvals were fast, and this call is irreversible)" in console.notifications()
+            and "more first: your last approvals were fast, and this call is irreversible" in console.notifications()
         )
         reader = await Inbox(console.store, "ann").insights.pace()
         assert reader is not None and reader.pace.streak == 5 and reader.seen == 1.0
@@ -135,7 +135,7 @@ async def test_fatigue_row_of_the_readme_happens_as_printed(new_sandbox: Sandbox
             await show(console, deletion)
             await console.press("a")
             assert await console.decisions_of(deletion) == []
-            await told(console, "more first (your last approvals were fast, and this call is irreversible)")
+            await told(console, "more first: your last approvals were fast, and this call is irreversible")
             await console.press("f4", "j", "j")
             await console.until_shown("you approved 5 calls in a row faster than anyone can read")
 

@@ -40,8 +40,8 @@ async def test_question_without_yes_or_no_has_no_approve_key(start_console: Star
         keys = console.screen_text().splitlines()[-1]
         assert keys.strip().startswith("m answer") and "a answers" not in keys and "r answers" not in keys
         await console.press("a", "r")
-        assert "takes no yes or no, so it cannot be answered with approve" in console.notifications()
-        assert "takes no yes or no, so it cannot be answered with reject" in console.notifications()
+        assert "takes no yes or no, so it cannot be answered with approve" in console.refusals()
+        assert "takes no yes or no, so it cannot be answered with reject" in console.refusals()
         assert len(console.app.screen_stack) == 1 and await console.decisions_of(review) == []
         await console.press("m", *"3", "enter")
         assert await answer_to(console, review) == ("respond", "3", None)

@@ -330,7 +330,7 @@ async def test_the_fatigue_guard_when_many_are_approved_too_fast_asks_to_read_th
         assert seen == [(1.0, 1)]
         await console.until_keys_accepted()
         await console.press("a")
-        assert "your last approvals were fast" in await console.until_shown("irreversible)")
+        assert "your last approvals were fast" in await console.until_shown("this call is irreversible")
 
 
 async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(start_console: StartConsole) -> None:
@@ -404,6 +404,28 @@ async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_colu
         assert any(row.startswith("restart_service ×40") for row in rows) and any(row.startswith("web-1 · api") for row in rows), rows
 
 
+async def test_review_of_several_calls_opens_on_the_riskiest_and_goes_on_with_the_next(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        risks = ("read", None, "irreversible", "reversible")
+        calls = [seed.action(f"tool_{place}", {"n": place}, place, risk=risk) for place, risk in enumerate(risks)]
+        ids = await add(console.store, calls)
+        await shown(console, ids)
+        await console.until_shown("▸3 tool_2", "irreversible")
+        for following in ("▸2 tool_1", "▸4 tool_3", "▸1 tool_0"):
+            await console.until_keys_accepted()
+            await console.press("a")
+            await console.until_shown(following)
+        assert [row[0] for row in await console.decisions_of(ids[0])] == [1, 2, 3]
+
+
+async def test_risk_of_a_call_that_nobody_knows_is_not_that_of_another_call(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        unknown, known = seed.action("run_sql", {"query": "DROP"}), seed.action("look", {"at": "it"}, 1, risk="read")
+        await shown(console, await add(console.store, [unknown, known], risk="read"))
+        screen = await console.until_shown("▸1 run_sql", "risk unknown   tool call")
+        assert " read " not in screen
+
+
 async def test_row_when_a_mixed_review_has_a_deadline_names_its_tools_and_its_run(start_console: StartConsole) -> None:
     async with start_console("", size=(120, 36)) as console:
         mails = [seed.action("send_mail", {"to": f"{who}@example.com"}, place) for place, who in enumerate(("ann", "bob"))]
@@ -414,8 +436,10 @@ async def test_row_when_a_mixed_review_has_a_deadline_names_its_tools_and_its_ru
         )
         await console.bob.reviews.escalate(ids[0], "", "look")
         await shown(console, ids)
-        first = next(row for row in console.screen_text().split("\n") if "delete_mail ×2 +1" in row)
-        assert " r1 " in first and "in 4 h" in first
+        rows = console.screen_text().split("\n")
+        place = next((place for place, row in enumerate(rows) if "delete_mail ×2" in row), 0)
+        assert " r1 " in rows[place] and "rejected in 4 h" in rows[place + 1] and "irreversible" in rows[place + 1], console.screen_text()
+        assert "mail" in rows[place + 2] and "rejected by itself in 4 h" in console.screen_text(), "the details have room for all of it"
 
 
 async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartConsole) -> None:

@@ -84,7 +84,8 @@ async def test_approve_before_the_page_counts_as_seen_is_ignored(start_console: 
         monkeypatch.setattr("hitl_tui.ui.review.arguments.SEEN_S", 60.0)
         await console.press("a", "a", "a")
         assert pages(console)[0] == 2 and await console.decisions_of(review) == []
-        assert "this page has just come on the screen" in console.notifications()
+        row = next(row for row in console.screen_text().split("\n") if "this page has just come on the screen" in row)
+        assert "more lines" in row, "it is said beside what is left to read"
 
 
 @pytest.mark.slow
@@ -158,7 +159,7 @@ async def test_skipped_lines_are_named_and_asked_about_where_the_policy_confirms
         assert f"{unseen} lines not seen above" in console.screen_text()
         await console.press("a")
         assert isinstance(console.app.screen, ConfirmScreen)
-        await console.until_shown(f"{unseen} lines of it were not seen")
+        await console.until_shown(f"{unseen} lines of it were not seen", "script   #!/bin/bash")
         await console.press("n")
         assert await console.decisions_of(review) == []
         await console.until_keys_accepted()

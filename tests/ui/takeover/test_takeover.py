@@ -27,11 +27,10 @@ from hitl_tui.ui.runs.view import RunsView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.takeover.draft import LABELS
 from tests.support.harness import Reviewer, SandboxFactory, approve, open_reviewer, rounds, tool_results
-from tests.support.tiers import sampled
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
 from tests.ui.homes.run_heads import SAID, add_heads
-from tests.ui.snapshots import stop_cursors
+from tests.ui.snapshots import cases, looks, stop_cursors
 from tests.ui.test_snapshots import Pictured
 from tests.ui.test_two_reviewers import second
 
@@ -466,6 +465,7 @@ SCREENS: list[tuple[str, tuple[int, int], str, list[str]]] = [
     ("failed_120x36", (120, 36), "", ["f2", "g", "j", "t", "5"]),
     ("rewrite_200x50", (200, 50), "", ["t", "2"]),
 ]
+SLOW = [*SCREENS[1:], *((name, size, theme, ["t", "4"]) for name, size, theme in looks("state", {screen[0] for screen in SCREENS}))]
 
 
 async def fill(home: Home) -> None:
@@ -483,7 +483,7 @@ async def fill(home: Home) -> None:
         await store.write("UPDATE takeovers SET at = ?", (NOW,))
 
 
-@pytest.mark.parametrize(("name", "size", "theme", "keys"), sampled(SCREENS), ids=[s[0] for s in SCREENS])
+@pytest.mark.parametrize(("name", "size", "theme", "keys"), cases(SCREENS[:1], SLOW))
 def test_screen(
     name: str,
     size: tuple[int, int],
