@@ -82,3 +82,26 @@ def test_value_that_nobody_can_read_is_told_and_asked_again(closed_home: Path, t
     assert told in run(home, "doctor", "--repair").output
     assert run(home, "queue").exit_code == run(home, "show", "8").exit_code == run(home, "runs").exit_code == 0
     assert counts(home / "hitl.db") == counts(closed_home / "hitl.db") | {"audit": counts(home / "hitl.db")["audit"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hitl.db-wal", "checkpoints.db", "logs/run-1.log"])
+def test_log_or_other_file_of_the_home_when_changed_ends_in_sentences(closed_home: Path, tmp_path: Path, name: str) -> None:
+    home = copied(closed_home, tmp_path / "home")
+    path = home / name
+    with closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("UPDATE runs SET title = title || ' of today'")
+        if name.endswith(".db"):
+            with closing(sqlite3.connect(path)) as other:
+                other.executescript("PRAGMA journal_mode = WAL; CREATE TABLE checkpoints (x); INSERT INTO checkpoints VALUES ('abc');")
+        elif not name.endswith("-wal"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("printed by the agent\n")
+        left = copied(home, tmp_path / "left")  # as a killed process leaves it
+    size = (left / name).stat().st_size
+    for number in range(8):
+        flip = Flip(name, size * number // 8, 7 if number % 2 else 2)
+        copy = copied(left, tmp_path / str(number))
+        assert problems_after(flip, copy, counts(closed_home / "hitl.db")) == [], flip
+        assert run(copy, "queue").exit_code == 0

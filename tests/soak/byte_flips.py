@@ -1,4 +1,4 @@
-"""After a soak: bytes of the closed home are changed as a bad disk would, each in a copy of its own, and the copy is used and repaired."""
+"""After a soak the log must verify. Then bytes of the closed home are changed, each in a copy, which is used and repaired."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from hitl_tui.store import audit
 from tests.support.byte_flips import copied, counts, flips, problems_after
 
 MOST_LOST = 400
@@ -21,6 +22,8 @@ def problems_of_flips(home: Path, minutes: float, seed: int, say: Callable[[str]
     """Change bytes of copies of a home that nobody uses. Returns what went wrong: a command without a sentence, or rows that were lost."""
     _close(home)
     before, found = counts(home / "hitl.db"), list[str]()
+    if said := audit.verify(home / "hitl.db").problem:
+        return [f"audit verify of the unchanged home: {said}"]
     made = flips(home, max(FEWEST, round(PER_MINUTE * minutes)), seed)
     for number, flip in enumerate(made, 1):
         copy = copied(home, home.with_name("flipped"))
