@@ -278,7 +278,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         assert now.path is not None, "only a file can lack acceptance"
         text = read_text(now.path)
         question = f"Let {now.path} take effect as it is here?"
-        lines = [line(visible(one)) for one in text.splitlines()]
+        lines = [line(one) for one in text.splitlines()]
         about = "Agents may write into this folder. Each change of the file must be accepted again."
         if await ask(self, ConfirmScreen("Accept the policy", question, about, "accept", "leave it", lines)):
             await self._inbox.policy.accept(now.path, digest_of(text))

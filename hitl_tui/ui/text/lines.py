@@ -69,6 +69,11 @@ def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style
     return Line(drawn, style, tuple(marks), _lead(lead), lead_style, indent, is_agent=agent)
 
 
+def drawn_line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = False) -> Line:
+    """One line of a text that is drawn already, such as `one_line` gives: its codes stay as they are."""
+    return Line(text, style, (), _lead(lead), lead_style, indent, is_agent=agent)
+
+
 def _lead(text: str) -> str:
     """What stands beside a line is drawn already, or a word of the console; nothing invisible gets through all the same."""
     return visible_line(text)[0] if INVISIBLE.search(text) or "\n" in text else text
@@ -141,14 +146,17 @@ def value_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = 
 
 
 def table(rows: Iterable[tuple[str, Json]], limit: int = 22, *, agent: bool = True) -> Iterator[Line]:
-    """Names and values in two aligned columns."""
+    """Names and values in two aligned columns. The console's own texts (not `agent`) need no quotes: nothing else can be meant."""
     pairs = [(name_text(name), value) if agent else (name, value) for name, value in rows]
     column = min(max((cell_len(name) for name, _ in pairs), default=0), limit)
     for name, value in pairs:
         if cell_len(name) > limit:
             yield Line(name if name.startswith('"') else f'"{name}"', "muted", is_agent=agent)
             name = ""
-        yield from value_lines(value, name, column + 3, agent=agent)
+        if isinstance(value, str) and not agent:
+            yield from paragraph(value, "", name, column + 3, "muted", agent=False)
+        else:
+            yield from value_lines(value, name, column + 3, agent=agent)
 
 
 def layered(under: Iterable[Span], over: Sequence[Span]) -> list[Span]:

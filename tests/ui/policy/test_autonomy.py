@@ -150,7 +150,7 @@ async def test_autonomy_view_shows_agent_names_as_plain_text(start_console: Star
         await console.press("f5", "G")
         assert "[red]x[/] ⟨U+202E⟩tool of [i]agent[/]" in console.screen_text()
         await console.press("s", "4", "enter")
-        assert "From now on, for [red]x[/] ⟨U+202E⟩tool of [i]agent[/]: calls run without" in console.screen_text()
+        assert 'From now on, for "[red]x[/] ⟨U+202E⟩tool" of [i]agent[/]: calls run without' in console.screen_text()
 
 
 async def fill(home: Home, what: str) -> None:
