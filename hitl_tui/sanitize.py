@@ -50,6 +50,7 @@ PLAIN = (
 _LOOK = re.compile(f"[^{PLAIN}]+| {{{GAP},}}| +$")
 _SIGNS = "⇥␣"
 """Drawn for a tab and for a blank at the end of a line; in a text they are codes."""
+_OWN = f"⟨⟩{_SIGNS}"
 _LIKE_A_CODE = re.compile("U\\+|\\d")
 _HALF_CODE = re.compile("⟨(?:U(?:\\+[0-9A-F]*)?|[0-9]+[ a-z]*)?$")
 _ONE_LINE_BLANKS = re.compile("(?:[ \\t\\n]|\\r\\n)+")
@@ -111,10 +112,11 @@ class Drawn:
         return moved
 
 
-def draw(text: str, is_name: bool = False) -> Drawn:
+def draw(text: str, is_name: bool = False, keeps_codes: bool = False) -> Drawn:
     """One line as it is drawn: codes for what cannot be seen and for newlines, signs for tabs and for blanks at the end.
 
-    Characters that look like others are codes too in addresses, URLs and paths, and in all of a name.
+    Characters that look like others are codes too in addresses, URLs and paths, and in all of a name. `keeps_codes` is for sentences of the
+    console, which hold names that are drawn already: what looks like a code stays as it is.
     """
     if text.isascii() and not _LOOK.search(text):
         return Drawn(text, (), ())
@@ -122,7 +124,7 @@ def draw(text: str, is_name: bool = False) -> Drawn:
     marks: list[tuple[int, int, str]] = []
     replaced: list[tuple[int, int, int]] = []
     at = size = 0
-    for start, end, shown, style in _replacements(text, is_name):
+    for start, end, shown, style in _replacements(text, is_name, keeps_codes):
         size += start - at
         if shown == "⇥":
             shown += " " * (TAB - 1 - size % TAB)
@@ -134,15 +136,15 @@ def draw(text: str, is_name: bool = False) -> Drawn:
     return Drawn("".join(parts), tuple(marks), tuple(replaced))
 
 
-def _replacements(text: str, is_name: bool) -> list[tuple[int, int, str, str]]:
+def _replacements(text: str, is_name: bool, keeps_codes: bool) -> list[tuple[int, int, str, str]]:
     """From, to, what is drawn instead and its style, for each part of a line that is not drawn as it is; in order."""
-    found = list(_unseen(text)) if _LOOK.search(text) else []
+    found = list(_unseen(text, keeps_codes)) if _LOOK.search(text) else []
     taken = {start for start, *_ in found}
     alike = [(at, at + 1, code(c), "code") for at, c in look_alikes.look_alikes(text, is_name) if at not in taken]
     return sorted([*found, *alike]) if alike else found
 
 
-def _unseen(text: str) -> Iterator[tuple[int, int, str, str]]:
+def _unseen(text: str, keeps_codes: bool) -> Iterator[tuple[int, int, str, str]]:
     for match in _LOOK.finditer(text):
         start, end = match.span()
         if text[start] == " ":
@@ -154,6 +156,9 @@ def _unseen(text: str) -> Iterator[tuple[int, int, str, str]]:
             one = text[place]
             if one == "\t":
                 yield place, place + 1, "⇥", "faint"
+            elif keeps_codes and one in _OWN:
+                held = ""
+                continue
             elif one == "\n" or _has_code(one) or (one == "⟨" and _LIKE_A_CODE.match(text, place + 1)):
                 yield place, place + 1, code(one), "code"
             elif is_mark(one):
@@ -169,15 +174,15 @@ def _unseen(text: str) -> Iterator[tuple[int, int, str, str]]:
             held = ""
 
 
-def visible_line(text: str) -> tuple[str, list[tuple[int, int, str]]]:
+def visible_line(text: str, keeps_codes: bool = False) -> tuple[str, list[tuple[int, int, str]]]:
     """One line as it is drawn, and the `(start, end, style)` of each part that stands for something else; see `draw`."""
-    drawn = draw(text)
+    drawn = draw(text, keeps_codes=keeps_codes)
     return drawn.text, list(drawn.marks)
 
 
 def visible(text: str) -> str:
-    """Replace everything that `draw` replaces, line by line; newlines stay."""
-    return text if text.isascii() and not _LOOK.search(text) else "\n".join(draw(line).text for line in text.split("\n"))
+    """A sentence of the console with everything that `draw` replaces, line by line; newlines and codes stay."""
+    return text if text.isascii() and not _LOOK.search(text) else "\n".join(draw(line, keeps_codes=True).text for line in text.split("\n"))
 
 
 def spell_out(text: str, others: Callable[[str], str] = code) -> str:

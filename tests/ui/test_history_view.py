@@ -47,7 +47,7 @@ async def test_history_lists_decisions_newest_first_and_opens_them(start_console
         assert listed(console)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(console)) == 11
         shown = await console.until_shown("edited by bob · waited 1 h  changed body", "“she left the company”", "undone", "History  11")
         assert "rejected by policy (no mass changes)" in shown
-        assert "approved by you  bob@example.com" in shown and "“rule" not in shown
+        assert "approved by you  ┃ bob@example.com" in shown and "“rule" not in shown
         told = text(console, "#history-text")
         assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
         assert "subject Re: invoice 4711" in told.partition("proposal")[2]

@@ -65,7 +65,7 @@ BLANK = Line("")
 
 def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = False) -> Line:
     """One line of any text; a newline in it is a code. `agent` says that an agent or a tool wrote it."""
-    drawn, marks = visible_line(text)
+    drawn, marks = visible_line(text, keeps_codes=not agent)
     return Line(drawn, style, tuple(marks), _lead(lead), lead_style, indent, is_agent=agent)
 
 

@@ -43,7 +43,7 @@ def test_value_is_coloured_by_its_language(name: str, text: str, row: int, expec
 @pytest.mark.parametrize("odd", ["", "\u202e", "\t", "\u200b\u200b", " " * 80, "\ud800", "日本", "⟨U+202E⟩"])
 def test_colours_change_no_character_and_leave_codes_marked(text: str, odd: str) -> None:
     text = text.replace(" ", f" {odd}")
-    plain, coloured = [*paragraph(text)], [*value_lines(text)]
+    plain, coloured = [*paragraph(text, agent=True)], [*value_lines(text)]
     assert [one.text for one in coloured] == [one.text for one in plain]
     for before, after in zip(plain, coloured, strict=True):
         assert {span for span in after.spans if span[2] in ("code", "faint")} == set(before.spans)
