@@ -20,6 +20,8 @@ _STATUS = re.compile(r"status|incomplete_?details|reason", re.IGNORECASE)
 _CUT = re.compile(r"length|max_?(?:\w+_)?tokens?|incomplete|context_?window|token_?limit|content_?filter|safety|recitation", re.IGNORECASE)
 """Reasons that mean that the model did not come to its own end; chunks that are merged repeat a word."""
 DEPTH = 4
+LISTED = 3
+"""Most calls that cannot be read, and ids, that a warning names."""
 
 
 def cautions(messages: Sequence[BaseMessage], proposing: AIMessage | None, actions: Sequence[Action], kind: PauseKind) -> str:
@@ -30,7 +32,8 @@ def cautions(messages: Sequence[BaseMessage], proposing: AIMessage | None, actio
         return ""
     found = [CUT_OFF] if was_cut_off(message) else []
     if message.invalid_tool_calls:
-        unreadable = ", ".join(canonical_json.one_line(f"{call.get('name')} {call.get('args')}", 80) for call in message.invalid_tool_calls)
+        listed = [canonical_json.one_line(f"{call.get('name')} {call.get('args')}", 80) for call in message.invalid_tool_calls]
+        unreadable = ", ".join([*listed[:LISTED], *(["…"] if listed[LISTED:] else [])])
         found.append(f"the message also holds {_counted(message.invalid_tool_calls)} that cannot be read and will not run: {unreadable}")
     return "; ".join([*found, *_about_ids(message, actions, kind)])
 
@@ -41,7 +44,10 @@ def _counted(calls: Sequence[Any]) -> str:
 
 def was_cut_off(message: AIMessage) -> bool:
     """Whether the provider says that the model was stopped before its own end."""
-    return any(_says_cut(holder, DEPTH) for holder in (message.response_metadata, message.additional_kwargs))
+    kept_apart = {
+        key: value for key, value in message.additional_kwargs.items() if _REASON.fullmatch(str(key))
+    }  # the rest may be the model's
+    return _says_cut(message.response_metadata, DEPTH) or _says_cut(kept_apart, DEPTH)
 
 
 def _says_cut(value: Any, depth: int, named: bool = False) -> bool:
@@ -68,21 +74,22 @@ def without_edit(asked: Action) -> tuple[DecisionKind, ...]:
 
 
 def _about_ids(message: AIMessage, actions: Sequence[Action], kind: PauseKind) -> Iterator[str]:
-    for shared in sorted(shared_ids(message), key=str):
+    for shared in sorted(shared_ids(message), key=str)[:LISTED]:
+        name = repr(shared if shared is None else shared[:40])
         asked = [action.number for action in actions if action.tool_call == shared]
         others = sum(call["id"] == shared for call in message.tool_calls) - len(asked)
         if kind is PauseKind.TOOL_APPROVAL and asked:
-            yield f"{others + 1} calls of this message share the id {shared!r}; this decides one of them"
+            yield f"{others + 1} calls of this message share the id {name}; this decides one of them"
         elif kind.has_tool_results and len(asked) > 1:
             listed = f"{', '.join(map(str, asked[:-1]))} and {asked[-1]}"
-            yield f"calls {listed} share the id {shared!r}: the graph gives them one answer, and they cannot be edited"
+            yield f"calls {listed} share the id {name}: the graph gives them one answer, and they cannot be edited"
             if others:
                 yield f"{others} more with that id, about which nobody is asked, get it too"
         elif kind.has_tool_results and asked:
             told = f"{others} more of its message, about which nobody is asked"
-            yield f"call {asked[0]} shares the id {shared!r} with {told}: if it is refused, those do not run either; it cannot be edited"
+            yield f"call {asked[0]} shares the id {name} with {told}: if it is refused, those do not run either; it cannot be edited"
         elif not asked and kind is PauseKind.GATE:
-            yield f"{others} calls share the id {shared!r}"
+            yield f"{others} calls share the id {name}"
 
 
 def open_calls(message: AIMessage, after: Sequence[BaseMessage]) -> list[dict[str, Any]]:

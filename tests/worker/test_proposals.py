@@ -130,6 +130,7 @@ CUT: list[dict[str, Any]] = [
 WHOLE: list[dict[str, Any]] = [
     {"response_metadata": {"finish_reason": "tool_calls"}}, {"response_metadata": {"stop_reason": "tool_use", "model_name": "length"}},
     {"response_metadata": {"status": "completed", "incomplete_details": None, "max_tokens": 500, "content_length": 5}},
+    {"additional_kwargs": {"parsed": {"status": "incomplete", "finish_reason": "length"}}},
     {"response_metadata": {"finish_reason": "stop", "usage": {"completion_tokens_details": {"reasoning_tokens": 5}}}},
 ]  # fmt: skip
 
