@@ -44,10 +44,8 @@ def _counted(calls: Sequence[Any]) -> str:
 
 def was_cut_off(message: AIMessage) -> bool:
     """Whether the provider says that the model was stopped before its own end."""
-    kept_apart = {
-        key: value for key, value in message.additional_kwargs.items() if _REASON.fullmatch(str(key))
-    }  # the rest may be the model's
-    return _says_cut(message.response_metadata, DEPTH) or _says_cut(kept_apart, DEPTH)
+    reasons = [value for key, value in message.additional_kwargs.items() if _REASON.fullmatch(str(key))]  # other keys may hold its own text
+    return _says_cut(message.response_metadata, DEPTH) or any(_says_cut(one, DEPTH, named=True) for one in reasons)
 
 
 def _says_cut(value: Any, depth: int, named: bool = False) -> bool:
