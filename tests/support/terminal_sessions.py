@@ -97,6 +97,18 @@ class RecordedTerminal(Terminal):
         """Whether the program was stopped and not continued."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether the program reads keys as they come."""
+        return not termios.tcgetattr(self._fd)[3] & termios.ICANON
+
+    def drain_until(self, is_so: Callable[[], bool]) -> None:
+        """Read what is drawn until something is so."""
+        deadline = time.monotonic() + ENDS_S
+        while self.runs and not is_so():
+            assert time.monotonic() < deadline, f"it waits in vain: {bytes(self.output[-2000:])!r}"
+            self.drain(0.02)
+
     def unrestored(self) -> list[str]:
         """What is not as it was before the program."""
         modes: dict[int, bool] = {}
@@ -208,8 +220,11 @@ class Session:
             for _ in range(1 + self.seed % 3):
                 screen.signal(number)
                 screen.drain(0.05)
+                if number in (signal.SIGTSTP, signal.SIGSTOP):
+                    screen.drain_until(lambda: screen.is_stopped)
                 screen.signal(signal.SIGCONT)
                 screen.drain(0.05)
+                screen.drain_until(lambda: screen.is_raw)  # before, ctrl+c in a paste is a signal
 
         return Step(act=send)
 
