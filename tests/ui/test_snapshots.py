@@ -21,6 +21,7 @@ from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.attention_result import show_result
 from hitl_tui.ui.queue import view_tracking
+from hitl_tui.ui.review import arguments
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
@@ -141,7 +142,7 @@ SCENES = {
     "routed": Scene("routed", in_details=False),
     "routed_review": Scene("routed"),
     "unseen": Scene("pages", ["wait:500", "a", "wait:500"]),
-    "refused": Scene("pages", ["wait:500", "a", "a"]),
+    "refused": Scene("pages", ["a"]),
     "empty": Scene("empty", in_details=False),
     "runs": Scene("variety", ["f2", "j"], in_details=False),
     "failed_run": Scene("mixed", ["f2", "enter"], in_details=False),
@@ -214,6 +215,8 @@ def test_screen(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(view_tracking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
+    monkeypatch.setattr(arguments, "SEEN_S", 60.0 if name.startswith("refused") else 0.05)  # whatever the machine's speed is
+    monkeypatch.setattr(arguments, "REMARK_S", 60.0)
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
     if "plus" in keys:
