@@ -287,7 +287,7 @@ async def _prompt(question: str) -> str | None:
 
     try:
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
-        return (await asyncio.to_thread(input, visible(question))).strip()
+        return (await asyncio.to_thread(input, f"{visible(question.rstrip())} ")).strip()
     except EOFError:
         return None
 
