@@ -254,6 +254,9 @@ def different_id(text: str, seed: str, later_s: float = 0.0) -> str:
         new = f"{ticks:015x}"[:8] + "-" + f"{ticks:015x}"[8:12] + "-6" + f"{ticks:015x}"[12:] + new[18:]
     elif len(old) == UUID_LENGTH:
         new = f"{new[:14]}{old[14]}{new[15:]}"  # the version
+        if old[14] == "7":
+            made_ms = f"{int(old[:8] + old[9:13], 16) + int(later_s * 1000):012x}"
+            new = f"{made_ms[:8]}-{made_ms[8:]}{new[13:]}"
     if len(old) == UUID_LENGTH and old[19] in VARIANT:
         new = f"{new[:19]}{VARIANT[pick(seed, len(VARIANT))]}{new[20:]}"
     return text[: found.start()] + new + text[found.end() :]

@@ -144,11 +144,12 @@ async def insert(
         made = db.execute(INSERT_RUN, {"thread": thread, "created": created, "started": started, "source": source.row.run})
         run = int(made.lastrowid or 0)
         run_states.note_launch(db, run)
+        later_s = now - course[-1]
         review, _ = reviews.insert(db, run, source.row.agent, pause, routed)
         values = {"source": source.row.id, "wrong": wrong.clause, "correct": canonical_json.dumps(correct), "now": now}
         db.execute(INSERT, {"review": review, **values})
         for at, (seq, _, kind, node, path, body) in zip(times, trace, strict=True):
-            told = json.loads(body) if kind == "input" else _told(json.loads(body), correct, wrong.args, seed)
+            told = json.loads(body) if kind == "input" else _told(json.loads(body), correct, wrong.args, seed, later_s)
             line = {"run": run, "seq": seq, "at": at, "kind": kind, "node": node, "path": path, "body": canonical_json.dumps(told)}
             db.execute(INSERT_EVENT, line)
         return review
@@ -169,12 +170,14 @@ def _course(db: Transaction, source: Review, trace: Sequence[Any]) -> list[float
     return [*times, min(max(max(times), source.row.opened_at), max(times) + OPENING_S)]
 
 
-def _told(body: Any, correct: Json, wrong: Json, seed: str) -> Any:
+def _told(body: Any, correct: Json, wrong: Json, seed: str, later_s: float) -> Any:
     """The body of an event with the wrong arguments, other ids, and other durations."""
     body = attention_checks.replace_everywhere(body, correct, wrong)
     if isinstance(body, dict):
         for key in body.keys() & {"task", "id"}:
-            body[key] = attention_checks.different_id(body[key], f"{seed}\0{body[key]}") if isinstance(body[key], str) else body[key]
+            body[key] = (
+                attention_checks.different_id(body[key], f"{seed}\0{body[key]}", later_s) if isinstance(body[key], str) else body[key]
+            )
         if isinstance(body.get("ms"), int):
             body["ms"] += attention_checks.pick(f"{seed}\0{body.get('task')}", 1 + body["ms"] // 4)
     return body

@@ -245,6 +245,11 @@ def test_different_id_of_a_time_ordered_uuid_is_as_much_later() -> None:
     assert uuid6_ticks(later) - uuid6_ticks(uuid.UUID(given)) == 60 * attention_checks.TICKS_PER_S
 
 
+def test_different_id_of_a_message_is_as_much_later() -> None:
+    later = uuid.UUID(attention_checks.different_id("lc_run--01a22c4b-11c1-701a-b8d7-2614b2975abe", "s", 60.0).removeprefix("lc_run--"))
+    assert (later.version, later.variant, later.int >> 80) == (7, uuid.RFC_4122, 0x01A22C4B11C1 + 60_000)
+
+
 def uuid6_ticks(id_: uuid.UUID) -> int:
     plain = id_.hex
     return int(plain[:12] + plain[13:16], 16)
