@@ -30,7 +30,7 @@ from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, drawn_line, paragraph, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
 LONGEST = 600
@@ -416,7 +416,7 @@ def _value(name: str, value: Json) -> Iterator[Line]:
     if _is_short(value):
         yield from value_lines(value, f"   {shown}", LABEL_CELLS)
     else:
-        yield drawn_line(f"{one_line(str(value), 60)}", "", f"   {shown}", LABEL_CELLS)
+        yield line(f"{one_line(str(value), 60)}", "", f"   {shown}", LABEL_CELLS)
         yield Line(f"{len(str(value)):,} characters: read them in the review", "warning", (), "", "muted", LABEL_CELLS)
 
 

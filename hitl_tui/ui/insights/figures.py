@@ -13,7 +13,7 @@ from hitl_tui.oversight.statistics import Figures, Rates, Statistics, Times, Tre
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, styled
-from hitl_tui.ui.text.lines import BLANK, Line, drawn_line, line
+from hitl_tui.ui.text.lines import BLANK, Line, line
 
 ENOUGH = 2
 """Decisions below which shares say nothing."""
@@ -148,7 +148,7 @@ def _counts(title: str, found: Sequence[tuple[str, int]], noun: str, frame: Fram
     yield line(title, "title")
     digits = max(len(f"{count:,}") for _, count in found)
     for name, count in found[:MOST]:
-        yield drawn_line(one_line(name, 300), "", f"{count:>{digits},} ×", digits + 3)
+        yield line(one_line(name, 300), "", f"{count:>{digits},} ×", digits + 3)
     if len(found) > MOST:
         yield line(f"and {counted(len(found) - MOST, f'more {noun}')}", "muted", "", digits + 3)
     yield BLANK

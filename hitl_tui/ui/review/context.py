@@ -25,7 +25,7 @@ from hitl_tui.sanitize import exact_line, one_line
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import BLANK, Line, drawn_line, line, paragraph
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
 LEAD = 14
 """Cells of the column that says what happened."""
@@ -60,7 +60,7 @@ def similar_title(review_context: ReviewContext | None) -> str:
 def similar_lines(action: Action, review_context: ReviewContext, reviewer: str, now: float) -> Iterator[Line]:
     """What was decided by whom, and what was edited."""
     if not review_context.similar:
-        yield drawn_line(f"no earlier decision on {name_line(action.name, 40)} of this agent", "muted")
+        yield line(f"no earlier decision on {name_line(action.name, 40)} of this agent", "muted")
     for past in review_context.similar:
         glyph, word, style = labels.DECIDED[past.decision]
         who = labels.actor(past.actor, reviewer, past.actor_kind)
@@ -78,7 +78,7 @@ def _edited(before: Json, after: Json) -> Iterator[Line]:
     for name in [*before, *(name for name in after if name not in before)]:
         old, new = (canonical_json.one_line(values[name], VALUE) if name in values else "nothing" for values in (before, after))
         if old != new or before.get(name) != after.get(name):
-            yield drawn_line(f"{one_line(name, 40)}: {exact_line(old)} → {exact_line(new)}", "accent", "", 4)
+            yield line(f"{one_line(name, 40)}: {exact_line(old)} → {exact_line(new)}", "accent", "", 4)
 
 
 def people_title(row: ReviewRow | None, review_context: ReviewContext | None, reviewer: str, now: float) -> str:

@@ -10,7 +10,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.render import call_text
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import Line, drawn_line, json_lines, line, paragraph, value_lines
+from hitl_tui.ui.text.lines import Line, json_lines, line, paragraph, value_lines
 from hitl_tui.ui.text.ratings import rating_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
@@ -160,7 +160,7 @@ def _answer_lines(answer: Mapping[str, Any]) -> Iterator[Line]:
     kind = DecisionKind(answer["kind"])
     glyph, word, style = labels.DECIDED[kind]
     tool, message, args = _text(answer.get("tool")), _text(answer.get("message")), answer.get("args")
-    yield drawn_line(f"{one_line(tool, 60)} {word} by {one_line(_text(answer.get('by')), 60)}", style, f"{glyph} decided", COLUMN, style)
+    yield line(f"{one_line(tool, 60)} {word} by {one_line(_text(answer.get('by')), 60)}", style, f"{glyph} decided", COLUMN, style)
     if kind is DecisionKind.EDIT:
         yield line("→ " + call_text(tool, args), "accent", "", COLUMN, agent=True)
     elif kind is DecisionKind.RESPOND and args is not None:

@@ -69,11 +69,6 @@ def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style
     return Line(drawn, style, tuple(marks), _lead(lead), lead_style, indent, is_agent=agent)
 
 
-def drawn_line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted", *, agent: bool = False) -> Line:
-    """One line of a text that is drawn already, such as `one_line` gives: its codes stay as they are."""
-    return Line(text, style, (), _lead(lead), lead_style, indent, is_agent=agent)
-
-
 def _lead(text: str) -> str:
     """What stands beside a line is drawn already, or a word of the console; nothing invisible gets through all the same."""
     return visible_line(text)[0] if INVISIBLE.search(text) or "\n" in text else text
