@@ -389,7 +389,7 @@ async def test_calls_that_share_an_id_get_one_answer_once_all_were_read(start_co
         await console.until_shown("calls 1 and 2 share the id")
         await console.until_keys_accepted()
         await console.press("a")
-        assert "it gets one answer with call 2, which shares its id: read that too" in console.notifications()
+        assert "it gets one answer with call 2, which shares its id: read that too" in console.refusals()
         assert await console.decisions_of(review) == []
         await console.press("right")
         await console.until_keys_accepted()
