@@ -133,10 +133,10 @@ def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> N
 @click.argument("what", metavar="REVIEW|RUN", shell_complete=completes("reviews", "live runs"))
 @common_options
 def release(what: str, home: str | None, reviewer: str | None) -> None:
-    """Release a review (12) that you claimed, or a run (r3) whose worker does not respond.
+    """Release a review that you claimed, or a stuck run (r3).
 
-    A run that is released goes on from its checkpoint with another worker. What its worker did since stays done, and what it does from now
-    on is not stored.
+    A run is stuck while its worker does not respond. Once released it goes on from its checkpoint with another worker. What its worker did
+    until then stays done, and what it does from now on is not stored.
     """
     run = run_number(what) if what.startswith("r") else None
     id_ = number(what, "a review, like 12, nor a run, like r3") if run is None else 0
