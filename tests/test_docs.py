@@ -112,6 +112,7 @@ def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
         read_settings(Home(tmp_path))
 
 
+@pytest.mark.slow
 def test_json_blocks_have_the_keys_the_program_prints(new_sandbox: Any) -> None:
     sandbox: Sandbox = new_sandbox(str(ROOT / "sample_agents"))
     sandbox.cli("launch", "mail_assistant", "delete the newsletter")

@@ -94,7 +94,7 @@ def calls(*sure: float) -> AIMessage:
     [
         (AIMessage("so. confidence: 0.7"), 0.7, "words"),
         (AIMessage('{"answer": 1, "confidence": 0.7}'), 0.7, "field"),
-        (AIMessage("confidence: 0.9", additional_kwargs={"confidence": 0.2}), 0.2, "metadata"),
+        (AIMessage("confidence: 0.9", additional_kwargs={"confidence": 0.2}), 0.2, "metadata, words"),
         (calls(0.9, 0.4), 0.4, "field"),
         ({"role": "assistant", "content": "I am 80 % sure"}, 0.8, "words"),
         ({"answer": 1, "confidence": "75 %"}, 0.75, "field"),

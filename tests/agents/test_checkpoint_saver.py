@@ -71,6 +71,7 @@ def numbers_in(path: Path, thread: str) -> list[int]:
 # LangGraph's contract
 
 
+@pytest.mark.slow
 async def test_conformance_suite_passes_as_with_langgraphs_own_saver(tmp_path: Path) -> None:
     conformance: Any = pytest.importorskip("langgraph.checkpoint.conformance")
 
@@ -102,7 +103,8 @@ async def test_file_has_the_rows_that_langgraphs_own_saver_writes(saver: Checkpo
             await one.aput_writes(stored, [("__resume__", 2)], "task")  # replaces
             await one.aput_writes({"configurable": {**stored["configurable"], "checkpoint_ns": "sub:1"}}, [("a", 1)], "other")
     with contextlib.closing(sqlite3.connect(saver.path)) as mine, contextlib.closing(sqlite3.connect(tmp_path / "stock.db")) as other:
-        assert list(mine.iterdump()) == list(other.iterdump())
+        own = "hitl_fences"  # the table of leases, which LangGraph does not know
+        assert [line for line in mine.iterdump() if own not in line] == list(other.iterdump())
 
 
 # What is promised

@@ -16,6 +16,7 @@ def back(note: str = "shorter", **left: object) -> Answer:
     return Answer(DecisionKind.REJECT, args=left or LEFT, message=note)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react"])
 async def test_revise_passes_note_and_edited_arguments_to_the_agent(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("send", {"to": "bob"})])
@@ -32,6 +33,7 @@ async def test_revise_without_edits_does_not_repeat_the_arguments(pauses: Review
     assert "as the reviewer left them" not in told
 
 
+@pytest.mark.slow
 async def test_versions_list_the_calls_sent_back_since_another_decision(pauses: Reviewer) -> None:
     send = ("send", {"to": "bob"})
     run = await pauses.launch("batched", [send, ("delete", {"path": "p"})], [send], [send], [send])
@@ -53,6 +55,7 @@ async def test_versions_list_the_calls_sent_back_since_another_decision(pauses: 
     assert (await pauses.inbox.reviews.get(fourth.row.id)).row.decided == "rejected by ann"
 
 
+@pytest.mark.slow
 async def test_revise_when_the_graph_reads_no_reason_is_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_before", given={})
     with pytest.raises(Refused, match="cannot be revised"):

@@ -168,6 +168,7 @@ LISTS = st.fixed_dictionaries(
 SCHEMAS = st.none() | st.sampled_from([{"type": "boolean"}, {"type": "string"}, {"enum": ["yes", "no"]}, {"const": False}]) | DECISIONS
 
 
+@pytest.mark.slow
 @examples(2)
 @given(JSON | LISTS, JSON | SCHEMAS)
 def test_approve_is_offered_only_if_sending_it_is_declared(value: Any, schema: Any) -> None:

@@ -111,6 +111,7 @@ class Odd:
         raise RuntimeError("no")
 
 
+@pytest.mark.slow
 @examples(2)
 @given(JSON | near_misses() | SHAPES, JSON | DECISIONS)
 def test_any_payload_becomes_actions_that_can_be_answered(value: Any, schema: Any) -> None:
@@ -267,6 +268,7 @@ PROPOSED = {
 CALL = st.sampled_from(["plan", "count"]).flatmap(lambda name: st.tuples(st.just(name), PROPOSED[name]))
 
 
+@pytest.mark.slow
 @examples(0.3)
 @given(st.sampled_from(["batched", "per_call"]), st.lists(CALL, min_size=1, max_size=3), ALLOWED, st.data())
 def test_decisions_offered_are_accepted_by_a_real_agent(mode: Any, calls: list[Any], allowed: Any, data: st.DataObject) -> None:
@@ -309,6 +311,7 @@ def test_any_schema_is_checked_without_an_exception(value: Any, schema: Any) -> 
     assert isinstance(schema_problem(value, schema), str)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_typed_json_is_parsed_or_refused(text: str) -> None:
     try:
@@ -357,6 +360,7 @@ def test_edits_are_checked_against_the_tools_schema(args: Any, schema: Any, fits
         assert fits
 
 
+@pytest.mark.slow
 @given(st.dictionaries(ANY_TEXT, JSON, min_size=1, max_size=4), st.data())
 def test_edit_of_one_argument_leaves_every_other_exactly_as_the_agent_has_it(args: dict[str, Any], data: st.DataObject) -> None:
     shown = canonical_json.as_json(args)

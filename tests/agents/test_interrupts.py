@@ -34,6 +34,7 @@ def kinds(review: Review) -> set[str]:
 # The middleware
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
 @pytest.mark.parametrize(
     ("answer", "ran", "result"),
@@ -124,6 +125,7 @@ async def test_calls_of_later_turns_are_asked_in_order(pauses: Reviewer) -> None
     assert [d.get("to") for d in pauses.effects(run)] == ["bob", None, "zoe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
 async def test_edits_arrive_exactly_as_typed(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("store", {"data": 1})])
@@ -595,6 +597,7 @@ async def deep(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
         yield reviewer
 
 
+@pytest.mark.slow
 async def test_deep_agent_and_its_sub_agent_are_asked(deep: Reviewer) -> None:
     cleaner = {"subagent_type": "cleaner", "description": '[[["look", {"path": "p"}], ["delete", {"path": "p"}]]]'}
     run = await deep.launch("deep", [("send", {"to": "a"})], [("look", {"path": "q"}), ("task", cleaner)])
@@ -613,6 +616,7 @@ async def test_deep_agent_and_its_sub_agent_are_asked(deep: Reviewer) -> None:
     assert sorted(ran[2:]) == [("delete", "p"), ("look", "p")]
 
 
+@pytest.mark.slow
 async def test_edit_of_a_sub_agents_call_when_it_breaks_its_tools_schema_is_refused(deep: Reviewer) -> None:
     writer = {"subagent_type": "writer", "description": '[[["mail", {"to": "w", "copies": 1}]]]'}
     run = await deep.launch("deep", [("task", writer)])
@@ -622,6 +626,7 @@ async def test_edit_of_a_sub_agents_call_when_it_breaks_its_tools_schema_is_refu
     await deep.inbox.runs.cancel(run.id)
 
 
+@pytest.mark.slow
 async def test_two_parallel_sub_agents_have_separate_contexts(deep: Reviewer) -> None:
     tasks = [
         ("task", {"subagent_type": "cleaner", "description": '[[["look", {"path": "p"}], ["delete", {"path": "p"}]]]'}),

@@ -43,6 +43,7 @@ async def in_memory(sandbox: Sandbox, agent: str) -> list[Any]:
         return [item.value for item in await store.asearch(lessons_namespace(agent))]
 
 
+@pytest.mark.slow
 async def test_accepted_lesson_makes_the_next_correction_unnecessary(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox(SAMPLES)
     sandbox.start()

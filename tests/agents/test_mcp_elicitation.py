@@ -24,6 +24,7 @@ def fill(**data: Any) -> Answer:
     return Answer(DecisionKind.RESPOND, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "answer", "told"),
     [
@@ -68,6 +69,7 @@ async def test_elicitations_of_several_rounds_are_asked_in_order(pauses: Reviewe
     assert {"did": "told", "party": {"action": "accept", "content": {"people": 2}}, "pay": {"action": "decline"}} in pauses.effects(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [fill(), fill(people=0), fill(people="two"), fill(people=2, more={"a": 1}), fill(people=2, more=[1]), respond("two"),

@@ -19,6 +19,7 @@ def told(height: int) -> dict[str, Any]:
 # One to three levels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [1, 2, 3])
 @pytest.mark.parametrize("how", ["node", "called"])
 async def test_question_in_nested_subgraph_nodes_is_asked(pauses: Reviewer, how: str, height: int) -> None:
@@ -33,6 +34,7 @@ async def test_question_in_nested_subgraph_nodes_is_asked(pauses: Reviewer, how:
     assert [d for d in pauses.effects(run) if d["did"] == "asked"] == [{"did": "asked", "level": 0, "answer": "very"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [1, 2, 3])
 async def test_question_in_nested_tools_is_asked(pauses: Reviewer, height: int) -> None:
     script = "down"

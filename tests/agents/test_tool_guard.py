@@ -24,6 +24,7 @@ def quiet(reviewer: Reviewer, run: Run, on: bool = True) -> None:
     file.touch() if on else file.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
 @pytest.mark.parametrize(
     ("answer", "did"),
@@ -44,6 +45,7 @@ async def test_rejected_call_does_not_run_when_the_graph_asks_no_more(pauses: Re
     assert pauses.effects(run) == [], "a retry is stopped as well, or asks"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
 async def test_approved_call_runs_when_the_graph_asks_no_more(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
@@ -69,6 +71,7 @@ async def test_open_call_does_not_run_while_another_is_resumed(pauses: Reviewer)
     assert "b" not in [d["to"] for d in pauses.effects(run)]
 
 
+@pytest.mark.slow
 async def test_rejected_call_when_asked_again_and_approved_runs(pauses: Reviewer) -> None:
     run = await pauses.launch("flip_per_call", [LETTER])
     review = await pauses.open_review(run)
@@ -84,6 +87,7 @@ async def test_rejected_call_when_asked_again_and_approved_runs(pauses: Reviewer
     assert pauses.effects(run) == [SENT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
 async def test_rejected_call_when_proposed_again_is_a_new_call(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])

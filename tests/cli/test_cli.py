@@ -266,6 +266,7 @@ def test_launch_command_mistakes_are_explained(new_sandbox: SandboxFactory) -> N
     assert run["input"] == {"input": {"text": "grüß"}}
 
 
+@pytest.mark.slow
 def test_arguments_that_are_not_text_are_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     for args in ([b"launch", b"\xff", b"text"], [b"launch", b"batched", b"text", b"--thread", b"\xff"], [b"decide", b"\xff", b"approve"]):
@@ -311,6 +312,7 @@ def test_home_that_cannot_be_used_is_explained(new_sandbox: SandboxFactory, comm
     assert "is not TOML" in sandbox.cli_error(*command)
 
 
+@pytest.mark.slow
 def test_home_that_is_a_file_is_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     (sandbox.folder / "file").write_text("")
@@ -362,6 +364,7 @@ def test_home_and_reviewer_are_read_from_environment_and_config(new_sandbox: San
     assert "by from the file" in sandbox.cli("decide", "1", "respond", "--message", "so").stdout
 
 
+@pytest.mark.slow
 def test_command_output_has_no_terminal_escapes(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     evil = "\x1b]0;owned\x07\x1b[2J\r\u202eevil\u200b"

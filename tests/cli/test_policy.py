@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.harness import SandboxFactory, rounds
 
 SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
@@ -73,6 +75,7 @@ def test_policy_replay_reports_changed_outcomes(new_sandbox: SandboxFactory) -> 
     assert "there is no" in sandbox.cli_error("policy", "replay")
 
 
+@pytest.mark.slow
 def test_policy_replay_of_an_approved_takeover_reports_no_change(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"

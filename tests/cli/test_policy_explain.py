@@ -47,6 +47,7 @@ async def policies(sandbox: Sandbox) -> list[dict[str, object]]:
         return [json.loads(row[0]) for row in await store.all("SELECT body FROM audit WHERE kind = 'policy'")]
 
 
+@pytest.mark.slow
 def test_policy_explain_gives_a_reason_for_every_rule(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
@@ -139,6 +140,7 @@ async def test_policy_change_and_removal_are_audited_once(new_sandbox: SandboxFa
     assert again == first
 
 
+@pytest.mark.slow
 async def test_policy_change_is_seen_by_a_running_worker_at_the_next_pause(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"

@@ -29,6 +29,7 @@ def keyboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyboard]:
         yield keyboard
 
 
+@pytest.mark.slow
 def test_a_key_held_in_a_browser_decides_once_and_is_said_to_be_held(keyboard: Keyboard) -> None:
     decisions = keyboard.count("decisions")
     keyboard.type(b"a", *[b"a"] * 40, pause_s=1 / 30)
@@ -37,6 +38,7 @@ def test_a_key_held_in_a_browser_decides_once_and_is_said_to_be_held(keyboard: K
     assert keyboard.count("decisions") == decisions + 1
 
 
+@pytest.mark.slow
 def test_text_pasted_in_a_browser_decides_nothing(keyboard: Keyboard) -> None:
     decisions = keyboard.count("decisions")
     keyboard.type(b"\x1b[200~a plan\ra\x1b[201~")
@@ -47,6 +49,7 @@ def test_text_pasted_in_a_browser_decides_nothing(keyboard: Keyboard) -> None:
     assert keyboard.count("decisions") == decisions
 
 
+@pytest.mark.slow
 def test_text_pasted_in_a_browser_into_a_field_is_its_text(keyboard: Keyboard) -> None:
     decisions = keyboard.count("decisions")
     keyboard.type(b"r")
@@ -57,6 +60,7 @@ def test_text_pasted_in_a_browser_into_a_field_is_its_text(keyboard: Keyboard) -
         assert db.execute("SELECT kind, message FROM decisions ORDER BY id DESC LIMIT 1").fetchone() == ("reject", REASON.strip())
 
 
+@pytest.mark.slow
 def test_a_page_that_is_resized_is_drawn_anew_and_closing_it_ends_the_console(tmp_path: Path) -> None:
     with browser(console_command(tmp_path, AGENT)) as page:
         assert isinstance(page, Browser)

@@ -33,6 +33,7 @@ def test_random_byte_of_a_home_when_changed_ends_in_sentences_and_is_repaired(cl
         assert problems_after(flip, copied(closed_home, tmp_path / str(number)), before) == [], flip
 
 
+@pytest.mark.slow
 def test_schema_whose_damage_is_no_utf8_ends_in_a_sentence_and_is_repaired(closed_home: Path, tmp_path: Path) -> None:
     home = copied(closed_home, tmp_path / "home")
     Flip("hitl.db", place_of(home, b"CREATE TRIGGER reviews_changed", 14), 7).apply(home)

@@ -246,6 +246,7 @@ async def test_stopped_worker_leaves_no_call_that_may_have_run(fresh_reviewer: R
 # The reviewer's side
 
 
+@pytest.mark.slow
 def test_launch_command_when_killed_after_its_commit_leaves_a_queued_run(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     assert sandbox.cli("launch", "anything", "--input", '{"value": 1}', code=-signal.SIGKILL, HITL_TEST_KILL_AT="launched").stdout == ""
@@ -329,6 +330,7 @@ async def test_rejections_alone_are_resent_after_a_kill_without_asking(fresh_rev
     assert await fresh_reviewer.review_states(run) == ["applied"]
 
 
+@pytest.mark.slow
 async def test_call_that_asks_beside_a_rejected_one_is_not_lost(new_sandbox: SandboxFactory) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:
         run = await reviewer.launch("asks_behind_gate", [("confirm", {"ref": "a", "note": "x"}), ("confirm", {"ref": "b", "note": "y"})])

@@ -41,6 +41,7 @@ async def silence(ann: Reviewer) -> None:
     await ann.store.write("UPDATE workers SET beat_at = beat_at - 60")
 
 
+@pytest.mark.slow
 async def test_worker_that_is_stopped_keeps_its_run_until_it_dies(ann: Reviewer) -> None:
     run, worker = await stopped_inside_a_tool(ann)
     await silence(ann)
@@ -99,6 +100,7 @@ async def test_worker_that_was_taken_for_dead_ends_and_says_so(ann: Reviewer) ->
     assert await ann.review_states(run) == before
 
 
+@pytest.mark.slow
 async def test_process_forked_by_an_agent_does_not_keep_its_dead_worker_alive(ann: Reviewer) -> None:
     worker = ann.sandbox.start()
     run = await ann.launch("batched", [("fork", {"seconds": 60.0})])

@@ -99,6 +99,7 @@ def disorder(sandbox: Sandbox, run: Run, kept: int) -> None:
                 db.execute(f"UPDATE {table} SET {column} = :new WHERE thread_id = :thread AND {column} = :old", values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", sampled([1, 2], gate=1))
 async def test_thread_that_is_out_of_order_already_goes_on_where_it_is(clock: tuple[Sandbox, SetClock], ann: Reviewer, kept: int) -> None:
     sandbox, _ = clock

@@ -34,6 +34,7 @@ async def test_short_soak_finds_no_problem(tmp_path: Path, fork_server: ForkServ
     assert {row["kind"] for row in evidence.decisions.values()} == {"approve", "edit", "reject", "respond"}
 
 
+@pytest.mark.slow
 async def test_question_after_a_gate_is_asked_again_after_an_edit_and_a_failure(new_sandbox: SandboxFactory) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:
         reviewer.sandbox.start()
@@ -49,6 +50,7 @@ async def test_question_after_a_gate_is_asked_again_after_an_edit_and_a_failure(
         await reviewer.result_of(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [reject("no"), edit(ref="n2", note="changed"), approve()], ids=["reject", "edit", "approve"])
 async def test_call_that_ended_beside_an_interrupted_one_does_not_run_again(new_sandbox: SandboxFactory, answer: Answer) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:

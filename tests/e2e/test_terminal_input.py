@@ -63,11 +63,13 @@ def test_what_nobody_pressed_decides_nothing(keyboard: Keyboard, reads: list[byt
     assert (keyboard.count("decisions"), keyboard.count("runs")) == (decisions, runs)
 
 
+@pytest.mark.slow
 def test_an_unbracketed_paste_is_said_to_be_ignored(keyboard: Keyboard) -> None:
     keyboard.type(b"banana")
     keyboard.screen.until(b"several keys came at once")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first_delay_s", "per_s"), sampled([(0.5, 30), (0.25, 10), (0.25, 40), (0.66, 10), (0.66, 40)]))
 def test_a_held_key_decides_once_and_is_said_to_be_held(keyboard: Keyboard, first_delay_s: float, per_s: float) -> None:
     decisions = 0
@@ -103,6 +105,7 @@ def test_taps_at_three_a_second_each_decide(keyboard: Keyboard) -> None:
     assert decided == 6
 
 
+@pytest.mark.slow
 def test_copy_sends_the_value_exactly(keyboard: Keyboard) -> None:
     keyboard.settle()
     keyboard.type(b"y")
@@ -113,6 +116,7 @@ def test_copy_sends_the_value_exactly(keyboard: Keyboard) -> None:
     assert keyboard.clipboard() in [next(iter(args.values())) for args in arguments(keyboard)]
 
 
+@pytest.mark.slow
 def test_drag_and_ctrl_c_copy_what_was_selected(keyboard: Keyboard) -> None:
     keyboard.settle()
     for data in (b"\x1b[<0;62;6M", b"\x1b[<32;90;7M", b"\x1b[<32;110;9M", b"\x1b[<0;110;9m"):
@@ -124,6 +128,7 @@ def test_drag_and_ctrl_c_copy_what_was_selected(keyboard: Keyboard) -> None:
     assert any(all(line in json.dumps(args, ensure_ascii=False) for line in copied) for args in arguments(keyboard))
 
 
+@pytest.mark.slow
 def test_moving_keys_act_while_they_are_held_and_several_at_once(keyboard: Keyboard) -> None:
     keyboard.settle()
     keyboard.type(b"jjj" * 5)
@@ -168,6 +173,7 @@ def kitty_key(key: str, event: bytes) -> bytes:
     return b"\x1b[%d;%s%su" % (ord(key.lower()), modifiers, text)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_reports_repeats_is_believed(tmp_path: Path) -> None:
     home = seed_home(tmp_path, 12)
     with terminal(console_command(home.path, AGENT)) as screen:
@@ -196,6 +202,7 @@ def test_a_signal_ends_the_console_and_restores_the_terminal(tmp_path: Path, num
         assert all(sequence in drawn for sequence in RESTORED)
 
 
+@pytest.mark.slow
 def test_the_console_ends_with_its_terminal(tmp_path: Path) -> None:
     with terminal(console_command(tmp_path, AGENT)) as screen:
         screen.until(b"Nothing waits")

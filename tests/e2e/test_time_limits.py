@@ -280,6 +280,7 @@ async def cancelled_once(who: Reviewer, run: Run) -> None:
     assert now.ended_at is not None
 
 
+@pytest.mark.slow
 async def test_cancel_of_a_queued_or_waiting_run_is_immediate(fresh_reviewer: Reviewer) -> None:
     queued = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     await fresh_reviewer.inbox.runs.cancel(queued.id)

@@ -308,6 +308,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         await runs.recover(store, what)
 
 
+@pytest.mark.slow
 @examples(0.2)
 @given(steps=st.lists(st.sampled_from([*ENDINGS, *OTHERS]), min_size=2, max_size=7), grace=st.sampled_from([0.0, 60.0]))
 def test_attention_check_never_runs_whatever_is_done_to_it(steps: list[str], grace: float) -> None:

@@ -148,6 +148,7 @@ values = st.recursive(
 arguments = st.dictionaries(st.sampled_from(["to", "cc", "bo dy", "`x`\n# y"]), values, max_size=3)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(arguments, arguments), max_size=6), st.lists(st.text(max_size=20), max_size=4), st.randoms())
 def test_lesson_is_one_short_line_in_any_order_of_examples(pairs: Any, reasons: list[str], chance: Any) -> None:
     calls = [*corrected(*pairs), *(RejectedCall(100 + number, reason) for number, reason in enumerate(reasons))]

@@ -26,6 +26,7 @@ def test_wilson_matches_statsmodels(good: int, total: int, low: float, high: flo
     assert found == pytest.approx((low, high), abs=5e-5)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 1_000_000), st.floats(0, 1))
 def test_wilson_matches_scipy(total: int, share: float) -> None:
     from scipy.stats import binomtest  # type: ignore[import-untyped] # takes longer to import than most tests run

@@ -171,6 +171,7 @@ async def test_response_replaces_sending(mail: Thread) -> None:
     assert "I called him instead" in report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_text", ["summarise my inbox", "draft a reply to Jürgen", "hello"])
 async def test_reversible_calls_are_not_asked(mail: Thread, request_text: str) -> None:
     await mail.ask(request_text)
@@ -185,6 +186,7 @@ async def test_mail_with_umlauts_and_attachments_is_read(mail: Thread) -> None:
     assert any("VW-2026-0815.csv (text/csv, 158 bytes)" in text for text in read)
 
 
+@pytest.mark.slow
 async def test_equal_requests_give_equal_calls(saver: AsyncSqliteSaver, tmp_path: Path) -> None:
     threads = [Thread("mail_assistant", saver, tmp_path, name) for name in ("a", "b")]
     for thread in threads:

@@ -19,6 +19,7 @@ def planner(new_sandbox: SandboxFactory) -> Iterator[Callable[[], SampleRun]]:
     yield lambda: SampleRun(sandbox, "party_planner", "plan the summer party")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decision", "said"),
     sampled([

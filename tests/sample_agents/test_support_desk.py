@@ -121,6 +121,7 @@ def test_all_tickets_are_worked_through(desk: Callable[[str], SampleRun]) -> Non
     assert [line["order"] for line in job.json_lines("refunds.jsonl")] == ["9912", "9915"]
 
 
+@pytest.mark.slow
 def test_help_lists_supported_requests(desk: Callable[[str], SampleRun]) -> None:
     assert "work through the tickets" in desk("hello").final_message()
     assert "T-104 | David Osei" in desk("list the tickets").final_message()

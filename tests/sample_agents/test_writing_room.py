@@ -76,6 +76,7 @@ def test_draft_versions_survive_a_worker_crash(room: Callable[[str], SampleRun])
     assert job.files()["texts/opening-hours.md"] == f"{again}\n"
 
 
+@pytest.mark.slow
 def test_edit_that_is_not_a_draft_is_refused(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the winter lamp")
     review = job.open_review()["review"]
@@ -85,5 +86,6 @@ def test_edit_that_is_not_a_draft_is_refused(room: Callable[[str], SampleRun]) -
     assert "cannot be answered with respond" in job.sandbox.cli_error("decide", review, "respond", "--message", "so")
 
 
+@pytest.mark.slow
 def test_help_lists_supported_requests(room: Callable[[str], SampleRun]) -> None:
     assert "write about the winter lamp" in room("hello").final_message()

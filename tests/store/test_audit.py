@@ -209,6 +209,7 @@ def test_verify_finds_a_change_of_any_byte(tampered: Path, data: st.DataObject) 
     assert not audit.verify(path).problem
 
 
+@pytest.mark.slow
 @examples(0.5)
 @given(data=st.data())
 def test_verify_finds_reordered_missing_or_repeated_entries(tampered: Path, data: st.DataObject) -> None:

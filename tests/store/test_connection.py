@@ -302,6 +302,7 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         return next(steps)
 
 
+@pytest.mark.slow
 async def test_idle_worker_poll_costs_the_same_with_many_waiting(tmp_path: Path) -> None:
     """The cost depends on the work to do, not on the number of rows."""
     few = await steps_of_an_idle_look(tmp_path / "few.db", 100)

@@ -401,6 +401,7 @@ def test_stats_command_with_too_little_data_says_so(tmp_path: Path) -> None:
     assert single["overall"].keys() == empty["overall"].keys()
 
 
+@pytest.mark.slow
 def test_stats_command_fits_80_columns_and_prints_json(tmp_path: Path) -> None:
     large_home.fill(tmp_path / "hitl.db", 800)
     seeded(

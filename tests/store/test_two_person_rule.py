@@ -285,6 +285,7 @@ async def act(who: Inbox, found: Review, what: Answer | str | None, slot: int) -
         pass
 
 
+@pytest.mark.slow
 @examples(0.4)
 @given(steps=st.lists(AT_ONCE, min_size=1, max_size=8), slots=st.integers(1, 2), only_ann=st.booleans())
 def test_no_sequence_of_verbs_lets_one_person_approve_alone(steps: Any, slots: int, only_ann: bool) -> None:
@@ -320,6 +321,7 @@ async def _by_two(room: Room, review: int) -> None:
     assert (found.row.state is DECIDED) == (not found.undecided)
 
 
+@pytest.mark.slow
 async def test_decide_commands_of_two_people_let_the_agent_act(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text(TWO)
@@ -345,6 +347,7 @@ async def test_decide_commands_of_two_people_let_the_agent_act(new_sandbox: Sand
         assert [did["did"] for did in ann.effects(run)] == ["send"]
 
 
+@pytest.mark.slow
 async def test_decide_commands_of_many_processes_decide_once(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text(TWO)
@@ -360,6 +363,7 @@ async def test_decide_commands_of_many_processes_decide_once(new_sandbox: Sandbo
         assert {decision.actor, endorsed.actor} == {"ann", "bob"}
 
 
+@pytest.mark.slow
 async def test_repeated_review_needs_two_people_again(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text(TWO)

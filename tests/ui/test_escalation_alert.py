@@ -73,6 +73,7 @@ def test_escalation_rings_the_bell_and_sends_a_terminal_notification(tmp_path: P
         assert b"red" in screen.before and b"evil" in screen.before and screen.before.decode().isprintable()
 
 
+@pytest.mark.slow
 async def test_escalation_alerts_its_recipients_once(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.bob.reviews.escalate(ann.review_ids[MAIL], "", "somebody look")

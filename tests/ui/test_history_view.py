@@ -40,6 +40,7 @@ async def filled(console: ConsoleDriver) -> list[int]:
     return made
 
 
+@pytest.mark.slow
 async def test_history_lists_decisions_newest_first_and_opens_them(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -95,6 +96,7 @@ async def test_history_follows_new_and_undone_decisions(start_console: StartCons
         await console.until_shown("approved by you · undone")
 
 
+@pytest.mark.slow
 async def test_history_loads_more_when_scrolled(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await seed.add_many_reviews(console.store, 300)

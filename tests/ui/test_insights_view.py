@@ -138,6 +138,7 @@ async def test_share_seen_stands_on_the_screen_for_each_person(start_console: St
             await console.press("t")
 
 
+@pytest.mark.slow
 async def test_insights_on_a_small_screen_open_figures_on_enter(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await filled(console)
@@ -149,6 +150,7 @@ async def test_insights_on_a_small_screen_open_figures_on_enter(start_console: S
         assert on(console) == "mail_assistant" and view(console).items.has_focus
 
 
+@pytest.mark.slow
 async def test_insights_with_too_little_data_say_so_and_update_themselves(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("f4")

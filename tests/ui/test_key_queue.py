@@ -27,6 +27,7 @@ async def burst(console: ConsoleDriver, *keys: str) -> None:
     await console.settle()
 
 
+@pytest.mark.slow
 async def test_new_run_typed_in_one_burst_is_launched(start_console: StartConsole) -> None:
     async with start_console() as console:
         await burst(console, "n", *"answer Ann", "enter")
@@ -46,6 +47,7 @@ async def test_letters_typed_on_the_agent_list_go_into_the_text(start_console: S
         assert await console.store.one("SELECT agent, title FROM runs") == ("sql_steward", "clean up the customers")
 
 
+@pytest.mark.slow
 async def test_agents_found_while_the_dialog_is_open_are_listed(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.store.db.execute("DELETE FROM agents")
@@ -79,6 +81,7 @@ async def test_new_run_key_pressed_twice_opens_one_dialog(start_console: StartCo
         assert console.app.screen.query_one("#text", SendArea).text == "n"
 
 
+@pytest.mark.slow
 async def test_arrows_between_calls_decide_nothing(start_console: StartConsole) -> None:
     async with start_console() as console:
         await go_to(console, DELETE)
@@ -117,6 +120,7 @@ async def test_a_read_of_moving_keys_moves(start_console: StartConsole) -> None:
         assert console.app.query_one(QueueList).cursor == console.review_ids[2]
 
 
+@pytest.mark.slow
 async def test_two_enters_in_one_read_start_one_run(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await read(console, b"n", b"\r", b"answer Ann\r\r")
@@ -125,6 +129,7 @@ async def test_two_enters_in_one_read_start_one_run(start_console: StartConsole)
         assert await console.store.one("SELECT count(*), max(id) FROM runs") == (2, 2)
 
 
+@pytest.mark.slow
 async def test_a_run_submitted_by_two_keys_at_once_is_one(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", *"answer Ann")
@@ -158,6 +163,7 @@ ANSWERED = {
 """Keys that open dialogs, and what is typed there."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "submit"), sampled([(key, submit) for key in ANSWERED for submit in ("enter", "ctrl+s")]))
 async def test_every_dialog_answers_once(start_console: StartConsole, key: str, submit: str) -> None:
     async with start_console() as console:
@@ -181,6 +187,7 @@ async def test_lines_in_one_read_are_text(start_console: StartConsole) -> None:
         assert await console.store.one("SELECT input FROM runs") == (r'{"text": "answer Ann\nthen Bob\n\nand Carol"}',)
 
 
+@pytest.mark.slow
 async def test_a_paste_goes_into_the_field_of_a_dialog(start_console: StartConsole) -> None:
     async with start_console() as console:
         await read(console, b"r", b"\x1b[200~nay a\r\x1b[201~")
@@ -189,6 +196,7 @@ async def test_a_paste_goes_into_the_field_of_a_dialog(start_console: StartConso
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "nay a")]
 
 
+@pytest.mark.slow
 async def test_taps_at_three_a_second_each_decide(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console("", grace_s=60) as console:
         await seed.add_many_reviews(console.store, 8)

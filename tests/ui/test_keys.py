@@ -70,6 +70,7 @@ async def test_every_key_acts_or_says_why_not(start_console: StartConsole, view:
     assert silent == []
 
 
+@pytest.mark.slow
 async def test_digit_opens_the_dialog_with_the_listed_answer_picked(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press(*["j"] * QUESTION)
@@ -90,6 +91,7 @@ async def test_key_of_another_view_says_where_it_acts(start_console: StartConsol
         await console.until_shown("/ does nothing here, only elsewhere: filter (Queue, Runs, History)")
 
 
+@pytest.mark.slow
 async def test_help_begins_with_the_keys_of_the_screen(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "question_mark")
@@ -98,6 +100,7 @@ async def test_help_begins_with_the_keys_of_the_screen(start_console: StartConso
         assert GROUPS["queue"] not in screen or screen.index(BY_ID["retry"].about) < screen.index(GROUPS["queue"])
 
 
+@pytest.mark.slow
 async def test_keys_of_the_command_palette_opens_the_help(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("ctrl+p", *"keys")

@@ -46,6 +46,7 @@ async def filled(console: ConsoleDriver) -> list[int]:
     return made
 
 
+@pytest.mark.slow
 async def test_policy_view_lists_rules_in_order_with_their_match_counts(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -112,6 +113,7 @@ async def test_policy_view_shows_every_entry_without_secrets(start_console: Star
         assert not [secret for secret in ("hunter2", "hush", "mailto") if secret in "\n".join([*told, *shown])]
 
 
+@pytest.mark.slow
 async def test_policy_view_updates_match_counts(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -142,6 +144,7 @@ async def test_policy_view_rereads_a_changed_file_and_keeps_the_cursor_on_its_ru
         assert "when it arrived: asks: rule 'large refunds' says ask" in text(console, "#walk")
 
 
+@pytest.mark.slow
 async def test_policy_view_of_a_broken_file_shows_the_problems(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -162,6 +165,7 @@ async def test_policy_view_of_a_broken_file_shows_the_problems(start_console: St
         assert "cannot be used" not in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_policy_view_without_a_policy_explains_policies(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
     async with start_console() as console:
@@ -179,6 +183,7 @@ async def test_policy_view_without_a_policy_explains_policies(start_console: Sta
         assert "send_email" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_policy_in_the_agents_folder_is_shown_and_accepted_with_a_key(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -222,6 +227,7 @@ async def test_policy_view_edit_key_opens_the_editor_and_checks_the_result(
         assert "cannot be started" in console.notifications()
 
 
+@pytest.mark.slow
 async def test_policy_view_shows_file_and_agent_text_as_plain_text(start_console: StartConsole) -> None:
     policy = '[[rule]]\nname = "[red]x[/] /y]"\ntool = ["[b]*"]\nwhen = "args.to == \'[/]\'"\noutcome = "ask"\n'
     async with start_console("") as console:
@@ -234,6 +240,7 @@ async def test_policy_view_shows_file_and_agent_text_as_plain_text(start_console
         assert "args.to == '[/]' is false (args.to is \"\\u001b[31m[/]\")" in " ".join(text(console, "#walk").split())
 
 
+@pytest.mark.slow
 async def test_policy_view_on_a_small_screen_opens_details_on_enter(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await filled(console)
@@ -245,6 +252,7 @@ async def test_policy_view_on_a_small_screen_opens_details_on_enter(start_consol
         assert view(console).items.cursor == 1
 
 
+@pytest.mark.slow
 async def test_policy_view_with_an_empty_queue_explains_nothing(start_console: StartConsole) -> None:
     async with start_console("") as console:
         ruled.write_policy(console.home.path)

@@ -135,6 +135,7 @@ async def test_runs_are_filtered_by_words_and_fields(start_console: StartConsole
         assert len(items.order) == 4
 
 
+@pytest.mark.slow
 async def test_v_goes_from_a_review_to_its_run_and_back(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("j", "v")
@@ -159,6 +160,7 @@ async def test_trace_names_the_answer_and_who_gave_it(start_console: StartConsol
         await console.until_shown("ask answered by ann", "Astoria", "run_sql edited by bob", 'run_sql(query="SELECT 1")')
 
 
+@pytest.mark.slow
 async def test_time_of_a_waiting_run_goes_on(start_console: StartConsole) -> None:
     now = [time.time()]
     async with start_console(clock=lambda: now[0]) as console:
@@ -181,12 +183,14 @@ async def test_m_sends_the_next_message_of_a_finished_run(start_console: StartCo
         assert made == ("t-2", "thanks", RunState.QUEUED, "ann")
 
 
+@pytest.mark.slow
 async def test_m_on_a_run_that_goes_on_says_why_not(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "slash", *"running", "enter", "m")
         assert "run r2 is running: only a finished run takes another message" in console.refusals()
 
 
+@pytest.mark.slow
 async def test_m_on_a_run_without_a_conversation_says_why_not(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.store.write("UPDATE runs SET input = ?, result = ? WHERE id = 3", ('{"input": {"city": "Kiel"}}', '{"city": "Kiel"}'))

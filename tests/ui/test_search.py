@@ -32,6 +32,7 @@ def shown(console: ConsoleDriver) -> str:
     return "\n".join("".join(segment.text for segment in view.render_line(y)) for y in range(view.size.height))
 
 
+@pytest.mark.slow
 async def test_search_in_arguments_goes_from_hit_to_hit(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await add_review(console)
@@ -48,6 +49,7 @@ async def test_search_in_arguments_goes_from_hit_to_hit(start_console: StartCons
         await console.until_shown("Filter the queue")
 
 
+@pytest.mark.slow
 async def test_typing_a_search_decides_nothing_and_escape_goes_back_to_the_place(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await add_review(console)
@@ -59,6 +61,7 @@ async def test_typing_a_search_decides_nothing_and_escape_goes_back_to_the_place
         assert not await console.decisions_of(1)
 
 
+@pytest.mark.slow
 async def test_jump_to_a_hit_leaves_rows_before_it_unseen(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await add_review(console)
@@ -73,6 +76,7 @@ async def test_jump_to_a_hit_leaves_rows_before_it_unseen(start_console: StartCo
         assert not await console.decisions_of(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "words", "told"),
     sampled(
@@ -92,6 +96,7 @@ async def test_every_text_can_be_searched(start_console: StartConsole, keys: lis
         await console.until_shown(told)
 
 
+@pytest.mark.slow
 async def test_text_that_grows_keeps_its_search(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await add_review(console)

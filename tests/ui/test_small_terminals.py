@@ -64,6 +64,7 @@ def in_view(console: ConsoleDriver) -> bool:
     return shown.width >= 10 and shown.height >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", sampled(PLACES, gate=4))
 async def test_focused_field_is_in_view_at_60x16(start_console: StartConsole, place: str) -> None:
     async with start_console(size=(60, 16)) as console:
@@ -79,6 +80,7 @@ async def test_focused_field_is_in_view_at_60x16(start_console: StartConsole, pl
         assert in_view(console), console.screen_text()
 
 
+@pytest.mark.slow
 async def test_lists_and_forms_that_go_on_below_say_by_how_much(start_console: StartConsole) -> None:
     async with start_console(size=(60, 16)) as console:
         items = console.app.query_one(QueueList)
@@ -111,6 +113,7 @@ async def test_text_areas_and_choices_that_go_on_below_say_by_how_much(start_con
         await console.until_shown("hotel 39", "▴ end")
 
 
+@pytest.mark.slow
 async def test_terminal_that_is_too_small_says_so_and_decides_nothing(start_console: StartConsole) -> None:
     async with start_console() as console:
         await add_heads(console.store)
@@ -140,6 +143,7 @@ async def test_header_names_the_workers_and_the_reviewer_at_every_width(start_co
         assert "● 2 of 8 runs" in row and "ann" in row and "Queue 12,345" in row and "✗7" in row and len(row) == width
 
 
+@pytest.mark.slow
 async def test_facts_where_room_is_short_keep_the_number_and_drop_the_bar(start_console: StartConsole) -> None:
     async with start_console(size=(120, 36)) as console:
         assert "irreversible" in console.screen_text() and "confidence 0.72 ▰▰▰▰▱" in console.screen_text()

@@ -33,6 +33,7 @@ def test_focus_in_every_theme_differs_from_warnings_and_from_what_has_no_focus(t
     assert distance(found["field-focus"], found["panel"]) >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", sampled(["hitl-light", "solarized-light", "dracula"]))
 async def test_focused_field_of_a_dialog_has_an_edge_of_its_own(start_console: StartConsole, theme: str) -> None:
     async with start_console() as console:

@@ -51,6 +51,7 @@ async def test_two_reviewers_deciding_one_review_gives_one_decision_and_a_notice
         assert await bob.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_two_reviewers_deciding_at_once_gives_one_decision(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.app._updates._turn.acquire()  # ann's screen is not updated in time

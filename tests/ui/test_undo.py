@@ -32,6 +32,7 @@ async def state(console: ConsoleDriver, review: int) -> str:
     return str((await console.store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
 
 
+@pytest.mark.slow
 async def test_undo_when_the_cursor_has_moved_on_reopens_the_review(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
@@ -45,6 +46,7 @@ async def test_undo_when_the_cursor_has_moved_on_reopens_the_review(start_consol
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "no")]
 
 
+@pytest.mark.slow
 async def test_undo_twice_reopens_the_last_two_decisions(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
@@ -59,6 +61,7 @@ async def test_undo_twice_reopens_the_last_two_decisions(start_console: StartCon
         assert "nothing of yours to take back" in console.refusals()
 
 
+@pytest.mark.slow
 async def test_undo_prefers_the_decided_item_under_the_cursor(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
@@ -87,6 +90,7 @@ async def test_approve_and_undo_typed_in_one_burst_are_both_done(start_console: 
         assert await console.store.one("SELECT count(*) FROM decisions WHERE NOT superseded") == (0,)
 
 
+@pytest.mark.slow
 async def test_undo_when_too_late_is_refused(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("a")
@@ -153,6 +157,7 @@ async def test_undo_of_a_partly_decided_batch_reopens_the_call(start_console: St
         assert await console.decisions_of(review) == [] and "decided · " not in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_undo_of_another_persons_decision_is_not_offered(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.bob.reviews.decide(await console.bob.reviews.get(console.review_ids[MAIL]), {0: Answer(DecisionKind.APPROVE)})
@@ -193,6 +198,7 @@ async def test_undo_of_the_last_open_review_reopens_it(start_console: StartConso
         assert await state(console, review) == "open" and "Queue 1" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_click_selects_an_item_and_click_on_a_key_hint_runs_it(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.pilot.click(QueueList, offset=(8, 4))

@@ -100,6 +100,7 @@ async def test_deadline_when_the_pause_cannot_be_rejected_escalates_with_a_reaso
     assert (await fresh_reviewer.open_review(run)).undecided == (0,)
 
 
+@pytest.mark.slow
 async def test_deadline_when_the_call_may_have_run_escalates_instead_of_rejecting(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
@@ -118,6 +119,7 @@ async def test_deadline_when_the_call_may_have_run_escalates_instead_of_rejectin
     )
 
 
+@pytest.mark.slow
 async def test_deadline_when_two_workers_and_a_person_race_is_decided_once(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     for _ in range(3):

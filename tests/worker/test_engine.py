@@ -52,6 +52,7 @@ BEYOND_EXCEPTIONS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", sampled(["raises", "raises_inside"]))
 async def test_base_exception_of_a_node_fails_its_run_and_is_not_repeated(trouble: Reviewer, agent: str) -> None:
     texts = [f"{where} {kind}" for where in ("sync", "async") for kind in BEYOND_EXCEPTIONS]
@@ -171,6 +172,7 @@ async def test_agent_that_reads_stdin_gets_end_of_file(trouble: Reviewer) -> Non
     assert (await trouble.wait(run, RunState.FAILED)).error.startswith("its code calls input(), and a worker has no keyboard")
 
 
+@pytest.mark.slow
 async def test_state_that_cannot_be_stored_fails_the_run_with_a_message(pauses: Reviewer) -> None:
     run = await pauses.launch("unstorable", given={"text": "x"})
     failed = await pauses.wait(run, RunState.FAILED)
@@ -274,6 +276,7 @@ def test_several_workers_can_start_at_once_on_a_new_home(new_sandbox: SandboxFac
 # Workers that stop and die
 
 
+@pytest.mark.slow
 async def test_stopped_worker_requeues_its_runs(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.5})
     worker = fresh_reviewer.sandbox.start()
@@ -289,6 +292,7 @@ async def test_stopped_worker_requeues_its_runs(fresh_reviewer: Reviewer) -> Non
     assert len([d for d in fresh_reviewer.effects(run) if d["did"] == "one begins"]) == 1
 
 
+@pytest.mark.slow
 async def test_worker_stops_when_an_agent_does_not(fresh_reviewer: Reviewer) -> None:
     sync, stubborn = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("hang_async", given={})
     worker = fresh_reviewer.sandbox.start()
@@ -300,6 +304,7 @@ async def test_worker_stops_when_an_agent_does_not(fresh_reviewer: Reviewer) -> 
         assert (await fresh_reviewer.inbox.runs.get(run.id)).state is RunState.QUEUED
 
 
+@pytest.mark.slow
 async def test_run_of_a_killed_worker_continues_from_its_checkpoint(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.4})
     worker = fresh_reviewer.sandbox.start()
@@ -317,6 +322,7 @@ async def test_run_of_a_killed_worker_continues_from_its_checkpoint(fresh_review
     ]
 
 
+@pytest.mark.slow
 async def test_run_killed_inside_a_subgraph_continues_without_a_review(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("inner", given={"seconds": 0.4})
     worker = fresh_reviewer.sandbox.start()
@@ -328,6 +334,7 @@ async def test_run_killed_inside_a_subgraph_continues_without_a_review(fresh_rev
     assert len([d for d in fresh_reviewer.effects(run) if d["did"] == "one begins"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("agent", "killed_in", "gate"), [("steps_to_gate", "two", "three"), ("steps_from_gate", "one", "two")])
 async def test_recovery_after_a_crash_never_passes_a_gate(fresh_reviewer: Reviewer, agent: str, killed_in: str, gate: str) -> None:
     run = await fresh_reviewer.launch(agent, given={"seconds": 0.4})
@@ -343,6 +350,7 @@ async def test_recovery_after_a_crash_never_passes_a_gate(fresh_reviewer: Review
     await fresh_reviewer.result_of(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("agent", "gate"), [("steps_to_gate", "three"), ("steps_from_gate", "two")])
 async def test_worker_killed_after_a_gate_asks_again(fresh_reviewer: Reviewer, agent: str, gate: str) -> None:
     run = await fresh_reviewer.launch(agent, given={"seconds": 0.4})
@@ -359,6 +367,7 @@ async def test_worker_killed_after_a_gate_asks_again(fresh_reviewer: Reviewer, a
     assert (await fresh_reviewer.result_of(run))["log"] == ["one", "two", "three"]
 
 
+@pytest.mark.slow
 async def test_decision_made_without_a_worker_is_applied_by_the_next(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -396,6 +405,7 @@ async def test_run_that_kills_its_worker_twice_fails_and_others_finish(fresh_rev
     assert await asyncio.to_thread(fresh_reviewer.sandbox.start().wait, 30) == 7
 
 
+@pytest.mark.slow
 async def test_cancel_when_the_worker_dies_is_done_by_the_next(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("hang", given={})
     worker = fresh_reviewer.sandbox.start()
@@ -432,6 +442,7 @@ def switch(sandbox: Sandbox, on: bool) -> None:
         off.touch()
 
 
+@pytest.mark.slow
 async def test_decision_when_the_agent_no_longer_loads_is_kept(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("toggled", text='[[["send", {"to": "a"}]]]')
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -459,6 +470,7 @@ async def test_factory_that_raises_while_the_worker_runs_fails_the_run(fresh_rev
     await fresh_reviewer.result_of(run)
 
 
+@pytest.mark.slow
 async def test_until_idle_leaves_runs_that_wait_for_people(fresh_reviewer: Reviewer) -> None:
     first = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     second = await fresh_reviewer.launch("batched", [("send", {"to": "b"})], thread=first.thread)
@@ -473,6 +485,7 @@ async def test_until_idle_leaves_runs_that_wait_for_people(fresh_reviewer: Revie
     await fresh_reviewer.open_review(second)
 
 
+@pytest.mark.slow
 async def test_decision_when_the_thread_was_resumed_elsewhere_is_stale(fresh_reviewer: Reviewer) -> None:
     """Another program resumes the thread: the decision is not applied to the new question."""
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])

@@ -335,6 +335,7 @@ async def test_failed_run_with_a_broken_policy_still_escalates(fresh_reviewer: R
     assert only.next_at is not None
 
 
+@pytest.mark.slow
 async def test_failed_run_review_when_rejected_leaves_the_run_failed(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)

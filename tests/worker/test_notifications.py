@@ -185,6 +185,7 @@ async def test_failing_webhook_is_retried_with_growing_delays(at: Callable[[str]
     assert [one["kind"] for one in await office.logged("notified", "notify_failed")] == ["notify_failed", "notify_failed", "notified"]
 
 
+@pytest.mark.slow
 async def test_webhook_that_always_fails_is_given_up_without_showing_secrets(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path
 ) -> None:
@@ -207,6 +208,7 @@ async def test_webhook_that_always_fails_is_given_up_without_showing_secrets(
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
 
 
+@pytest.mark.slow
 async def test_hanging_command_is_killed_with_its_children_and_delays_nothing(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path
 ) -> None:
@@ -224,6 +226,7 @@ async def test_hanging_command_is_killed_with_its_children_and_delays_nothing(
         await until(lambda pid=pid: is_over(pid))  # type: ignore[misc]
 
 
+@pytest.mark.slow
 async def test_service_that_does_not_answer_times_out(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url], timeout="1s"))
     review = await office.ask()
@@ -251,6 +254,7 @@ async def test_failed_command_is_explained_in_one_line(at: Callable[[str], Any],
     assert [notification.error for notification in await office.inbox.reviews.notifications(review)] == [error]
 
 
+@pytest.mark.slow
 async def test_channel_that_cannot_work_is_not_retried(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     office = await at(notify(desktop=True, command=["no-such-program"], urls=["nosuch://word@host"]))
@@ -336,6 +340,7 @@ async def test_quiet_time_delays_notices_and_drops_those_of_handled_reviews(at: 
     assert states == ["dropped", "dropped", "sent"]
 
 
+@pytest.mark.slow
 async def test_retry_waits_for_the_end_of_quiet_time(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url], quiet="12:01-14:00 UTC"))
     hook.answers += [500]

@@ -14,6 +14,7 @@ from tests.support.harness import SandboxFactory, approve, open_reviewer, tool_r
 MOVE, SEND = ("move", {"path": "b"}), ("send", {"to": "ann"})
 
 
+@pytest.mark.slow
 async def test_runs_and_decisions_when_all_agents_are_paused_wait_and_then_go_on(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("trouble")
     async with open_reviewer(sandbox) as ann:

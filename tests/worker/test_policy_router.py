@@ -214,6 +214,7 @@ async def test_policy_decision_survives_a_worker_crash_before_it_is_applied(
     assert said == [(kind, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["per_call", "gated"])
 async def test_automatic_call_that_may_have_run_goes_to_a_person(fresh_reviewer: Reviewer, agent: str) -> None:
     policy(fresh_reviewer, EXACT)
@@ -261,6 +262,7 @@ async def test_missing_policy_asks_for_everything_without_mentioning_policy(fres
     assert (review.actions[0].confidence.value, review.actions[0].risk) == (0.95, "read")
 
 
+@pytest.mark.slow
 async def test_policy_that_an_agent_writes_takes_effect_once_a_person_accepts_it(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(PROJECTS / "policy", project)

@@ -74,6 +74,7 @@ def logged(who: Reviewer, run: Run) -> list[dict[str, Any]]:
 # Interventions at each kind of pause
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", AGENTS)
 async def test_handback_with_a_result_replaces_the_tool(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
@@ -104,6 +105,7 @@ async def test_handback_asks_again_for_calls_without_a_result(pauses: Reviewer, 
     assert paired(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", AGENTS)
 async def test_handback_with_rewritten_calls_asks_before_they_run(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
@@ -438,6 +440,7 @@ async def test_handback_with_state_for_an_entrypoint_is_refused(hands: Reviewer)
     await hands.decide(await hands.open_review(run), respond("yes"))
 
 
+@pytest.mark.slow
 async def test_handback_at_an_agent_inbox_request_works(pauses: Reviewer) -> None:
     run = await pauses.launch("letters", given={"text": "hello"})
     review = await pauses.open_review(run)

@@ -30,6 +30,7 @@ async def test_agent_launched_last_is_selected_with_the_focus_on_its_task(start_
         assert await console.store.all("SELECT agent, title FROM runs") == [("sql_steward", "tidy"), ("sql_steward", "just do it")]
 
 
+@pytest.mark.slow
 async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         known = await console.bob.agents.all()
@@ -44,6 +45,7 @@ async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: St
         assert console.app.screen.query_one("#text", SendArea).text == "tidy"
 
 
+@pytest.mark.slow
 async def test_list_keys_move_in_the_list_of_agents(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "j")
@@ -55,6 +57,7 @@ async def test_list_keys_move_in_the_list_of_agents(start_console: StartConsole)
         assert agents.highlighted == 0 and console.app.screen.query_one("#text", SendArea).text == ""
 
 
+@pytest.mark.slow
 async def test_form_sends_only_what_was_entered_with_the_right_types(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "j", "enter")

@@ -104,6 +104,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", sampled(CASES), ids=lambda case: f"{case.screen.__name__} {case.keys[0]}")
 async def test_text_dialog_opens_the_editor_goes_back_and_submits(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, case: Case

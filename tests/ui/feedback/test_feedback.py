@@ -33,6 +33,7 @@ async def in_history(console: ConsoleDriver) -> None:
     await console.until_shown("History  11", "changes" if console.app.size.width > 80 else "edited by bob")
 
 
+@pytest.mark.slow
 async def test_rating_in_the_queue_works_only_after_the_decision(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("plus")
@@ -89,6 +90,7 @@ async def test_rating_can_be_replaced_and_removed(start_console: StartConsole) -
         await console.until_shown("History  1 ", "/rating:up")
 
 
+@pytest.mark.slow
 async def test_rating_in_the_runs_view_rates_the_whole_run(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "j", "minus")
@@ -133,6 +135,7 @@ async def test_rating_of_a_trace_line_works_in_every_view(start_console: StartCo
         assert "the whole run" in console.screen_text() and "no messages" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_reject_dialog_lists_past_reasons_of_the_tool_first(start_console: StartConsole) -> None:
     async with start_console(settings=Settings(reject_reasons=("too risky", "Keep it", "not needed"))) as console:
         batch = await console.bob.reviews.get(4)

@@ -54,6 +54,7 @@ async def states(console: ConsoleDriver) -> dict[str, LessonState]:
     return {lesson.tool: lesson.state for lesson in await console.bob.lessons.find()}
 
 
+@pytest.mark.slow
 async def test_lesson_shows_its_evidence_and_can_be_accepted_or_dropped(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await taught_on(console)
@@ -84,6 +85,7 @@ async def test_lesson_shows_its_evidence_and_can_be_accepted_or_dropped(start_co
         assert "it is dropped: accept it first" in console.refusals() and len(console.app.screen_stack) == 1
 
 
+@pytest.mark.slow
 async def test_lesson_text_can_be_edited_here_or_in_the_editor(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -151,6 +153,7 @@ async def test_lesson_changed_by_another_is_shown_before_it_can_be_accepted(star
         assert (await console.bob.lessons.get(lesson.id)).state is LessonState.ACCEPTED
 
 
+@pytest.mark.slow
 async def test_lessons_view_without_lessons_explains_them(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await console.press("f4", "L")

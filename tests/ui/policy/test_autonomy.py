@@ -110,6 +110,7 @@ async def test_autonomy_level_without_a_proposal_can_be_set_with_a_reason(start_
         assert await level(console) is Level.ASK and "↓ spot checks → ask by you" in text(console, "#rule-text")
 
 
+@pytest.mark.slow
 async def test_autonomy_view_follows_new_decisions(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await climbing(console, 9)
@@ -141,6 +142,7 @@ async def test_autonomy_view_when_disabled_explains_how_to_enable_it(start_conso
         assert "decisions at least 10 by people, among the last 100 within 90 d" in text(console, "#rule-text")
 
 
+@pytest.mark.slow
 async def test_autonomy_view_shows_agent_names_as_plain_text(start_console: StartConsole) -> None:
     async with start_console("") as console:
         policy.write_policy(console.home.path, lessons.POLICY)

@@ -48,6 +48,7 @@ async def needs_two(console: ConsoleDriver, *actions: Action) -> int:
     return made
 
 
+@pytest.mark.slow
 async def test_claim_blocks_others_until_released(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
@@ -90,6 +91,7 @@ async def test_claim_can_be_taken_over_with_a_reason_and_typed_text_stays(start_
         assert "ann has claimed it until" in bob.refusals() and len(bob.app.screen_stack) == 1
 
 
+@pytest.mark.slow
 async def test_claim_takeover_without_a_reason_is_refused(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
@@ -187,6 +189,7 @@ async def test_escalate_to_a_person_with_a_note_reaches_them(start_console: Star
         assert "claimed by bob" in ann.screen_text() and "↑ escalated to bob" in ann.screen_text()
 
 
+@pytest.mark.slow
 async def test_dialogs_of_escalation_and_claim_show_the_calls_they_are_about(start_console: StartConsole) -> None:
     async with start_console() as ann:
         await ann.press("exclamation_mark")
@@ -208,6 +211,7 @@ async def test_escalate_when_claimed_by_another_is_refused_and_keeps_the_note(st
         assert (to.value, note.value) == ("leads", "why") and await ann.bob.reviews.escalations(ann.review_ids[MAIL]) == []
 
 
+@pytest.mark.slow
 async def test_view_time_is_recorded_per_person(start_console: StartConsole) -> None:
     async with start_console() as ann:
         await ann.pilot.pause(0.9)
@@ -258,6 +262,7 @@ async def test_context_shows_similar_decisions_and_people(start_console: StartCo
         assert told.index("nobody answered") < told.index(first.note), "the newest comes first"
 
 
+@pytest.mark.slow
 async def test_claim_by_another_does_not_scroll_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as ann, second(ann) as bob:
         long = seed.action("write", {"text": "\n".join(f"line {n}" for n in range(200))})

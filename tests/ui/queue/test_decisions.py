@@ -67,6 +67,7 @@ async def test_double_press_approves_only_one(start_console: StartConsole, monke
         assert await console.store.one("SELECT count(*) FROM decisions") == (1,)
 
 
+@pytest.mark.slow
 async def test_decision_keys_are_ignored_for_a_moment_after_the_review_changes(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +80,7 @@ async def test_decision_keys_are_ignored_for_a_moment_after_the_review_changes(
         assert await console.decisions_of(console.review_ids[SQL]) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_enter_never_approves(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("enter", "enter", "enter", "escape", "enter")
@@ -94,6 +96,7 @@ async def test_reject_with_a_number_and_enter_stores_the_presets_text(start_cons
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "not needed")]
 
 
+@pytest.mark.slow
 async def test_reject_when_the_text_begins_with_a_digit_keeps_it_and_pasted_lines(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r", *"3 hosts are affected")
@@ -103,6 +106,7 @@ async def test_reject_when_the_text_begins_with_a_digit_keeps_it_and_pasted_line
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "3 hosts are affected\nweb-01\nweb-02")]
 
 
+@pytest.mark.slow
 async def test_reject_reason_is_kept_when_the_dialog_is_left(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r", *"no 3", "escape")
@@ -111,6 +115,7 @@ async def test_reject_reason_is_kept_when_the_dialog_is_left(start_console: Star
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "no 3x")]
 
 
+@pytest.mark.slow
 async def test_edit_stores_exactly_what_was_typed(start_console: StartConsole) -> None:
     async with start_console() as console:
         before = console.app.query_one(QueueView).pane.viewed_ms
@@ -147,6 +152,7 @@ async def test_invalid_edits_are_kept_and_explained(start_console: StartConsole)
         assert await console.decisions_of(console.review_ids[MAIL]) == []
 
 
+@pytest.mark.slow
 async def test_editor_shows_invisible_characters_as_escapes(start_console: StartConsole) -> None:
     odd_text = seed.ODD.replace("\ud83d", "")
     async with start_console() as console:
@@ -163,6 +169,7 @@ async def test_editor_shows_invisible_characters_as_escapes(start_console: Start
         assert kind == "edit" and json.loads(str(args)) == {"to": odd_text, "tag": "\U000e0041"}
 
 
+@pytest.mark.slow
 async def test_respond_replaces_the_tools_result(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("m", *"sent by hand", "enter")
@@ -227,6 +234,7 @@ async def test_approve_while_the_next_call_is_loading_does_nothing(start_console
         assert [row[:2] for row in await console.decisions_of(review)] == [(0, "approve"), (1, "reject")]
 
 
+@pytest.mark.slow
 async def test_decision_that_is_not_allowed_is_not_offered(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, DELETE)
@@ -236,6 +244,7 @@ async def test_decision_that_is_not_allowed_is_not_offered(start_console: StartC
         assert await console.decisions_of(review) == []
 
 
+@pytest.mark.slow
 async def test_gate_can_be_approved(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, GATE)
@@ -297,6 +306,7 @@ async def test_approve_shows_what_it_means_before(start_console: StartConsole) -
         assert await console.decisions_of(review) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_dialog_closes_when_another_person_decided(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r")
@@ -307,6 +317,7 @@ async def test_dialog_closes_when_another_person_decided(start_console: StartCon
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_editor_key_edits_arguments_in_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("EDITOR", "sed -i s/Ann/Bob/")
@@ -321,6 +332,7 @@ async def test_editor_key_edits_arguments_in_the_editor(start_console: StartCons
         assert kind == "edit" and json.loads(str(args))["body"].startswith("Dear Bob,\n\nthe")
 
 
+@pytest.mark.slow
 async def test_editor_that_does_not_exist_is_reported(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("VISUAL", "/no/such/editor")

@@ -128,6 +128,7 @@ async def test_revision_note_is_kept_and_checked(start_console: StartConsole) ->
         assert (area(console, "#edit-text").text, area(console, "#note").text) == ("{nope", "so")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("position", "why"), [(5, "cannot be sent back"), (6, "cannot be answered with reject")])
 async def test_revise_when_nobody_reads_the_note_is_refused(start_console: StartConsole, position: int, why: str) -> None:
     async with start_console() as console:
@@ -138,6 +139,7 @@ async def test_revise_when_nobody_reads_the_note_is_refused(start_console: Start
         assert len(console.app.screen_stack) == 1
 
 
+@pytest.mark.slow
 async def test_draft_with_invisible_characters_is_edited_as_json(start_console: StartConsole) -> None:
     from hitl_tui.model import DecisionKind, PauseKind
 

@@ -62,6 +62,7 @@ async def read_and_approve(console: ConsoleDriver, review: int) -> None:
     raise AssertionError(console.screen_text())
 
 
+@pytest.mark.slow
 async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ async def test_fatigue_row_of_the_readme_happens_as_printed(new_sandbox: Sandbox
             await console.until_shown("you approved 5 calls in a row faster than anyone can read")
 
 
+@pytest.mark.slow
 async def test_careful_reviewer_is_never_delayed(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pane, "reading_time_s", lambda words: 0.1)
     async with start_console("nothing") as console:

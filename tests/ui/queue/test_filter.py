@@ -40,6 +40,7 @@ async def test_filtered_queue_shows_matching_arrivals_only(start_console: StartC
         assert late in console.app.query_one(QueueList).order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", sampled(["f1", "f2", "f3"]))
 async def test_filter_that_was_not_submitted_is_there_when_the_dialog_opens_again(start_console: StartConsole, view: str) -> None:
     async with start_console() as console:
@@ -53,6 +54,7 @@ async def test_filter_that_was_not_submitted_is_there_when_the_dialog_opens_agai
         assert console.app.screen.query_one(Input).value == ""
 
 
+@pytest.mark.slow
 async def test_filtered_queue_keeps_items_that_no_longer_match(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.bob.reviews.claim(console.review_ids[0])
@@ -84,6 +86,7 @@ async def test_filtered_queue_keeps_items_just_decided(start_console: StartConso
         assert console.review_ids[0] not in console.app.query_one(QueueList).order
 
 
+@pytest.mark.slow
 async def test_queue_is_filtered_while_one_types_and_escape_restores_it(start_console: StartConsole) -> None:
     async with start_console() as console:
         items = console.app.query_one(QueueList)
@@ -95,6 +98,7 @@ async def test_queue_is_filtered_while_one_types_and_escape_restores_it(start_co
         assert shown(console) == 9 and items.cursor == console.review_ids[1] and items.marks == {console.review_ids[1]}
 
 
+@pytest.mark.slow
 async def test_filter_that_does_not_parse_keeps_the_last_good_list(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"agent:mail*")
@@ -104,6 +108,7 @@ async def test_filter_that_does_not_parse_keeps_the_last_good_list(start_console
         assert shown(console) == 3
 
 
+@pytest.mark.slow
 async def test_filter_completes_fields_and_values(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"mail ag")
@@ -119,6 +124,7 @@ async def test_filter_completes_fields_and_values(start_console: StartConsole) -
         await console.until_shown("there is nothing to complete here")
 
 
+@pytest.mark.slow
 async def test_filter_without_a_hit_says_so_and_escape_clears_it(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"agent:nobody", "enter")

@@ -34,6 +34,7 @@ async def answer_to(console: ConsoleDriver, review: int) -> tuple[str, Any, Any]
     return kind, said, None if template is None else json.loads(template)
 
 
+@pytest.mark.slow
 async def test_question_without_yes_or_no_has_no_approve_key(start_console: StartConsole) -> None:
     async with start_console("") as console:
         review = await ask(console, "How many hours may it take?")
@@ -56,6 +57,7 @@ async def test_question_that_takes_yes_or_no_says_what_the_keys_send(start_conso
         assert await console.decisions_of(review) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_option_is_picked_by_its_number_and_sends_its_value(start_console: StartConsole) -> None:
     async with start_console("") as console:
         rooms = [{"id": "hall", "title": "The hall"}, {"id": "attic", "title": "The attic", "description": "12 seats"}]
@@ -75,6 +77,7 @@ async def test_slot_without_a_value_is_sent_whole(start_console: StartConsole) -
         assert await answer_to(console, review) == ("respond", {"day": "friday", "hour": 14}, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "sent"), [(("id", "id"), {"size": "l", "note": "thanks"}), (("id", "x"), ["l", "thanks"])], ids=["object", "list"]
 )
@@ -90,6 +93,7 @@ async def test_several_questions_are_a_form_with_a_choice_each(start_console: St
         assert await answer_to(console, review) == ("respond", sent, None)
 
 
+@pytest.mark.slow
 async def test_template_is_shown_before_it_is_sent(start_console: StartConsole) -> None:
     async with start_console("") as console:
         (console.home.path / "policy.toml").write_text(TEMPLATE)
@@ -125,6 +129,7 @@ async def test_template_that_does_not_fit_is_not_offered_and_says_why(start_cons
         assert await console.decisions_of(review) == []
 
 
+@pytest.mark.slow
 async def test_marked_questions_are_decided_together_with_their_template(start_console: StartConsole) -> None:
     async with start_console("") as console:
         (console.home.path / "policy.toml").write_text(TEMPLATE)

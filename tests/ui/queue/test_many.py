@@ -59,6 +59,7 @@ async def states(store: Store) -> list[str]:
     return [str(state) for (state,) in await store.all("SELECT state FROM reviews ORDER BY id")]
 
 
+@pytest.mark.slow
 async def test_marked_reviews_when_decided_together_are_undone_together(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)), [restart("web-9")])
@@ -75,6 +76,7 @@ async def test_marked_reviews_when_decided_together_are_undone_together(start_co
         assert await states(console.store) == ["open"] * 4 and console.app.query_one(QueueList).cursor == ids[0]
 
 
+@pytest.mark.slow
 async def test_decisions_made_together_are_a_set_in_the_history(start_console: StartConsole) -> None:
     async with start_console("") as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)))
@@ -94,6 +96,7 @@ async def test_decisions_made_together_are_a_set_in_the_history(start_console: S
         assert len(await console.bob.history.search("set:4")) == 1
 
 
+@pytest.mark.slow
 async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         odd = restart("web-1", args={"force": True})
@@ -123,6 +126,7 @@ async def test_mark_all_when_some_are_decided_marks_the_open_ones_and_then_none(
         assert console.app.query_one(QueueList).marks == set()
 
 
+@pytest.mark.slow
 async def test_mark_all_when_grouped_marks_every_review_of_every_group(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)), [seed.action("wipe", {"host": "web-1"})])
@@ -131,6 +135,7 @@ async def test_mark_all_when_grouped_marks_every_review_of_every_group(start_con
         assert console.app.query_one(QueueList).marks == set(ids)
 
 
+@pytest.mark.slow
 async def test_the_table_when_one_call_of_a_common_tool_stands_out_shows_that_tool_first(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         mails = ["oncall@example.com"] * 3 + ["press@example.net"]
@@ -144,6 +149,7 @@ async def test_the_table_when_one_call_of_a_common_tool_stands_out_shows_that_to
         assert places == sorted(places)
 
 
+@pytest.mark.slow
 async def test_the_row_of_a_group_that_is_shown_already_says_how_its_calls_differ(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await shown(console, await add(console.store, *([restart(f"web-{n}")] for n in range(3))))
@@ -151,6 +157,7 @@ async def test_the_row_of_a_group_that_is_shown_already_says_how_its_calls_diffe
         await console.until_shown("restart_service ×3", "only host differs: web-0 …")
 
 
+@pytest.mark.slow
 async def test_calls_that_must_be_decided_alone_when_all_are_decided_are_left_out_and_named(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         wires = [seed.action("wire", {"to": f"{name}@example.com"}, slot, risk="irreversible") for slot, name in enumerate(("ann", "bob"))]
@@ -165,6 +172,7 @@ async def test_calls_that_must_be_decided_alone_when_all_are_decided_are_left_ou
         assert [slot for slot, *_ in await console.decisions_of(1)] == [2, 3]
 
 
+@pytest.mark.slow
 async def test_takeovers_when_all_are_decided_are_left_out_and_named(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         ruled: dict[str, Any] = {"outcome": Outcome.TAKEOVER, "rule": "large refunds", "reason": "args.amount > 200"}
@@ -177,6 +185,7 @@ async def test_takeovers_when_all_are_decided_are_left_out_and_named(start_conso
         assert [slot for slot, *_ in await console.decisions_of(ids[0])] == [0]
 
 
+@pytest.mark.slow
 async def test_table_when_open_for_a_quarter_second_takes_keys(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console("", grace_s=60) as console:
         ids = await add(console.store, [restart("web-1"), restart("web-2", 1)])
@@ -252,6 +261,7 @@ async def test_space_in_the_table_turns_one_page_while_held_and_goes_back_to_wha
         assert page < rows.scroll_offset.y <= 2 * page  # at the first row that has not been on the screen
 
 
+@pytest.mark.slow
 async def test_many_calls_when_rejected_carry_the_reason(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         await add(console.store, [restart("web-1"), restart("web-2", 1)])
@@ -262,6 +272,7 @@ async def test_many_calls_when_rejected_carry_the_reason(start_console: StartCon
         assert {row[3] for row in await console.decisions_of(1)} == {"3 hosts are affected"} and len(await console.decisions_of(1)) == 2
 
 
+@pytest.mark.slow
 async def test_many_calls_when_rejected_by_number_carry_the_preset_reason(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60, settings=Settings(reject_reasons=("wrong host", "not now"))) as console:
         await add(console.store, [restart("web-1"), restart("web-2", 1)])
@@ -276,6 +287,7 @@ async def test_many_calls_when_rejected_by_number_carry_the_preset_reason(start_
         assert {row[3] for row in await console.decisions_of(1)} == {"not now"}
 
 
+@pytest.mark.slow
 async def test_calls_decided_together_when_the_policy_sets_grace_times_share_the_longest_of_their_review(
     start_console: StartConsole,
 ) -> None:
@@ -353,6 +365,7 @@ async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(s
         assert items.order.slice(0, 6) == expected and items.cursor == ids[1]
 
 
+@pytest.mark.slow
 async def test_marks_when_extended_upwards_reach_the_row_above(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)))
@@ -363,6 +376,7 @@ async def test_marks_when_extended_upwards_reach_the_row_above(start_console: St
         await console.until_shown("3 marked")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["3", "4", "5"])
 async def test_reviews_that_change_while_the_queue_is_sorted_are_listed_as_they_are(start_console: StartConsole, choice: str) -> None:
     async with start_console("") as console:
@@ -404,6 +418,7 @@ async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_colu
         assert any(row.startswith("restart_service ×40") for row in rows) and any(row.startswith("web-1 · api") for row in rows), rows
 
 
+@pytest.mark.slow
 async def test_review_of_several_calls_opens_on_the_riskiest_and_goes_on_with_the_next(start_console: StartConsole) -> None:
     async with start_console("") as console:
         risks = ("read", None, "irreversible", "reversible")
@@ -442,6 +457,7 @@ async def test_row_when_a_mixed_review_has_a_deadline_names_its_tools_and_its_ru
         assert "mail" in rows[place + 2] and "rejected by itself in 4 h" in console.screen_text(), "the details have room for all of it"
 
 
+@pytest.mark.slow
 async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartConsole) -> None:
     async with start_console("") as console:
         ids = await add(console.store, [restart("web-1")], [restart("web-2")])
@@ -467,6 +483,7 @@ async def test_a_review_when_snoozed_until_a_time_is_hidden_until_it_is_woken(st
         assert await console.store.all("SELECT review FROM snoozes") == []
 
 
+@pytest.mark.slow
 async def test_agents_when_paused_are_named_in_a_banner_until_they_go_on(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await add(console.store, [restart("web-1")])
@@ -496,6 +513,7 @@ async def test_one_agent_when_paused_is_named_in_the_banner_and_others_are_not(s
         assert console.bob.agents.pauses() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sort", ["1", "2", "3", "4"])
 async def test_the_cursor_when_the_order_changes_stays_on_its_review(start_console: StartConsole, sort: str) -> None:
     async with start_console("", clock=time.time) as console:

@@ -51,6 +51,7 @@ async def seen_of(console: ConsoleDriver, review: int) -> float | None:
     return None if row is None else row[0]
 
 
+@pytest.mark.slow
 async def test_approve_with_unseen_lines_shows_the_next_page(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 30)) as console:
         review = await add(console, {"script": SCRIPT})
@@ -116,6 +117,7 @@ async def hold(console: ConsoleDriver, key: bytes, first_delay_s: float = 0.5, p
     await console.settle()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "inside"), sampled([(b" ", False), (b"a", False), (b" ", True), (b"\x1b[6~", True), (b"\x04", False)]))
 async def test_held_key_turns_one_page_at_most(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, key: bytes, inside: bool
@@ -142,6 +144,7 @@ async def test_held_movement_key_scrolls_and_leaves_what_passes_unseen(
         assert arguments.scroll_offset.y == 41 and arguments.unseen_rows == unseen
 
 
+@pytest.mark.slow
 async def test_irreversible_call_is_never_approved_unseen(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 30)) as console:
         review = await add(console, {"script": SCRIPT})
@@ -172,6 +175,7 @@ async def test_skipped_lines_are_named_and_asked_about_where_the_policy_confirms
         await console.until_shown(f"{round(share * 100)} % of it was on the screen")
 
 
+@pytest.mark.slow
 async def test_a_very_long_text_is_asked_about_on_the_first_page(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 30)) as console:
         await add(console, {"script": SCRIPT * 20}, "reversible")
@@ -195,6 +199,7 @@ async def test_home_policy_decides_what_unseen_lines_mean(start_console: StartCo
         assert isinstance(console.app.screen, ConfirmScreen)
 
 
+@pytest.mark.slow
 async def test_takeover_rule_has_no_approve_key_and_asks_with_what_the_rule_demands(start_console: StartConsole) -> None:
     async with start_console("nothing") as console:
         ruled = {"outcome": Outcome.TAKEOVER, "rule": "large refunds", "reason": "args.amount > 200"}

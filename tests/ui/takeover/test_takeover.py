@@ -239,6 +239,7 @@ async def test_takeover_can_be_taken_from_another_person_with_a_reason(start_con
         assert "ann has it" in bob.screen_text()
 
 
+@pytest.mark.slow
 async def test_takeover_of_a_running_run_is_refused(start_console: StartConsole) -> None:
     async with mails(start_console, runs=True) as console:
         await console.press("f2", "G", "k", "t")
@@ -323,6 +324,7 @@ async def test_takeover_can_be_left_to_other_views(start_console: StartConsole) 
     assert found and found.plan == TakeoverPlan(guidance="later or never")
 
 
+@pytest.mark.slow
 async def test_takeover_receives_keys_typed_ahead(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.pilot.press("t", "3", *"quick")
@@ -386,6 +388,7 @@ async def typed_state(start_console: StartConsole, size: tuple[int, int]) -> Asy
         yield console
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(60, 16), (80, 24)])
 async def test_takeover_state_is_edited_as_fields_that_stay_in_view(start_console: StartConsole, size: tuple[int, int]) -> None:
     async with typed_state(start_console, size) as console:
@@ -409,6 +412,7 @@ async def test_takeover_state_is_edited_as_fields_that_stay_in_view(start_consol
         }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_takeover_state_with_a_part_json_lacks_keeps_that_part(start_console: StartConsole) -> None:
     async with typed_state(start_console, (120, 36)) as console:
         await console.press("t", "4", *["tab"] * 5)
@@ -418,6 +422,7 @@ async def test_takeover_state_with_a_part_json_lacks_keeps_that_part(start_conso
         assert (await over(console)).plan.state == {"labels": ["b", {"float": "nan"}]}
 
 
+@pytest.mark.slow
 async def test_takeover_field_that_is_invalid_is_kept_for_another_console(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "4", *"my ", "tab", *"x")
@@ -434,6 +439,7 @@ async def test_takeover_field_that_is_invalid_is_kept_for_another_console(start_
         assert isinstance(area, JsonArea) and json.loads(area.text) == {"folder": "my inbox", "unread": 2}
 
 
+@pytest.mark.slow
 async def test_takeover_opens_the_focused_field_in_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     command = "import os, sys; open(sys.argv[1], 'w').write(os.path.basename(sys.argv[1]))"
     monkeypatch.setenv("EDITOR", f'{sys.executable} -c "{command}"')
