@@ -142,7 +142,6 @@ SCENES = {
     "routed": Scene("routed", in_details=False),
     "routed_review": Scene("routed"),
     "unseen": Scene("pages", ["wait:500", "a", "wait:500"]),
-    "refused": Scene("pages", ["a"]),
     "empty": Scene("empty", in_details=False),
     "runs": Scene("variety", ["f2", "j"], in_details=False),
     "failed_run": Scene("mixed", ["f2", "enter"], in_details=False),
@@ -168,7 +167,7 @@ SCENES = {
     "claim": Scene("routed", ["c", *"she waits"]),
     "escalate": Scene("routed", ["exclamation_mark", "wait:300", "down"], moves=["j"]),
     "messages": Scene("variety", ["asterisk", "wait:300"]),
-    "comment": Scene("variety", ["f2", "j", "plus", "wait:300", "plus", *"well done"], in_details=False),
+    "comment": Scene("variety", ["f2", "j", "wait:500", "plus", "wait:500", "plus", *"well done", "wait:500"], in_details=False),
     "difference": Scene("variety", ["edited", "d"]),
     "check": Scene("variety", ["checked"]),
 }
@@ -215,7 +214,7 @@ def test_screen(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(view_tracking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
-    monkeypatch.setattr(arguments, "SEEN_S", 60.0 if name.startswith("refused") else 0.05)  # whatever the machine's speed is
+    monkeypatch.setattr(arguments, "SEEN_S", 0.05)  # whatever the machine's speed is
     monkeypatch.setattr(arguments, "REMARK_S", 60.0)
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
