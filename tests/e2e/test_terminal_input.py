@@ -312,6 +312,7 @@ def test_a_large_paste_goes_into_a_field_and_a_larger_one_is_refused(tmp_path: P
         screen.drain(3.0)
         paste(screen, b"x" * (1 << 20) + b"y\r")
         screen.until(b"more than 1 MB")
+        screen.drain(1.0)
         screen.send(b"\r")
         keyboard.until_count("decisions", 1)
         with sqlite3.connect(home.database) as db:

@@ -35,11 +35,11 @@ async def answers(console: ConsoleDriver, key: str) -> bool:
     view = shown(console)
     view.end_remark()
     await console.pilot.pause()
-    before, focused, said = console.screen_text(), console.app.focused, len(console.said)
+    before, focused, said = console.screen_text(), console.app.focused, len(console.said) + len(console.ignored)
     await console.pilot.press(key)
     for _ in range(25):
         await console.pilot.pause(0.02)
-        if console.screen_text() != before or console.app.focused is not focused or len(console.said) > said:
+        if console.screen_text() != before or console.app.focused is not focused or len(console.said) + len(console.ignored) > said:
             return True
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -118,9 +119,11 @@ async def test_deadline_rejects_a_question_only_with_its_template(reviewer: Revi
 
 @pytest.mark.slow
 async def test_template_of_a_projects_policy_counts_without_one_in_the_home(reviewer: Reviewer) -> None:
-    (reviewer.sandbox.folder / "policy.toml").write_text(SEND)
     folder = reviewer.sandbox.folder
+    policy = folder / "policy.toml"
+    policy.write_text(SEND)
     inbox = Inbox(reviewer.store, "ann", policies=lambda: Policies(reviewer.sandbox.home.path, lambda target: folder))
+    await inbox.policy.accept(policy, hashlib.sha256(policy.read_bytes()).hexdigest())
     _, review = await waiting(reviewer, "approved")
     assert "approve" not in review.actions[0].allowed
     assert "approve" in (await inbox.reviews.get(review.row.id)).actions[0].allowed

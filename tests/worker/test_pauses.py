@@ -58,7 +58,7 @@ async def test_other_agents_when_one_is_paused_go_on(new_sandbox: SandboxFactory
 @pytest.mark.slow
 async def test_policy_decisions_and_handbacks_when_agents_are_paused_wait(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
-    (sandbox.home.path / "policy.toml").write_text("spot_check = 0\n")
+    (sandbox.home.path / "policy.toml").write_text('spot_check = 0\n[confidence]\ntrust = ["words"]\n')
     async with open_reviewer(sandbox) as ann:
         (taken,) = await ann.inbox.runs.launch("batched", text=json.dumps([["well", [SEND]]]))
         assert sandbox.run_until_idle() == 0

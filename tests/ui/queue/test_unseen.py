@@ -162,7 +162,7 @@ async def test_skipped_lines_are_named_and_asked_about_where_the_policy_confirms
         assert f"{unseen} lines not seen above" in console.screen_text()
         await console.press("a")
         assert isinstance(console.app.screen, ConfirmScreen)
-        await console.until_shown(f"{unseen} lines of it were not seen", "script   #!/bin/bash")
+        await console.until_shown(f"{unseen} lines of it were not seen", "┃ echo step 0")
         await console.press("n")
         assert await console.decisions_of(review) == []
         await console.until_keys_accepted()

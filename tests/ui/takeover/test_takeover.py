@@ -611,7 +611,6 @@ async def test_takeover_of_a_failed_run_continues_with_an_edited_state(new_sandb
             await console.press(*["backspace"] * 4, "7")
             await tells(console, "1 state key changed; the agent goes on")
             assert (await handed_back(console, run)).state == "applied"
-        await ann.decide(await ann.open_review(run), approve())
         await ann.result_of(run)
         assert [did["amount"] for did in ann.effects(run) if did["did"] == "spend"] == [7]
         run = await ann.launch("talker", text="hello")
