@@ -23,7 +23,7 @@ from hitl_tui.home import Home
 from hitl_tui.model import Agent
 from hitl_tui.policy.loader import policy_paths, read_policy
 from hitl_tui.settings import read_settings
-from hitl_tui.store import Store, agents, migrations, tolerant
+from hitl_tui.store import Store, agents, damaged_files, migrations
 from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone
 
@@ -170,7 +170,7 @@ def _repaired_file(path: Path) -> list[Finding]:
 def _repair_file(path: Path) -> list[str]:
     with recover.alone(path):
         if integrity.only_indexes(path):
-            with contextlib.closing(tolerant.connect(path)) as db:
+            with contextlib.closing(damaged_files.connect(path)) as db:
                 db.execute("REINDEX")
             if not integrity.is_damaged(path):
                 return [f"{path.name}: damaged indexes were rebuilt"]
@@ -189,7 +189,7 @@ def _finish_log(path: Path) -> list[str]:
     size = log.stat().st_size if log.exists() else 0
     if not size or recover.is_used(path):
         return []
-    with contextlib.closing(tolerant.connect(path)) as db:
+    with contextlib.closing(damaged_files.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return [f"{path.name}: {size // 1024} kB of its write-ahead log were written into it"]
 
@@ -218,7 +218,7 @@ def _copied(database: Path) -> Iterator[Path]:
     """A copy of a database as of now, which may be migrated and written; the database itself is only read."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / database.name
-        with integrity.reading(database) as source, contextlib.closing(tolerant.connect(copy)) as target:
+        with integrity.reading(database) as source, contextlib.closing(damaged_files.connect(copy)) as target:
             source.backup(target)
         yield copy
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui.home import database_uri
-from hitl_tui.store import tolerant
+from hitl_tui.store import damaged_files
 from hitl_tui.store.errors import told
 from hitl_tui.store.maintenance import integrity
 
@@ -29,7 +29,7 @@ CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
 """Channels whose writes do not mean that a task has ended."""
 
 GREATEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns"
-"""What LangGraph takes for the newest checkpoint."""
+"""The id of the checkpoint that LangGraph reads as the newest."""
 GREATEST_OF_ALL = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread"
 IS_OUT_OF_ORDER = (
     "SELECT 1 FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns AND parent_checkpoint_id >= checkpoint_id LIMIT 1"
@@ -56,7 +56,7 @@ ASKS = """
             SELECT 1 FROM writes o WHERE o.thread_id = w.thread_id AND o.checkpoint_ns = '' AND o.checkpoint_id = w.checkpoint_id
             AND o.task_id = w.task_id AND o.channel NOT IN ('__interrupt__', '__resume__', '__error__', '__error_source_node__')))
 """
-"""Whether a checkpoint has an interrupt whose task has not ended."""
+"""SQL condition: the checkpoint has an interrupt, and the task that raised it has not ended."""
 WAITING = f"""
     WITH head AS (SELECT thread_id, max(checkpoint_id) AS id FROM checkpoints WHERE checkpoint_ns = '' GROUP BY thread_id)
     SELECT h.thread_id, CAST(c.metadata AS TEXT) FROM head h
@@ -95,7 +95,7 @@ class CheckpointReader:
     @contextlib.contextmanager
     def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[CheckpointReader]:
         """Open an existing file."""
-        with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as db:
+        with contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as db:
             yield cls(db, path, serde)
 
     def pending(self, thread: str, namespace: str = "") -> list[Interrupt]:

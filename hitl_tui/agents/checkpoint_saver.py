@@ -53,7 +53,7 @@ from hitl_tui.agents.serde import StrictSerializer
 from hitl_tui.errors import LeaseLost
 from hitl_tui.home import database_uri
 from hitl_tui.model import Run, RunState
-from hitl_tui.store import tolerant
+from hitl_tui.store import damaged_files
 from hitl_tui.store.errors import is_busy, told
 
 BATCH_BYTES = 4_000_000
@@ -147,7 +147,7 @@ class CheckpointSaver(AsyncSqliteSaver):
             busy_s: seconds for which a write waits while another process writes.
         """
         async with contextlib.AsyncExitStack() as stack:
-            conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s, factory=tolerant.Connection))
+            conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s, factory=damaged_files.Connection))
             reader = stack.enter_context(contextlib.closing(_reader(path)))
             writer = _Writer(path, busy_s)
             stack.push_async_callback(writer.close)
@@ -321,7 +321,7 @@ class _Writer:
 
     def __init__(self, path: Path, busy_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._db = tolerant.connect(path, isolation_level=None, timeout=busy_s, check_same_thread=False)
+        self._db = damaged_files.connect(path, isolation_level=None, timeout=busy_s, check_same_thread=False)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         """None is the last one."""
         self._ended = self._loop.create_future()
@@ -395,7 +395,7 @@ class _Writer:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    return tolerant.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=READ_BUSY_S, check_same_thread=False)
+    return damaged_files.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=READ_BUSY_S, check_same_thread=False)
 
 
 def _resolve(batch: Sequence[_Job], errors: Sequence[BaseException | None]) -> None:

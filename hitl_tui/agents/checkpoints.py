@@ -21,7 +21,7 @@ from langgraph.store.sqlite.base import SqliteIndexConfig
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.errors import BadHome, Storage
 from hitl_tui.home import Home
-from hitl_tui.store import tolerant
+from hitl_tui.store import damaged_files
 from hitl_tui.store.errors import told
 from hitl_tui.store.maintenance import integrity
 
@@ -128,6 +128,6 @@ def probe(home: Home) -> None:
     finally:
         with contextlib.suppress(OSError):
             trial.unlink()
-    with told(home.checkpoints), contextlib.closing(tolerant.connect(home.checkpoints, isolation_level=None, timeout=1)) as db:
+    with told(home.checkpoints), contextlib.closing(damaged_files.connect(home.checkpoints, isolation_level=None, timeout=1)) as db:
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")

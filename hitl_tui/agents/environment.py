@@ -25,7 +25,7 @@ from hitl_tui.errors import BadTarget
 from hitl_tui.home import OWN_PYTHON
 
 FOLDERS = (".venv", "venv")
-"""Where projects keep their environment."""
+"""Names of a project's virtual environment."""
 OLDEST_PYTHON = (3, 11)
 OLDEST_LANGGRAPH = (1, 2, 20)
 CARRIED = (
@@ -33,7 +33,7 @@ CARRIED = (
     "confusable_homoglyphs", "jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "typing_extensions",
     "langgraph.checkpoint.sqlite", "langgraph.store.sqlite",
 )  # fmt: skip
-"""What the private folder holds: pure Python, or compiled for every Python 3 (`psutil`). Tests check that a worker imports no more."""
+"""Packages in the private folder, in pure Python or compiled for every Python 3 (`psutil`). A worker imports no others beside LangGraph."""
 PROBE = """
 import json, sys
 from importlib import metadata
@@ -126,7 +126,7 @@ def private_folder(home: Path) -> Path:
             place = made.joinpath(*name.split(".")[:-1], source.name)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(source)
-        shutil.copyfile(Path(__file__).with_name("persistent_maps.py"), made / "rpds.py")
+        shutil.copyfile(Path(__file__).with_name("rpds_fallback.py"), made / "rpds.py")
         try:
             made.rename(folder)
         except OSError:  # another worker has made it meanwhile
@@ -160,8 +160,7 @@ def _probed(python: Path) -> Environment:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: (1, 2, 20) of `1.2.20rc1`."""
-    parts = [part for part in version.split(".")[:3]]
-    return tuple(int("".join(digit for digit in part if digit.isdigit()) or 0) for part in parts)
+    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")[:3])
 
 
 def _dotted(version: Sequence[int]) -> str:

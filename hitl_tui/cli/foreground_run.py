@@ -32,7 +32,6 @@ FAILED, LEFT_WAITING, INTERRUPTED = 1, 3, 130
 STARTING_S = 0.05
 POLL_S = 0.5
 """Longest time between two looks at the run; the worker's doorbell makes them more frequent."""
-WORDS = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
 LATER = "later"
 
 
@@ -226,7 +225,7 @@ class _Foreground:
     async def _ask(self, review: Review, slot: int) -> bool:
         """Ask for one decision until it is taken. False if the person leaves it for later, or nobody can be asked."""
         action = next(action for action in review.actions if action.slot == slot)
-        words = [*(WORDS[kind] for kind in action.allowed), LATER]
+        words = [*map(str, action.allowed), LATER]
         while True:
             said = await _prompt(f"{call_id(review.row.id, slot)} {action.name}: {', '.join(words)}? ")
             if said is None or said == LATER:

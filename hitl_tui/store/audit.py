@@ -17,7 +17,7 @@ from hitl_tui import canonical_json
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.home import database_uri
 from hitl_tui.model import Actor, ActorKind, AuditEntry, Json
-from hitl_tui.store import audit_verify, migrations, tolerant
+from hitl_tui.store import audit_verify, damaged_files, migrations
 from hitl_tui.store.errors import fault
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _reading(database: Path) -> Iterator[sqlite3.Connection]:
         raise BadHome(f"there is no {database}", "choose another home with --home DIR")
     migrations.check(database)
     try:
-        with contextlib.closing(tolerant.connect(database_uri(database, "ro"), uri=True)) as db:
+        with contextlib.closing(damaged_files.connect(database_uri(database, "ro"), uri=True)) as db:
             db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # no valid text: its hash will not fit
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchone():
                 raise BadHome(f"{database} has no audit yet", "open it once with hitl-tui")

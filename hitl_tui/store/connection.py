@@ -18,7 +18,7 @@ from hitl_tui.errors import BadHome, Damaged, LeaseLost
 from hitl_tui.home import database_uri
 from hitl_tui.model import Lease
 from hitl_tui.oversight.statistics import edited_arguments, normalized_reason, time_bucket
-from hitl_tui.store import clock, migrations, tolerant
+from hitl_tui.store import clock, damaged_files, migrations
 from hitl_tui.store.audit import chained
 from hitl_tui.store.errors import fault, is_busy, told
 
@@ -108,7 +108,7 @@ class Store:
         """Connect, and bring the schema up to date. While other processes open or close the same file, SQLite may say busy at once."""
         until = time.monotonic() + BUSY_S
         while True:
-            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S, factory=tolerant.Connection)
+            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S, factory=damaged_files.Connection)
             try:
                 await db.execute("PRAGMA journal_mode = WAL")
                 await db.execute(f"PRAGMA synchronous = {synchronous}")
@@ -246,7 +246,7 @@ def _require(db: Transaction, lease: Lease) -> None:
 
 def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection for the event loop's thread, which must never wait: its timeout is 0."""
-    db = tolerant.connect(path, isolation_level=None, timeout=0)
+    db = damaged_files.connect(path, isolation_level=None, timeout=0)
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA foreign_keys = ON")
     for name, count, function in FUNCTIONS:

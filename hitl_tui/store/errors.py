@@ -12,7 +12,7 @@ from pathlib import Path
 from hitl_tui.errors import Busy, Damaged, Refused, Stale, Storage
 from hitl_tui.home import database_uri
 from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
-from hitl_tui.store import migrations, tolerant
+from hitl_tui.store import damaged_files, migrations
 
 GOING = (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
 ROOM_BYTES = 65_536
@@ -49,7 +49,7 @@ def fault(path: Path, error: sqlite3.Error) -> Storage | None:
 
 def _changed_schema(path: Path) -> str:
     """What is otherwise in the schema than it was made: one changed letter of a name makes statements fail."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         return migrations.changed_schema(db, or_added=False)
     return ""
 

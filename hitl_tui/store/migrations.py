@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hitl_tui.errors import BadHome, Damaged
 from hitl_tui.home import database_uri
-from hitl_tui.store import tolerant
+from hitl_tui.store import damaged_files
 
 SCHEMA = Path(__file__).with_name("schema")
 APPLICATION_ID = 0x4849544C
@@ -114,7 +114,7 @@ def _refuse(path: Path, application: int, version: int) -> None:
 def _known_version(path: Path) -> int:
     """The version whose tables the file has, whatever its header says; 0 if it is none."""
     uri = database_uri(path, "ro") + ("" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1")  # leaves no file behind
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(uri, uri=True, timeout=2)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(damaged_files.connect(uri, uri=True, timeout=2)) as db:
         found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS).fetchall()}
         return next((number for number in range(len(STEPS), 0, -1) if found == _objects(number)), 0)
     return 0
@@ -139,7 +139,7 @@ def _marks(path: Path) -> tuple[int, int] | None:
 
 def _marks_in_log(path: Path) -> tuple[int, int] | None:
     """The same as of the last commit, which may only be in the write-ahead log yet."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         db.execute("BEGIN")  # one moment: another process may be making the database right now
         is_new = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         application, version = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version"))

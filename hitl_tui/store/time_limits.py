@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hitl_tui.store import clock, tolerant
+from hitl_tui.store import clock, damaged_files
 from hitl_tui.store.clock import Read
 from hitl_tui.store.connection import BUSY_S, Store
 
@@ -89,4 +89,4 @@ def _marking(worker: str, found: DueRun) -> dict[str, Any]:
 
 
 def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
-    return contextlib.closing(tolerant.connect(path, isolation_level=None, timeout=BUSY_S))
+    return contextlib.closing(damaged_files.connect(path, isolation_level=None, timeout=BUSY_S))

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from hitl_tui.agents.environment import CARRIED, Environment, environment_of
-from hitl_tui.agents.persistent_maps import HashTrieMap, HashTrieSet, List
+from hitl_tui.agents.rpds_fallback import HashTrieMap, HashTrieSet, List
 from hitl_tui.agents.targets import parse
 from hitl_tui.errors import BadTarget
 from tests.support.harness import PROJECTS, SandboxFactory
@@ -119,7 +119,7 @@ def test_worker_imports_nothing_but_langgraph_and_what_is_carried() -> None:
     assert set(others) <= {"rpds", *OPTIONAL}, "rpds has a stand-in"
 
 
-def test_persistent_maps_change_by_copies() -> None:
+def test_rpds_fallback_changes_collections_by_copies() -> None:
     one = HashTrieMap({"a": 1})
     assert dict(one.insert("b", 2).update({"a": 3}).remove("b")) == {"a": 3} and dict(one) == {"a": 1}
     assert HashTrieMap.convert(one) is one and dict(HashTrieMap.convert({"x": 1})) == {"x": 1}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hitl_tui.errors import Damaged, HitlError
 from hitl_tui.home import database_uri
-from hitl_tui.store import migrations, tolerant
+from hitl_tui.store import damaged_files, migrations
 
 LOOK_BYTES = 64_000_000
 """Larger files are not read completely at every start; a damaged page is found when it is read."""
@@ -24,7 +24,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     closes, but where there is one it would first write the rest of it into the database, which a killed process left.
     """
     has_log = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
-    with contextlib.closing(tolerant.connect(database_uri(path, "ro" if has_log else "rw"), uri=True, timeout=2)) as db:
+    with contextlib.closing(damaged_files.connect(database_uri(path, "ro" if has_log else "rw"), uri=True, timeout=2)) as db:
         db.execute("PRAGMA query_only = 1")
         yield db
 
@@ -48,7 +48,7 @@ def problem(path: Path) -> str:
 def problem_at_start(path: Path) -> str:
     """`problem` for every start, which must be fast: large files are not read completely."""
     try:
-        with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+        with contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if path.stat().st_size > LOOK_BYTES:
                 return ""
@@ -65,7 +65,7 @@ def is_damaged(path: Path) -> bool:
     try:
         if path.name == "hitl.db":
             migrations.check(path)
-        with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+        with contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
             return _verdict(db, path) != "ok"
     except Damaged:
         return True
@@ -77,7 +77,7 @@ def is_damaged(path: Path) -> bool:
 
 def only_indexes(path: Path) -> bool:
     """Whether only indexes are damaged, which can be rebuilt from their tables."""
-    with contextlib.closing(tolerant.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+    with contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
         try:
             said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(1000)")]
         except sqlite3.DatabaseError:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui.errors import Refused
-from hitl_tui.store import migrations, tolerant
+from hitl_tui.store import damaged_files, migrations
 from hitl_tui.store.maintenance.prune import PRUNED
 
 DMS_BYTE = 128
@@ -101,7 +101,7 @@ def rebuild(path: Path) -> tuple[Path, dict[str, int]]:
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     new.unlink(missing_ok=True)
     new.touch(mode=0o600)
-    with contextlib.closing(tolerant.connect(new, isolation_level=None)) as db, _mended(path) as copy:
+    with contextlib.closing(damaged_files.connect(new, isolation_level=None)) as db, _mended(path) as copy:
         saved = _fill(copy, db)
     aside = move_aside(path)
     new.rename(path)
@@ -165,7 +165,7 @@ def _made(version: int) -> sqlite3.Connection:
 
 def _mend_schema(path: Path) -> None:
     """Write the tables, indexes, views and triggers as their version made them; a damaged one is known by what it resembles."""
-    with contextlib.closing(tolerant.connect(path, isolation_level=None)) as db:
+    with contextlib.closing(damaged_files.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA writable_schema = ON")  # SQLite then reads a schema that it cannot parse
         found = db.execute(f"SELECT rowid, {SCHEMA_COLUMNS} FROM sqlite_master ORDER BY rowid").fetchall()
         versions = [_made(number).execute(f"SELECT {SCHEMA_COLUMNS} FROM sqlite_master").fetchall() for number in migrations.VERSIONS]
@@ -190,7 +190,7 @@ def _mend_schema(path: Path) -> None:
 
 
 def _fill(path: Path, db: sqlite3.Connection) -> dict[str, int]:
-    with contextlib.closing(tolerant.connect(path, isolation_level=None)) as old:
+    with contextlib.closing(damaged_files.connect(path, isolation_level=None)) as old:
         old.text_factory = lambda data: data.decode("utf-8", "replace")
         schema = _schema(old)
         for number in range(1, schema + 1):
@@ -243,7 +243,7 @@ def _fitting(value: Any, kind: str, is_needed: bool) -> Any:
     if value is None:
         return ("" if kind == "TEXT" else 0) if is_needed else None
     if kind == "TEXT":
-        return tolerant.readable(value) if isinstance(value, bytes) else value if isinstance(value, str) else str(value)
+        return damaged_files.readable(value) if isinstance(value, bytes) else value if isinstance(value, str) else str(value)
     if kind in ("INTEGER", "REAL") and not isinstance(value, int | float):
         return 0 if is_needed else None
     return value
