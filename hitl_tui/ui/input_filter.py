@@ -448,6 +448,8 @@ class FilteredLinuxDriver(PlacedOutput, LinuxDriver):
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._draws_again = False
+        """Whether the console is about to be drawn again after a stop."""
         drawn_on = sys.__stderr__ if sys.__stderr__ and sys.__stderr__.isatty() else sys.__stdout__
         self._file = LossyFile(drawn_on)  # type: ignore[assignment]
 
@@ -493,12 +495,14 @@ class FilteredLinuxDriver(PlacedOutput, LinuxDriver):
             super()._sigtstp_application()
 
     def _sigcont_application(self, *_: object) -> None:
-        """Draw everything again, as soon as the loop goes on."""
-        if self._auto_restart:
+        """Draw everything again, as soon as the loop goes on: once, however many signals come until then."""
+        if self._auto_restart and not self._draws_again:
+            self._draws_again = True
             self._loop.call_soon_threadsafe(self._draw_again)
 
     def _draw_again(self) -> None:
-        """Start anew, also after a stop that could not be announced."""
+        """Start anew, also after a stop that could not be announced. What was typed until now is discarded."""
+        self._draws_again = False
         if self._auto_restart and self._writer_thread is not None and self._app.is_running:
             if not self._must_signal_resume:
                 self.suspend_application_mode()
