@@ -8,7 +8,7 @@ import fcntl
 import functools
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,13 @@ from hitl_tui.agents.introspection import (
 )
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
-from hitl_tui.agents.source import ConfidenceSources
+from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import LocalThread
 from hitl_tui.errors import BadHome, BadTarget, LeaseLost, Refused
 from hitl_tui.foreign_errors import frames_of
 from hitl_tui.home import Home
-from hitl_tui.model import Agent, Json, Run
+from hitl_tui.model import Agent, Json, MovedThread, Run
 from hitl_tui.store.lessons import LessonSet
 
 
@@ -108,6 +108,17 @@ class LocalSource:
     def names(self) -> list[str]:
         """Names of the agents that can run."""
         return [agent.name for agent in self.agents if not agent.error]
+
+    @property
+    def outage(self) -> Outage | None:
+        """None: this process runs the agents."""
+        return None
+
+    async def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
+        """Nothing: only workers of this home drive its threads."""
+        nothing: list[Sequence[MovedThread]] = []
+        for batch in nothing:
+            yield batch
 
     async def _describe(self, loaded: loader.LoadedGraph) -> Agent:
         spec = loaded.spec

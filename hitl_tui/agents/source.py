@@ -18,7 +18,21 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from hitl_tui.model import Action, Agent, Answer, BlockedCall, Call, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
+from hitl_tui.model import (
+    Action,
+    Agent,
+    Answer,
+    BlockedCall,
+    Call,
+    Json,
+    MovedThread,
+    Pause,
+    PauseKind,
+    Run,
+    RunHead,
+    Submission,
+    Takeover,
+)
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY
 from hitl_tui.policy.confidence import ConfidenceSource as ConfidenceSource
 
@@ -143,6 +157,26 @@ class ConfidenceSources:
     state_key: str = STATE_KEY
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A source cannot be used now."""
+
+    why: str
+    """A clause, for people."""
+    since: float
+    """Unix time, seconds."""
+
+
+class KnownThreads(Protocol):
+    """What this home knows of a source's threads. Reads at once."""
+
+    def versions(self, threads: Sequence[str]) -> Mapping[str, str]:
+        """The versions under which these threads were handled last, of those that were."""
+
+    def waiting(self) -> list[str]:
+        """The threads of runs that wait for a person."""
+
+
 class Source(Protocol):
     """A place where agents run."""
 
@@ -161,6 +195,16 @@ class Source(Protocol):
     @property
     def names(self) -> list[str]:
         """Names of the agents that can run."""
+
+    @property
+    def outage(self) -> Outage | None:
+        """Why nothing can run here now; None if all is well."""
+
+    def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
+        """Threads that others begin and move, in batches as they are noticed. A source where nobody else runs agents ends at once.
+
+        A batch, which may be empty, also comes when `agents` or `outage` has changed. The next batch is made once this one is handled.
+        """
 
     def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AbstractAsyncContextManager[Thread]:
         """The run's thread, for one turn. `holds` tells at any time, in any thread, whether the worker still has the run's lease.

@@ -104,6 +104,10 @@ class Agents:
         """Label and sentence for each setting of a project's langgraph.json that has no effect here."""
         return await agents.project_warnings(self._store)
 
+    async def outages(self, targets: Sequence[str]) -> list[tuple[str, str, float]]:
+        """Label, reason, and since when (Unix time), of each of these projects whose server cannot be used now."""
+        return await agents.outages(self._store, targets)
+
     async def project_errors(self, targets: Sequence[str]) -> list[tuple[str, str]]:
         """Label and error of each of these projects that cannot be loaded."""
         return await agents.project_errors(self._store, targets)

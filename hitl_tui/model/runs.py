@@ -134,10 +134,29 @@ class Run:
     beat_at: float | None = None
     """The last heartbeat of the worker that drives it, as Unix time; None while nobody does."""
 
+    is_retry: bool = False
+    """Somebody lets it run on from where it failed, under this lease."""
+
     def silent_s(self, now: float) -> float:
         """For how long its worker has not responded; 0 if that is not long, or nobody drives it."""
         silence = now - self.beat_at if self.state is RunState.RUNNING and self.beat_at is not None else 0.0
         return silence if silence > NOT_RESPONDING_S else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MovedThread:
+    """A thread of a server that has changed."""
+
+    thread: str
+    agent: str
+    version: str
+    """Differs whenever the thread has changed."""
+    title: str
+    """What it is about, for people."""
+    waits: bool
+    """It may wait for somebody, so it gets a run if it has none. Otherwise it only concerns runs that are known."""
+    is_known: bool = False
+    """Only the version is new: a worker of this home has seen what changed."""
 
 
 @dataclass(frozen=True, slots=True)

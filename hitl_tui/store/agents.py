@@ -90,6 +90,20 @@ async def project_warnings(store: Store) -> list[tuple[str, str]]:
     return [(str(label), str(warning)) for label, warnings in found for warning in json.loads(warnings)]
 
 
+async def note_outage(store: Store, project: int, why: str, since: float | None) -> None:
+    """Store why the server of a project cannot be used, and since when (Unix time); an empty `why` if it can."""
+    values = {"project": project, "why": canonical_json.storable(why), "since": since}
+    await store.write("UPDATE projects SET outage = :why, outage_since = :since WHERE id = :project", values)
+
+
+async def outages(store: Store, targets: Sequence[str]) -> list[tuple[str, str, float]]:
+    """Label, reason, and since when (Unix time), of those of the targets whose server cannot be used now."""
+    out = (
+        "SELECT label, outage, outage_since FROM projects WHERE outage != '' AND target IN (SELECT value FROM json_each(?)) ORDER BY label"
+    )
+    return [(str(label), str(why), float(since)) for label, why, since in await store.all(out, (json.dumps(list(targets)),))]
+
+
 def _values(a: Agent) -> dict[str, Any]:
     plain = canonical_json.storable
     return {

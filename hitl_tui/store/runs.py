@@ -28,7 +28,7 @@ COLUMNS = ", ".join(
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
         "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
-        "tags", "context", "config", "lease",
+        "tags", "context", "config", "lease", "retry_lease",
     )
 ) + f", {TAKEN_BY}, (SELECT beat_at FROM workers WHERE workers.id = runs.worker)"  # fmt: skip
 """Columns that `read_run` reads."""
@@ -229,7 +229,7 @@ def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
 # Retrying and cancelling
 
 REQUEUE = """
-UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL
+UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL, retry_lease = lease + 1
 WHERE id = ? AND state IN ('failed', 'cancelled') AND NOT attention
 """
 IDLE = "state IN ('queued', 'waiting') AND worker IS NULL"
@@ -437,7 +437,8 @@ def put_head(db: Transaction, run: int, head: RunHead | None) -> None:
 def read_run(row: Any) -> Run:
     """The run of a row of `COLUMNS`."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, lease, taken_by, beat_at) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, lease, retry_lease, taken_by,
+     beat_at) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
@@ -445,5 +446,5 @@ def read_run(row: Any) -> Run:
             tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags)),
             context and json.loads(context), config and json.loads(config),
         ),
-        bool(cut), taken_by, lease, beat_at,
+        bool(cut), taken_by, lease, beat_at, retry_lease == lease,
     )  # fmt: skip

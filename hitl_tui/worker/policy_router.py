@@ -22,7 +22,7 @@ from hitl_tui.store import Store, autonomy, policy_log, reconcile
 class PolicyRouter:
     """The policy of a home and a project, read again whenever its file changed."""
 
-    def __init__(self, store: Store, home: Path, project: Path) -> None:
+    def __init__(self, store: Store, home: Path, project: Path | None) -> None:
         self._file = PolicyFile(policy_paths(home, project), functools.partial(policy_log.is_accepted, store))
         self._noted: PolicyStatus | None = None
 

@@ -15,12 +15,14 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.memory import model_name, reworded
-from hitl_tui.agents.source import Source
+from hitl_tui.agents.server_target import ServerTarget
+from hitl_tui.agents.source import ConfidenceSources, Source
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
@@ -39,6 +41,7 @@ from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.replacement import ProcessReplacement, Watchdog, end_children
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.source_watch import SourceWatch
 from hitl_tui.worker.trace_writer import TraceWriter
 
 NICENESS = 5
@@ -69,7 +72,7 @@ class Options:
     """Why the agents do not run in the project's own environment; empty if they do, or if it has none."""
 
 
-def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
+def run_worker(target: Target | ServerTarget, home: Home, options: Options, say: Callable[[str], None]) -> int:
     """Work until told to stop. Returns the exit code. `say` prints for a person who started the worker by hand."""
     streams = _detach(home)
     if options.doorbell is not None:
@@ -155,7 +158,7 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bo
 
 
 async def _work(
-    target: Target,
+    target: Target | ServerTarget,
     home: Home,
     options: Options,
     say: Callable[[str], None],
@@ -177,11 +180,9 @@ async def _work(
             await _requeue_own_runs(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
         router = PolicyRouter(store, home.path, target.root)
-        source = await stack.enter_async_context(
-            LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.changed_since, store))
-        )
-        found = [replace(agent, project=number) for agent in source.agents]
-        await agents.replace_agents(store, number, found, warnings=[*filter(None, [options.note]), *source.warnings])
+        source = await stack.enter_async_context(_opened(target, home, store, router.confidence_sources))
+        watch = SourceWatch(store, number, source, [options.note], ring)
+        await watch.note_source()
         gc.freeze()  # modules stay for good: garbage collection need not walk them again
         ring()
         if options.describe_only:
@@ -194,6 +195,9 @@ async def _work(
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
+        await stack.enter_async_context(watch.running(engine.wake))
+        if options.until_idle:
+            await watch.until_looked()
         _handle_signals(engine, bell)
         say(f"worker of {target.label}: {', '.join(source.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)
@@ -201,6 +205,18 @@ async def _work(
         if not replacement.wanted:
             await _report_problems(store, source, say)
         return replacement.wanted
+
+
+def _opened(
+    target: Target | ServerTarget, home: Home, store: Store, confidence: Callable[[str], ConfidenceSources]
+) -> AbstractAsyncContextManager[Source]:
+    """The source of a target."""
+    changed_lessons = functools.partial(lessons.changed_since, store)
+    if isinstance(target, ServerTarget):
+        from hitl_tui.agents.server_source import ServerSource  # imports an HTTP client, which local agents do without
+
+        return ServerSource.open(target, home, confidence, changed_lessons)
+    return LocalSource.open(target, home, confidence, changed_lessons)
 
 
 async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:

@@ -7,7 +7,18 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hitl_tui.agents.source import GATE, AppliedHandback, Drained, NotPending, PendingInterrupt, StepProgress, StreamEvent, ThreadSnapshot
+from hitl_tui.agents.source import (
+    GATE,
+    AppliedHandback,
+    Drained,
+    KnownThreads,
+    NotPending,
+    Outage,
+    PendingInterrupt,
+    StepProgress,
+    StreamEvent,
+    ThreadSnapshot,
+)
 from hitl_tui.errors import Forbidden, Refused
 from hitl_tui.model import (
     Action,
@@ -17,6 +28,7 @@ from hitl_tui.model import (
     Context,
     DecisionKind,
     Json,
+    MovedThread,
     Pause,
     PauseKind,
     Run,
@@ -91,6 +103,7 @@ class MemorySource:
 
     label = "memory"
     warnings: Sequence[str] = ()
+    outage: Outage | None = None
 
     def __init__(self, scripts: Mapping[str, Sequence[Item]]) -> None:
         self._scripts = scripts
@@ -112,6 +125,11 @@ class MemorySource:
     @property
     def names(self) -> list[str]:
         return list(self._scripts)
+
+    async def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
+        nothing: list[Sequence[MovedThread]] = []
+        for batch in nothing:
+            yield batch
 
     @contextlib.asynccontextmanager
     async def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[MemoryThread]:
