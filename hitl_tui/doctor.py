@@ -17,7 +17,7 @@ from pathlib import Path
 from hitl_tui import __version__, notify
 from hitl_tui.agents import checkpoint_reader
 from hitl_tui.agents.environment import environment_of
-from hitl_tui.agents.targets import SAMPLE, or_default, parse
+from hitl_tui.agents.targets import SAMPLE, ServerTarget, Target, or_default, parse
 from hitl_tui.errors import Damaged, HitlError
 from hitl_tui.home import Home
 from hitl_tui.model import Agent
@@ -139,7 +139,7 @@ def _privacy(home: Home) -> Finding:
 
 def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
     """Check the policies in force, and their notification channels."""
-    roots = [None, *(parse(target).root for target in targets)]
+    roots = [None, *(parsed.root for target in targets if isinstance(parsed := parse(target), Target))]
     found = (next((path for path in policy_paths(home.path, root) if path.exists()), None) for root in roots)
     findings = []
     for path in dict.fromkeys(filter(None, found)):
@@ -235,14 +235,19 @@ def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[F
     if problem:
         return [Finding(target, False, problem)]
     parsed = parse(target)
-    environment, note = environment_of(parsed)
+    about = [] if isinstance(parsed, ServerTarget) else _project(parsed)
+    found = asyncio.run(_agents_of(home, parsed.key))
+    return about + [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
+
+
+def _project(target: Target) -> list[Finding]:
+    """The environment of a project, and what of its langgraph.json has no effect."""
+    environment, note = environment_of(target)
     where = (
         f"Python {'.'.join(map(str, environment.version))} of {environment.prefix}" if environment else note or "hitl-tui's own environment"
     )
-    ignored = [Finding(f"{parsed.label}: environment", True, where)]
-    ignored += [Finding(f"{parsed.label}: langgraph.json", True, warning) for warning in parsed.warnings]
-    found = asyncio.run(_agents_of(home, parsed.key))
-    return ignored + [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
+    ignored = [Finding(f"{target.label}: langgraph.json", True, warning) for warning in target.warnings]
+    return [Finding(f"{target.label}: environment", True, where), *ignored]
 
 
 async def _agents_of(home: Home, key: str) -> list[Agent]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hitl_tui.errors import BadHome
 from hitl_tui.home import Home
+
+if TYPE_CHECKING:
+    from hitl_tui.servers import ServerTarget
 
 Alert = Literal["bell", "notice", "both"]
 """What a terminal does: ring, show a notice (OSC 9), or both."""
@@ -49,6 +52,8 @@ class Settings:
     """`arrival` or `failure` → what the terminal does when a review arrives or a run fails while the console runs."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Command id → key or keys, e.g. `approve = "i"`; `?` in the console lists the ids."""
+    servers: Mapping[str, ServerTarget] = field(default_factory=dict)
+    """URL of a LangGraph server → how to reach it."""
 
 
 def read_settings(home: Home) -> Settings:
@@ -104,6 +109,10 @@ def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901, PLR0912 - 
         case "keys":
             if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
                 raise wrong("a table of strings")
+        case "servers":
+            from hitl_tui.servers import read_tables  # most configs have none
+
+            return read_tables(value, home.config)
     return value
 
 

@@ -13,9 +13,9 @@ import httpx
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError
 
-from hitl_tui.agents.server_target import ServerTarget
 from hitl_tui.agents.source import Outage
 from hitl_tui.errors import BadTarget, Storage
+from hitl_tui.servers import ServerTarget
 
 CONNECT_S, READ_S = 3.0, 20.0
 """Time to connect to a server, and for each of its answers. Streams have no time limit: a node may think for hours."""

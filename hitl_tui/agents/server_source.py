@@ -13,11 +13,11 @@ from typing import Any
 from hitl_tui.agents.introspection import ANY_MESSAGES, takes_text, text_input
 from hitl_tui.agents.loader import explain
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
-from hitl_tui.agents.server_target import ServerTarget
 from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage, Thread
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.model import UNCHECKED_SCHEMA, Agent, Json, MovedThread, Run
+from hitl_tui.servers import ServerTarget
 from hitl_tui.store.lessons import LessonSet
 
 PAGE = 100
@@ -66,8 +66,8 @@ class ServerSource:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """Why nothing can be decided here, if nothing can."""
-        return [self._connection.read_only] if self._connection.read_only else []
+        """Why nothing can be decided here, if nothing can, and what is unsafe about the connection."""
+        return [*([self._connection.read_only] if self._connection.read_only else []), *self._target.warnings]
 
     @property
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Parses a TARGET into the local graphs it names; a server's URL would be one more form in `parse`, opened by `worker/process.py`.
+"""Parses a TARGET into the local graphs or the LangGraph server that it names; `worker/process.py` opens the source of each.
 
 Imports neither user code nor LangGraph.
 """
@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hitl_tui import canonical_json
+from hitl_tui import canonical_json, servers
 from hitl_tui.errors import BadTarget
 from hitl_tui.home import sample_agents
+from hitl_tui.servers import ServerTarget as ServerTarget
 
 MANIFEST = "langgraph.json"
 SAMPLE = "sample agents"
 EXAMPLES = ("example", "sample", "template", "dist")
 """Endings of the files that show what an env file should hold."""
-FORMS = "give a langgraph.json, a folder holding one, file.py:graph, or package.module:graph"
+FORMS = "give a langgraph.json, a folder holding one, file.py:graph, package.module:graph, or the URL of a LangGraph server"
 
 
 IGNORED = {
@@ -98,6 +99,9 @@ class Target:
     """What of the langgraph.json has no effect here, one sentence each."""
 
 
+AnyTarget = Target | ServerTarget
+
+
 def here() -> str:
     """The langgraph.json of the current folder, as an absolute path; empty if there is none."""
     manifest = Path(MANIFEST)
@@ -109,12 +113,19 @@ def or_default(targets: Sequence[str]) -> list[str]:
     return list(targets) or [here() or str(sample_agents())]
 
 
-def parse(target: str, cwd: Path | None = None) -> Target:
+def parse(target: str, cwd: Path | None = None) -> AnyTarget:
     """Read a target.
 
     Raises:
         BadTarget: it has none of the known forms, or its langgraph.json is missing or malformed.
     """
+    if servers.is_url(target):
+        return ServerTarget(servers.address(target))
+    return parse_local(target, cwd)
+
+
+def parse_local(target: str, cwd: Path | None = None) -> Target:
+    """Read a target on this machine; errors as `parse`."""
     try:
         return _parse(target, cwd or Path.cwd())
     except (OSError, ValueError) as error:  # a path that is too long, or has a NUL
@@ -123,6 +134,8 @@ def parse(target: str, cwd: Path | None = None) -> Target:
 
 def root_of(key: str) -> Path | None:
     """The folder of a project, from its key; None if the project is not on this machine."""
+    if servers.is_url(key):
+        return None
     if key == SAMPLE:
         return sample_agents().resolve()
     folder, module, _ = key.partition("::")

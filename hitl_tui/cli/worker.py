@@ -13,6 +13,7 @@ import click
 from hitl_tui.agents import targets as parsing
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.options import common_options, python_option, targets_argument
+from hitl_tui.errors import BadTarget
 from hitl_tui.home import OWN_PYTHON, Home, find_home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import read_settings
@@ -35,8 +36,9 @@ def worker(
     """Run agents without a console.
 
     Each TARGET gets a process of its own, in the Python environment of its
-    project if it has one (.venv). Without a TARGET it runs the agents of the
-    langgraph.json in the current folder, else the sample agents.
+    project if it has one (.venv); the agents of a server's URL run there.
+    Without a TARGET it runs the agents of the langgraph.json in the current
+    folder, else the sample agents.
     """
     opened = find_home(home).prepare()
     settings = read_settings(opened)
@@ -46,7 +48,11 @@ def worker(
     (given,) = parsing.or_default(targets)
     target = parsing.parse(given)
     note = ""
-    if OWN_PYTHON not in os.environ:  # else this process is in the project's environment already
+    if isinstance(target, parsing.ServerTarget):
+        if python:
+            raise BadTarget(f"{target.label} runs its agents itself", "leave out --python")
+        target = settings.servers.get(target.url, target)
+    elif OWN_PYTHON not in os.environ:  # else this process is in the project's environment already
         from hitl_tui.agents.environment import enter, environment_of
 
         environment, note = environment_of(target, python)

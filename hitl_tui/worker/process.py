@@ -21,13 +21,13 @@ from typing import Any
 
 from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.memory import model_name, reworded
-from hitl_tui.agents.server_target import ServerTarget
 from hitl_tui.agents.source import ConfidenceSources, Source
-from hitl_tui.agents.targets import Target
+from hitl_tui.agents.targets import AnyTarget
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
+from hitl_tui.servers import ServerTarget
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.store.connection import LeaseReader
 from hitl_tui.supervisor import worker_command
@@ -72,7 +72,7 @@ class Options:
     """Why the agents do not run in the project's own environment; empty if they do, or if it has none."""
 
 
-def run_worker(target: Target | ServerTarget, home: Home, options: Options, say: Callable[[str], None]) -> int:
+def run_worker(target: AnyTarget, home: Home, options: Options, say: Callable[[str], None]) -> int:
     """Work until told to stop. Returns the exit code. `say` prints for a person who started the worker by hand."""
     streams = _detach(home)
     if options.doorbell is not None:
@@ -158,7 +158,7 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bo
 
 
 async def _work(
-    target: Target | ServerTarget,
+    target: AnyTarget,
     home: Home,
     options: Options,
     say: Callable[[str], None],
@@ -208,7 +208,7 @@ async def _work(
 
 
 def _opened(
-    target: Target | ServerTarget, home: Home, store: Store, confidence: Callable[[str], ConfidenceSources]
+    target: AnyTarget, home: Home, store: Store, confidence: Callable[[str], ConfidenceSources]
 ) -> AbstractAsyncContextManager[Source]:
     """The source of a target."""
     changed_lessons = functools.partial(lessons.changed_since, store)

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from hitl_tui.agents.environment import CARRIED, Environment, environment_of
 from hitl_tui.agents.rpds_fallback import HashTrieMap, HashTrieSet, List
-from hitl_tui.agents.targets import parse
+from hitl_tui.agents.targets import parse_local
 from hitl_tui.errors import BadTarget
 from tests.support.harness import PROJECTS, SandboxFactory
 
@@ -71,14 +71,17 @@ def test_environment_that_is_too_old_says_what_it_needs(found: Environment, prob
 
 def test_project_without_an_environment_uses_that_of_hitl_tui(tmp_path: Path) -> None:
     shutil.copytree(PROJECTS / "dotenv", tmp_path, dirs_exist_ok=True)
-    assert environment_of(parse(str(tmp_path))) == (None, "")
+    assert environment_of(parse_local(str(tmp_path))) == (None, "")
     (tmp_path / "uv.lock").touch()
-    assert environment_of(parse(str(tmp_path))) == (None, "uv.lock is there and no .venv: the agents run in hitl-tui's own environment")
-    assert environment_of(parse(str(tmp_path)), sys.executable) == (None, "")
+    assert environment_of(parse_local(str(tmp_path))) == (
+        None,
+        "uv.lock is there and no .venv: the agents run in hitl-tui's own environment",
+    )
+    assert environment_of(parse_local(str(tmp_path)), sys.executable) == (None, "")
 
 
 def test_python_that_does_not_exist_or_run_is_refused(tmp_path: Path) -> None:
-    target = parse(str(PROJECTS / "dotenv"))
+    target = parse_local(str(PROJECTS / "dotenv"))
     with pytest.raises(BadTarget, match="there is no Python at /nowhere"):
         environment_of(target, "/nowhere")
     broken = tmp_path / "python"
@@ -92,7 +95,7 @@ def test_python_that_does_not_exist_or_run_is_refused(tmp_path: Path) -> None:
 def test_environment_without_langgraph_is_left_alone(tmp_path: Path) -> None:
     shutil.copytree(PROJECTS / "dotenv", tmp_path, dirs_exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
-    assert environment_of(parse(str(tmp_path))) == (None, ".venv has no langgraph: the agents run in hitl-tui's own environment")
+    assert environment_of(parse_local(str(tmp_path))) == (None, ".venv has no langgraph: the agents run in hitl-tui's own environment")
 
 
 @pytest.mark.slow

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.agents.targets import parse
+from hitl_tui.agents.targets import parse_local
 from hitl_tui.errors import Refused
 from hitl_tui.model import RunOptions, RunState
 from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, open_reviewer, respond
 
-TARGET = parse(str(PROJECTS / "foreign"))
+TARGET = parse_local(str(PROJECTS / "foreign"))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_every_setting_without_effect_is_named_once() -> None:
 
 
 def test_project_without_such_settings_has_no_warnings() -> None:
-    assert parse(str(PROJECTS / "dotenv")).warnings == ()
+    assert parse_local(str(PROJECTS / "dotenv")).warnings == ()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hitl_tui.agents.targets import parse, root_of
+from hitl_tui.agents.targets import parse_local, root_of
 from hitl_tui.store import Store
 from tests.support.harness import PROJECTS, Sandbox, SandboxFactory, open_reviewer, rounds
 
@@ -159,7 +159,7 @@ def test_project_folder_is_derived_from_its_key(tmp_path: Path) -> None:
     (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "./a.py:graph"}}')
     (tmp_path / "a.py").write_text("")
     for target in (str(tmp_path), f"{tmp_path}/a.py:graph", "package.module:graph", str(PROJECTS.parents[1] / "sample_agents")):
-        parsed = parse(target, tmp_path)
+        parsed = parse_local(target, tmp_path)
         assert root_of(parsed.key) == parsed.root.resolve()
     assert root_of("") is None
     assert root_of("elsewhere") is None
