@@ -234,6 +234,11 @@ def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
         schema = shape
     else:
         schema = _input_of_langgraph(graph)
+    return with_any_messages(schema)
+
+
+def with_any_messages(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of an input that takes messages in each form that LangGraph takes."""
     properties = schema.get("properties", {})
     if "messages" not in properties:
         return schema

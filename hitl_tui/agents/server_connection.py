@@ -54,6 +54,7 @@ class ServerConnection:
         """Why nothing can be decided here, as a clause; empty if decisions are possible."""
         self._http: httpx.AsyncClient | None = None
         self._client: LangGraphClient | None = None
+        self._streaming: httpx.AsyncClient | None = None
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[ServerConnection]:
@@ -61,8 +62,8 @@ class ServerConnection:
         try:
             yield self
         finally:
-            if self._http:
-                await self._http.aclose()
+            for http in filter(None, (self._http, self._streaming)):
+                await http.aclose()
 
     @property
     def client(self) -> LangGraphClient:
@@ -72,20 +73,28 @@ class ServerConnection:
             BadTarget: a credential that the target names is missing.
         """
         if self._client is None:
-            trust: ssl.SSLContext | bool = True
-            if self.target.ca:
-                try:
-                    trust = ssl.create_default_context(cafile=str(self.target.ca))
-                except (OSError, ssl.SSLError) as error:
-                    raise BadTarget(f"the certificates in {self.target.ca} cannot be read: {error}", "correct the path") from None
-            self._http = httpx.AsyncClient(
-                base_url=self.target.url,
-                transport=httpx.AsyncHTTPTransport(retries=0, verify=trust, limits=httpx.Limits(max_connections=200)),
-                timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
-                headers={"User-Agent": "hitl-tui", **self.target.secrets()},
-            )
+            self._http = self._opened(httpx.Timeout(READ_S, connect=CONNECT_S))
             self._client = LangGraphClient(self._http)
         return self._client
+
+    @property
+    def streams(self) -> LangGraphClient:
+        """The SDK's client for streams, which may be silent for as long as a node thinks."""
+        if self._streaming is None:
+            self._streaming = self._opened(httpx.Timeout(None, connect=CONNECT_S, write=READ_S))
+        return LangGraphClient(self._streaming)
+
+    def _opened(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        trust: ssl.SSLContext | bool = True
+        if self.target.ca:
+            try:
+                trust = ssl.create_default_context(cafile=str(self.target.ca))
+            except (OSError, ssl.SSLError) as error:
+                raise BadTarget(f"the certificates in {self.target.ca} cannot be read: {error}", "correct the path") from None
+        limits = httpx.Limits(max_connections=200)
+        transport = httpx.AsyncHTTPTransport(retries=0, verify=trust, limits=limits)
+        headers = {"User-Agent": "hitl-tui", **self.target.secrets()}
+        return httpx.AsyncClient(base_url=self.target.url, transport=transport, timeout=timeout, headers=headers)
 
     @contextlib.asynccontextmanager
     async def talking(self) -> AsyncIterator[LangGraphClient]:

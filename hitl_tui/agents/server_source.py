@@ -1,19 +1,29 @@
 """A LangGraph server as a source: its assistants are agents, its threads are reviewed here, and it runs what was approved.
 
-`server_connection.py` talks to it, `server_thread.py` drives one thread of it.
+`server_connection.py` talks to it, `server_thread.py` drives one thread of it, `server_watch.py` notices threads that others move.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import hashlib
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from hitl_tui.agents.introspection import ANY_MESSAGES, takes_text, text_input
+from langgraph_sdk.errors import APIStatusError
+
+from hitl_tui.agents.introspection import GraphInfo, takes_text, text_input, with_any_messages
 from hitl_tui.agents.loader import explain
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
-from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage, Thread
+from hitl_tui.agents.server_lessons import ServerLessons
+from hitl_tui.agents.server_state import graph_info_of
+from hitl_tui.agents.server_thread import ServerThread
+from hitl_tui.agents.server_watch import ThreadWatch
+from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.model import UNCHECKED_SCHEMA, Agent, Json, MovedThread, Run
@@ -22,7 +32,11 @@ from hitl_tui.store.lessons import LessonSet
 
 PAGE = 100
 AT_ONCE = 4
-"""Requests for schemas at a time."""
+"""Assistants that are described at a time."""
+DESCRIBE_S = 20.0
+"""Time for a worker's start to wait for what assistants are; the rest is read while it works."""
+LIST_S = 60.0
+"""Seconds after which assistants are listed again."""
 
 
 class ServerSource:
@@ -32,7 +46,12 @@ class ServerSource:
     """
 
     def __init__(
-        self, target: ServerTarget, home: Home, confidence: Callable[[str], ConfidenceSources], connection: ServerConnection
+        self,
+        target: ServerTarget,
+        home: Home,
+        confidence: Callable[[str], ConfidenceSources],
+        connection: ServerConnection,
+        lessons: ServerLessons,
     ) -> None:
         self.label = target.label
         self.agents: Sequence[Agent] = ()
@@ -40,8 +59,13 @@ class ServerSource:
         self._home = home
         self._confidence = confidence
         self._connection = connection
-        self._assistants: dict[str, str] = {}
-        """Ids of assistants by the names of their agents."""
+        self._lessons = lessons
+        self._assistants: dict[str, Mapping[str, Any]] = {}
+        """By the names of their agents."""
+        self._described: dict[tuple[str, str], _Described] = {}
+        """By the id of an assistant and when it was changed."""
+        self._seen: dict[str, str] = {}
+        self._watch = ThreadWatch(connection, self._seen, self._agent_of)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -54,9 +78,12 @@ class ServerSource:
     ) -> AsyncIterator[ServerSource]:
         """Connect, and list the assistants if the server can be used. The arguments are those of `LocalSource.open`."""
         async with ServerConnection(target).open() as connection:
-            source = cls(target, home, confidence, connection)
+            source = cls(target, home, confidence, connection, ServerLessons(connection, lessons))
             with contextlib.suppress(ServerProblem):
-                await source._connect()
+                await source._list()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DESCRIBE_S):
+                        await source._describe_all()
             yield source
 
     @property
@@ -74,7 +101,7 @@ class ServerSource:
         """Names of the agents that can run: none while the server is away."""
         return [] if self.outage else [agent.name for agent in self.agents if not agent.error]
 
-    async def _connect(self) -> None:
+    async def _list(self) -> None:
         """Read what the server is, and list its assistants.
 
         Raises:
@@ -88,46 +115,99 @@ class ServerSource:
                 if len(page) < PAGE:
                     break
             with reading():
-                named = _named([one for one in found if self._is_wanted(one)])
-        limit = asyncio.Semaphore(AT_ONCE)
-        listed = await asyncio.gather(*(self._describe(name, one, limit) for name, one in named.items()))
-        self._assistants = {name: str(one["assistant_id"]) for name, one in named.items()}
+                self._assistants = _named([one for one in found if self._is_wanted(one)])
+        self._note_agents()
+
+    def _note_agents(self) -> None:
+        listed = [self._agent(name, one) for name, one in self._assistants.items()]
         if listed != list(self.agents):
             self.agents = listed
+
+    def _agent(self, name: str, assistant: Mapping[str, Any]) -> Agent:
+        known, about = self._described.get(_version(assistant)), str(assistant.get("description") or "")
+        if known is None:
+            return Agent(name, 0, self.label, about, None, takes_text=False)
+        tools, context = dict(known.graph_info.tools), known.context
+        return Agent(name, 0, self.label, about, known.given, takes_text(known.given), known.error, "", known.state, tools, context)
 
     def _is_wanted(self, assistant: Mapping[str, Any]) -> bool:
         known = {assistant["assistant_id"], assistant["graph_id"], assistant.get("name")}
         return not self._target.assistants or bool(known & set(self._target.assistants))
 
-    async def _describe(self, name: str, assistant: Mapping[str, Any], limit: asyncio.Semaphore) -> Agent:
-        async with limit, self._connection.talking() as client:
-            shapes = await client.assistants.get_schemas(assistant["assistant_id"])
-            with reading():
-                given = _unchecked(shapes["input_schema"])
-                state, context = shapes.get("state_schema"), shapes.get("context_schema")
-                description = str(assistant.get("description") or "")
-        return Agent(name, 0, self.label, description, given, takes_text(given), state_schema=state, context_schema=context)
+    async def _describe_all(self) -> None:
+        """Read the schemas and drawings of assistants that are new or changed.
+
+        Raises:
+            ServerProblem: the server cannot be used now.
+        """
+        limit = asyncio.Semaphore(AT_ONCE)
+        unknown = [one for one in self._assistants.values() if _version(one) not in self._described]
+        try:
+            await asyncio.gather(*(self._describe(one, limit) for one in unknown))
+        finally:
+            self._note_agents()
+
+    async def _describe(self, assistant: Mapping[str, Any], limit: asyncio.Semaphore | None = None) -> _Described:
+        async with limit or contextlib.nullcontext(), self._connection.talking() as client:
+            name = str(assistant["assistant_id"])
+            try:
+                shapes = await client.assistants.get_schemas(name)
+                graph, inside = await client.assistants.get_graph(name), await client.assistants.get_graph(name, xray=True)
+                with reading():
+                    given = _unchecked(shapes.get("input_schema") or shapes.get("state_schema"))
+                    info = graph_info_of(graph, inside)
+                    found = _Described(given, shapes.get("state_schema"), shapes.get("context_schema"), info)
+            except (APIStatusError, ServerProblem) as error:
+                if not _is_about_graph(error):
+                    raise
+                found = _Described(None, None, None, GraphInfo(), f"the server cannot open it: {error}")
+        self._described[_version(assistant)] = found
+        return found
 
     async def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """Threads that others begin and move."""
-        failures = 0
+        failures, listed_at = 0, time.monotonic()
         while True:
-            if self.outage:
-                failures += 1
-                await backoff(failures)
-            else:
+            try:
+                if self.outage or time.monotonic() - listed_at > LIST_S:
+                    await self._list()
+                    listed_at = time.monotonic()
+                yield ()
+                await self._describe_all()
+                await self._lessons.write(self.names)
+                async for batch in self._watch.look(known):
+                    yield batch
                 failures = 0
-                await asyncio.sleep(self._target.poll_s)
-            with contextlib.suppress(ServerProblem):
-                await self._connect() if self.outage else await self._connection.check()
-            yield ()
+            except ServerProblem:
+                failures += 1
+                yield ()
+            await (backoff(failures) if failures else asyncio.sleep(self._target.poll_s))
+
+    def _agent_of(self, metadata: Mapping[str, Any]) -> str | None:
+        """The name of the agent to which a thread of others belongs; None if it is not reviewed here."""
+        if any(metadata.get(key) != value for key, value in self._target.metadata.items()):
+            return None
+        assistant, graph = metadata.get("assistant_id"), metadata.get("graph_id")
+        by_id = next((name for name, one in self._assistants.items() if one["assistant_id"] == assistant), None)
+        return by_id or next((name for name, one in self._assistants.items() if name == one["graph_id"] == graph), None)
 
     @contextlib.asynccontextmanager
-    async def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[Thread]:
+    async def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[ServerThread]:
         """The run's thread on the server."""
-        if run:
-            raise Refused(f"runs on {self.label} cannot be driven yet", "this is being built")
-        yield  # type: ignore[misc]
+        assistant = self._assistants.get(run.agent)
+        if assistant is None:
+            raise Refused(f"{self.label} has no agent {run.agent}", "its assistant was deleted, or is not reviewed here")
+        described = self._described.get(_version(assistant)) or await self._describe(assistant)
+        info = described.graph_info.gated(run.options.gates_before, run.options.gates_after)
+        confidence = functools.partial(self._confidence, run.agent)
+        yield ServerThread(
+            self._connection, str(assistant["assistant_id"]), info, run, self._key(run), confidence, holds, self._seen, self._lessons
+        )
+
+    def _key(self, run: Run) -> str:
+        """Names a run among those of all homes."""
+        named = f"{socket.gethostname()}\0{self._home.database.resolve()}\0{run.id}\0{run.created_at!r}"
+        return hashlib.sha256(named.encode()).hexdigest()[:32]
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""
@@ -144,7 +224,7 @@ class ServerSource:
         return explain(error)
 
     async def sync_lessons(self) -> None:
-        """Lessons are written when an agent runs."""
+        """Nothing: `follow` writes lessons into the server's store, and every run makes sure of its agent's."""
 
     def code_edited(self) -> bool:
         """The code is the server's."""
@@ -155,15 +235,32 @@ class ServerSource:
         await self._connection.check()
 
 
+class _Described:
+    """What is known of an assistant."""
+
+    def __init__(self, given: Json, state: Json, context: Json, graph_info: GraphInfo, error: str = "") -> None:
+        self.given = given
+        self.state = state
+        self.context = context
+        self.graph_info = graph_info
+        self.error = error
+
+
+def _version(assistant: Mapping[str, Any]) -> tuple[str, str]:
+    return str(assistant["assistant_id"]), str(assistant.get("updated_at"))
+
+
+def _is_about_graph(error: Exception) -> bool:
+    """Whether a server refuses because of one graph, and not because of itself."""
+    cause = error.__cause__ if isinstance(error, ServerProblem) else error
+    return isinstance(cause, APIStatusError) and cause.status_code not in (401, 403, 429, 502, 503, 504)
+
+
 def _unchecked(schema: Json) -> Json:
     """An input schema as the server applies it: it checks no types and demands no key."""
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
         return schema
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return schema
-    lenient = {**properties, **({"messages": ANY_MESSAGES} if "messages" in properties else {})}
-    return {**schema, "properties": lenient, UNCHECKED_SCHEMA: True}
+    return {**with_any_messages(schema), UNCHECKED_SCHEMA: True}
 
 
 def _named(assistants: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from hitl_tui.errors import HitlError
 from hitl_tui.model import (
     Action,
     Agent,
@@ -51,6 +52,15 @@ class Drained(Exception):
 
 class NotPending(Exception):
     """The source refused to resume: an interrupt is no longer pending, or the thread is busy. Nothing ran and nothing was stored."""
+
+    def __init__(self, why: str = "", told: str = "") -> None:
+        """`told`: for people, who was first and when; empty if unknown."""
+        super().__init__(why)
+        self.told = told
+
+
+class ReadOnly(HitlError):
+    """Nothing can be decided at this source. Nothing was sent."""
 
 
 class StepProgress(Enum):
@@ -276,8 +286,11 @@ class Thread(Protocol):
     def resume(self, answered: Sequence[tuple[PendingInterrupt, Mapping[int, Answer]]]) -> AsyncIterator[StreamEvent]:
         """Answer pending interrupts, all slots of each, and run on. At a gate there is one, and the run continues or ends there.
 
-        The stream raises `NotPending` before its first event if somebody else was first.
+        The stream raises `NotPending` before its first event if somebody else was first, and `ReadOnly` if nobody can answer from here.
         """
+
+    def name_decisions(self, decisions: str, by: str) -> None:
+        """Name what `resume` sends next, and who decided it, where others can read that."""
 
     def request_drain(self) -> None:
         """Stop the stream at the next step boundary."""
@@ -292,6 +305,12 @@ class Thread(Protocol):
         """Update this agent's memory before it runs. Returns why that failed, or an empty text; the run goes on either way."""
 
     # After a crash
+
+    def rejoin(self) -> AsyncIterator[StreamEvent]:
+        """Follow what still runs in the thread without a worker, whoever started it. At a source whose agents end with it, nothing does."""
+
+    async def was_sent(self, decisions: str) -> bool | None:
+        """Whether decisions of this name reached the source; None if it does not know."""
 
     async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
         """Put back refusals that a crash cut out of a half-applied tool gate. True if the state was changed."""

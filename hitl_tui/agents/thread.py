@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained, UnknownInterruptError
@@ -19,18 +17,16 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 
 from hitl_tui.agents import interrupts, takeover_updates, tool_gates
 from hitl_tui.agents.checkpoint_reader import RESUME, CheckpointReader
-from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exact_args
+from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
-from hitl_tui.agents.messages import messages_in, result_of
-from hitl_tui.agents.proposals import completed_calls, left_out_calls
+from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
     AppliedHandback,
     ConfidenceSources,
     Drained,
     NotPending,
     PendingInterrupt,
-    StepProgress,
     StreamEvent,
     ThreadSnapshot,
     is_gate,
@@ -87,37 +83,22 @@ class LocalThread:
         if state.interrupts:
             found = tuple(interrupts.interrupted(state, self._graph_info, await self._asking_inside(state), self._confidence()))
         if found:
-            return state, self._plain(state, found, await self._is_poisoned(state))
+            return state, self._snapshot(state, found, await self._is_poisoned(state))
         # Also reached if all interrupts are answered: LangGraph keeps listing them while a subgraph stands at a gate.
         if state.tasks and state.next:
             gate = interrupts.gated(state, self._graph_info, await self._stopped_inside(state), self._confidence())
             if stopped or gate.interrupt in gates or interrupts.at_gate(state, self._graph_info):
                 found = (gate,)
-        return state, self._plain(state, found, False)
+        return state, self._snapshot(state, found)
 
-    def _plain(self, state: StateSnapshot, pauses: tuple[Pause, ...], poisoned: bool) -> ThreadSnapshot:
-        progress = _progress(state)
-        checkpoint = state.config["configurable"].get("checkpoint_id")
-        runs_on = progress not in (StepProgress.NOT_STARTED, StepProgress.FINISHED)
-        return ThreadSnapshot(
-            None if checkpoint is None else str(checkpoint),
-            progress,
-            pauses,
-            poisoned,
-            self._run_of(state),
-            is_update=(state.metadata or {}).get("source") == "update",
-            has_open_tasks=any(task.result is None and not task.interrupts for task, _, _ in interrupts.leaves(state)),
-            completed_calls=_calls(state, completed_calls) if runs_on else frozenset(),
-            left_out_calls=_calls(state, functools.partial(left_out_calls, is_over=not runs_on)),
-            head=takeover_updates.head_of(state, self._graph_info, pauses) if runs_on else None,
-            result=result_of(state.values) if progress is StepProgress.FINISHED else None,
-        )
+    def _snapshot(self, state: StateSnapshot, pauses: tuple[Pause, ...], poisoned: bool = False) -> ThreadSnapshot:
+        return thread_snapshot(state, self._graph_info, pauses, poisoned, self._run_of(state))
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read without LangGraph's slower state: a decision waits for it."""
         asked = self._reader.pending(self._run.thread)
         if asked and not any(map(is_gate, wanted)):
-            return {one.id: _pending(one, wanted[one.id]) for one in asked if one.id in wanted}
+            return {one.id: pending_interrupt(one, wanted[one.id]) for one in asked if one.id in wanted}
         pauses = (await self.snapshot(stopped=True)).pauses
         raw = {one.id: one.value for one in asked}
         found = [PendingInterrupt(p.interrupt, p.kind, p.node, p.actions, raw.get(p.interrupt)) for p in pauses if p.interrupt in wanted]
@@ -188,6 +169,9 @@ class LocalThread:
         async for event in self._stream(None):
             yield event
 
+    def name_decisions(self, decisions: str, by: str) -> None:
+        """Nothing: only workers of this home read the checkpoints, and they have the decisions."""
+
     def request_drain(self) -> None:
         """Stop the stream at the next step boundary."""
         self._control.request_drain()
@@ -241,6 +225,16 @@ class LocalThread:
             raise NotPending(str(error)) from None
 
     # After a crash
+
+    async def rejoin(self) -> AsyncIterator[StreamEvent]:
+        """Nothing: agents end with their worker."""
+        events: list[StreamEvent] = []
+        for event in events:
+            yield event
+
+    async def was_sent(self, decisions: str) -> bool | None:
+        """Unknown: the checkpoints do not tell an answer that was never sent from one that was lost with its step."""
+        return None
 
     async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
         """Put back the refusals of a mixed decision at a tool gate, if a worker died between its two halves."""
@@ -343,28 +337,6 @@ class LocalThread:
         checkpoint = await self._saver.aget_tuple(self._config) if failed else None
         writes = (checkpoint.pending_writes or ()) if checkpoint else ()
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
-
-
-def _progress(state: StateSnapshot) -> StepProgress:
-    if state.created_at is None:
-        return StepProgress.NOT_STARTED
-    if not state.tasks:
-        return StepProgress.FINISHED
-    if all(task.result is not None for task in state.tasks):
-        return StepProgress.STEP_ENDED
-    unfinished = any(not task.interrupts and task.result is None for task in state.tasks)
-    return StepProgress.UNFINISHED if unfinished else StepProgress.ASKING
-
-
-def _calls(state: StateSnapshot, which: Callable[[Sequence[BaseMessage]], frozenset[str]]) -> frozenset[str]:
-    """Ids of tool calls in the state and in the subgraphs where the thread stands."""
-    values = (state.values, *(owner.values for _, _, owner in interrupts.leaves(state)))
-    return frozenset(call for each in values for call in which(messages_in(each)))
-
-
-def _pending(interrupt: Any, node: str) -> PendingInterrupt:
-    kind, actions = normalise(interrupt.value, node, {}, interrupt.response_schema)
-    return PendingInterrupt(interrupt.id, kind, node, actions, interrupt.value)
 
 
 def _with_configurable(config: RunnableConfig, more: dict[str, Any]) -> RunnableConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hitl_tui.model.actions import Answer
-from hitl_tui.model.actors import ActorKind, Identified
+from hitl_tui.model.actors import ActorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,6 @@ class Endorsement:
     actor: str
     at: float
     """Unix time, seconds."""
-    identified: Identified | None = None
-    """How the person was identified; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hitl_tui import failpoints, takeover_plan
-from hitl_tui.agents.source import NotPending, PendingInterrupt, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
+from hitl_tui.agents.source import NotPending, PendingInterrupt, ReadOnly, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
 from hitl_tui.errors import HitlError
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import BlockedCall, ReviewOutcome, ReviewState, Run, RunState, Submission, Takeover
@@ -115,7 +115,7 @@ class Turn:
         if stale:
             await reconcile.close(self._store, stale)
         if answered:
-            self._say("decided", {"answers": [told for _, review in answered for told in review.told]})
+            self._say("decided", {"answers": submissions.for_trace(self._store, [review.review for _, review in answered])})
             self._bind(submissions.idempotency_keys(review for _, review in answered))
             await self._answer(answered)
         else:
@@ -125,8 +125,12 @@ class Turn:
     async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.DecidedReview]]) -> None:
         try:
             await self._stream(self._thread.resume([(asked, review.answers) for asked, review in answered]), Failpoint.RESUMED)
-        except NotPending:  # somebody resumed the thread after it was read
-            await reconcile.close(self._store, {review.review: ReviewOutcome(ReviewState.STALE, SUPERSEDED) for _, review in answered})
+        except NotPending as reason:  # somebody resumed the thread after it was read
+            outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
+            await reconcile.close(self._store, {review.review: outcome for _, review in answered})
+            await self._stream(self._thread.rejoin())
+        except ReadOnly as reason:
+            await reconcile.close(self._store, {review.review: ReviewOutcome(ReviewState.OPEN, str(reason)) for _, review in answered})
 
     async def _require_checkpoint(self) -> None:
         if not is_own(await self._thread.snapshot(stopped=True), self._run):
@@ -135,6 +139,7 @@ class Turn:
     def _bind(self, keys: submissions.IdempotencyKeys) -> None:
         """Give tools the keys of their decisions, and block the calls that were refused or are undecided."""
         self._thread.use_keys(keys.whole, keys.by_call)
+        self._thread.name_decisions(keys.decisions, keys.by)
         self._thread.forbid(submissions.blocked_calls(self._store, self._run.id))
 
     # With a hand-back
@@ -181,6 +186,12 @@ class Turn:
     async def _recover(self) -> bool:
         """Continue an interrupted run; False if it had not started."""
         run, thread = self._run, self._thread
+        try:
+            await self._stream(thread.rejoin())
+        except NotPending as reason:  # what was sent came too late
+            sent_before = await reviews.submitted(self._store, run.id)
+            outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
+            await reconcile.close(self._store, dict.fromkeys(sent_before, outcome))
         snapshot = await self._snapshot_before()
         if not is_own(snapshot, run):
             if await events.has_progressed(self._store, run.id, run.cut):
@@ -191,6 +202,7 @@ class Turn:
             return True
         unknown = await reviews.submitted(self._store, run.id)
         keys, sent = await submissions.last_sent(self._store, run.id)
+        never_sent = bool(unknown) and await thread.was_sent(keys.decisions) is False
         restored, step = await thread.restore_refusals(sent), recovery(snapshot, run, sent)
         if step is Recovery.FINISH_STEP:
             await self._stream(thread.finish_step())
@@ -202,7 +214,7 @@ class Turn:
         snapshot = await self._carry_out(step, snapshot, sent, settled, keys.whole)
         if step is Recovery.PROCEED:
             unknown = await reviews.submitted(self._store, run.id)
-        uncertain = step is Recovery.HOLD or (run.cut and not all(map(runs_nothing, sent)))
+        uncertain = step is Recovery.HOLD or (run.cut and not never_sent and not all(map(runs_nothing, sent)))
         note = with_answers(CUT_OFF, sent) if uncertain else NOTHING_RAN
         await self._settle(snapshot, unknown, Doubt(note, uncertain, keys.whole, [one.review for one in sent]))
         return True

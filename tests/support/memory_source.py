@@ -296,6 +296,9 @@ class MemoryThread:
             await block.wait()
         return f"{name} ran"
 
+    def name_decisions(self, decisions: str, by: str) -> None:
+        pass
+
     def request_drain(self) -> None:
         self._draining = True
 
@@ -309,6 +312,14 @@ class MemoryThread:
         return ""
 
     # After a crash
+
+    async def rejoin(self) -> AsyncIterator[StreamEvent]:
+        events: list[StreamEvent] = []
+        for event in events:
+            yield event
+
+    async def was_sent(self, decisions: str) -> bool | None:
+        return None
 
     async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
         return False

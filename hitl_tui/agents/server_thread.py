@@ -1,0 +1,601 @@
+"""A thread on a LangGraph server: the `source.Thread` through which runs are started, answered and followed there.
+
+Every request that starts something says `multitask_strategy="reject"`: of several who do so at once the server lets one through, and the
+others are told (CONTRACT-SERVER 4). Runs go on when the worker that follows them ends; the next worker finds them by their metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+from langchain_core.messages import BaseMessage
+from langgraph_sdk.errors import APIStatusError, ConflictError, NotFoundError
+from langgraph_sdk.schema import StreamPart
+
+from hitl_tui.agents import interrupts, tool_gates
+from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
+from hitl_tui.agents.introspection import GraphInfo
+from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
+from hitl_tui.agents.server_lessons import ServerLessons
+from hitl_tui.agents.server_state import as_json, part_of, snapshot_of
+from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
+from hitl_tui.agents.source import (
+    AppliedHandback,
+    ConfidenceSources,
+    Drained,
+    NotPending,
+    PendingInterrupt,
+    ReadOnly,
+    StreamEvent,
+    ThreadSnapshot,
+    is_gate,
+)
+from hitl_tui.agents.stream_events import EventReader
+from hitl_tui.errors import HitlError, LeaseLost, Refused
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
+
+MODES = ("tasks", "updates", "messages-tuple", "custom")
+DELETED = "deleted"
+ENDED = ("success", "error", "timeout", "interrupted", DELETED)
+"""States of a server's run that has ended; the last is not the server's, which has no row then."""
+AGAIN_S = 0.05
+"""Pause before a stream that broke off is joined again."""
+SILENT_S = 2.0
+"""Silence of a stream after which its run is looked at."""
+RESERVE_S = 2
+"""Delay of a run that only reserves its thread, while what it will let happen is read again."""
+AWAY_S = 60.0
+"""How long a run is followed through a server's outage before it is put off."""
+CANCEL_S = 5.0
+"""Time for a server to stop a run."""
+ROW = ("thread_id", "status", "updated_at", "metadata")
+
+
+class ServerRunFailed(HitlError):
+    """A run ended on the server without reaching a pause or its end."""
+
+
+class ThreadGone(HitlError):
+    """The server no longer has the thread."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A run of the server that is followed."""
+
+    run: str
+    last: str = "-1"
+    """The id of the last event that was read."""
+    status: str = ""
+    error: Any = None
+    """What the stream said about its failure."""
+    away_since: float | None = None
+
+
+class ServerThread:
+    """A thread of one run. `source.Thread` documents the methods.
+
+    Args:
+        connection: to the server.
+        assistant: the assistant's id.
+        graph_info: what is known of its graph, with the gates of this run.
+        run: the run.
+        key: names the run among all homes that use the server.
+        confidence: the confidence sources of the agent.
+        holds: whether the worker still has the run's lease.
+        seen: by thread, its row's `updated_at` when it was read last.
+        lessons: writes lessons into the server's store.
+    """
+
+    code_changed = False
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        assistant: str,
+        graph_info: GraphInfo,
+        run: Run,
+        key: str,
+        confidence: Callable[[], ConfidenceSources],
+        holds: Callable[[], bool],
+        seen: MutableMapping[str, str],
+        lessons: ServerLessons,
+    ) -> None:
+        self._connection = connection
+        self._assistant = assistant
+        self._graph_info = graph_info
+        self._run = run
+        self._thread = run.thread
+        self._key = key
+        self._confidence = confidence
+        self._holds = holds
+        self._seen = seen
+        self._lessons = lessons
+        self._events = EventReader()
+        self._drain = asyncio.Event()
+        self._keys: dict[str, Any] = {}
+        self._decision = ""
+        self._by = ""
+        self._may_go_on = run.is_retry
+        """Somebody wants the run to go on from where it stands; else only answers let it."""
+
+    @property
+    def _is_foreign(self) -> bool:
+        """Whether another program began the thread."""
+        return isinstance(self._run.input, dict) and bool(self._run.input.get("elsewhere"))
+
+    # Reading
+
+    async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
+        """Read the newest checkpoint. Whether the thread stands at a static gate is read from the server, and not from `stopped`."""
+        async with self._connection.talking() as client:
+            rows = await client.threads.search(ids=[self._thread], select=list(ROW), limit=1)  # type: ignore[arg-type]
+            if not rows and (self._is_foreign or self._run.lease > 1):
+                raise ThreadGone("the server no longer has its thread", "launch the run again")
+            with reading():
+                updated_at = str(rows[0]["updated_at"]) if rows else ""
+            state = await self._state()
+            pauses, poisoned = await self._pauses(state, gates)
+            run = await self._run_of(state)
+        if updated_at:
+            self._seen[self._thread] = updated_at
+        return thread_snapshot(state, self._graph_info, pauses, poisoned, run)
+
+    async def _state(self, subgraphs: bool = True) -> Any:
+        async with self._connection.talking() as client:
+            try:
+                found = await client.threads.get_state(self._thread, subgraphs=subgraphs)
+            except NotFoundError:
+                found = {"values": {}, "next": [], "tasks": [], "interrupts": [], "checkpoint": {"thread_id": self._thread}}  # type: ignore[typeddict-item]
+            with reading():
+                return snapshot_of(found)
+
+    async def _pauses(self, state: Any, gates: Collection[str]) -> tuple[tuple[Pause, ...], bool]:
+        """What the thread waits for, and whether a saved answer keeps failing."""
+        found: tuple[Pause, ...] = ()
+        if state.interrupts:
+            found = tuple(map(self._warned, interrupts.interrupted(state, self._graph_info, {}, self._confidence())))
+        if found:
+            return found, self._run.is_retry and any(_is_poisoned(task) for task in state.tasks)
+        if state.tasks and state.next:
+            gate = interrupts.gated(state, self._graph_info, {}, self._confidence())
+            if gate.interrupt in gates or interrupts.at_gate(state, self._graph_info) or await self._stopped_by_itself(state):
+                return (self._warned(gate),), False
+        return (), False
+
+    def _warned(self, pause: Pause) -> Pause:
+        """The pause with a warning if nobody can answer it from here."""
+        return replace(pause, note=f"nothing can be decided here: {self._connection.read_only}") if self._connection.read_only else pause
+
+    async def _stopped_by_itself(self, state: Any) -> bool:
+        """Whether the newest run reached a pause: then a thread that asks nothing and is not finished stands at a static gate."""
+        if any(task.error for task, _, _ in interrupts.leaves(state)):
+            return False
+        newest = await self._runs(1)
+        return bool(newest) and newest[0]["status"] == "success"
+
+    async def _run_of(self, state: Any) -> int | None:
+        """The run that wrote the checkpoint. A thread that others move belongs to its newest run here."""
+        written = (state.metadata or {}).get("hitl_run")
+        if state.created_at is None:
+            return None
+        if written == self._key or self._is_foreign:
+            return self._run.id
+        return self._run.id if await self._newest_own() else None
+
+    async def _runs(self, limit: int) -> list[Any]:
+        """The thread's newest runs, newest first."""
+        async with self._connection.talking() as client:
+            try:
+                found = await client.runs.list(self._thread, limit=limit)
+            except NotFoundError:
+                return []
+            with reading():
+                return sorted(found, key=lambda one: str(one["created_at"]), reverse=True)
+
+    async def _newest_own(self) -> Any:
+        """The newest run on the server that was made for this run; None if there is none."""
+        return next((one for one in await self._runs(20) if (one.get("metadata") or {}).get("hitl_run") == self._key), None)
+
+    async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
+        """Those of these interrupts that are pending, read by one request: a decision waits for it."""
+        if any(map(is_gate, wanted)):
+            state = await self._state()
+            pauses, _ = await self._pauses(state, wanted)
+            return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
+        state = await self._state(subgraphs=False)
+        return {one.id: pending_interrupt(one, wanted[one.id]) for one in state.interrupts if one.id in wanted}
+
+    async def head_after_error(self, run: int, error: str) -> RunHead | None:
+        """Where a failed or cancelled run left the thread."""
+        found = await self.snapshot(stopped=True)
+        return found.head if found.belongs_to(run) else None
+
+    # Running
+
+    async def start(self, given: Any) -> AsyncIterator[StreamEvent]:
+        """Run from an input, unless the server has that run already: a worker may have died before it was told so."""
+        known = await self._newest_own() if self._run.lease > 1 else None
+        if known is None:
+            async with self._changing() as client:
+                await client.threads.create(thread_id=self._thread, if_exists="do_nothing")
+            known = await self._create(input=given)
+        async for event in self._follow(known):
+            yield event
+
+    async def proceed(self) -> AsyncIterator[StreamEvent]:
+        """Run on from the checkpoint, if somebody wants that: what others have stopped stays stopped."""
+        if not self._may_go_on:
+            raise await self._stopped_elsewhere()
+        async for event in self._follow(await self._create(input=None)):
+            yield event
+
+    async def _stopped_elsewhere(self) -> ServerRunFailed:
+        errors = [str(task.error) for task, _, _ in interrupts.leaves(await self._state()) if task.error]
+        if errors:
+            return ServerRunFailed(errors[0], "retry lets it go on from there")
+        return ServerRunFailed("it was stopped on the server", "retry lets it go on from there")
+
+    async def rejoin(self) -> AsyncIterator[StreamEvent]:
+        """Follow what runs in the thread now, whoever started it; then the end of this run's newest, which may have come unseen.
+
+        Raises:
+            ServerRunFailed: this run's newest has failed, and nobody wants it to go on.
+        """
+        while running := next((one for one in await self._runs(5) if one["status"] not in ENDED), None):
+            async for event in self._follow(running, is_own=(running.get("metadata") or {}).get("hitl_run") == self._key):
+                yield event
+        if not self._may_go_on and not self._is_foreign:
+            own, newest = await self._newest_own(), await self._runs(1)
+            if own and newest and own["run_id"] == newest[0]["run_id"] and own["status"] != "success":
+                raise await self._failure(str(own["status"]), None)
+
+    async def was_sent(self, decisions: str) -> bool | None:
+        """Whether the server has a run with these decisions."""
+        wanted = f"{self._key}:{decisions}"
+        return any((one.get("metadata") or {}).get("hitl_decision") == wanted for one in await self._runs(20))
+
+    def name_decisions(self, decisions: str, by: str) -> None:
+        """Name what is sent next, and who decided it."""
+        self._decision, self._by = decisions, by
+
+    def resume(self, answered: Sequence[tuple[PendingInterrupt, Mapping[int, Answer]]]) -> AsyncIterator[StreamEvent]:
+        """Resume dynamic interrupts by id and strictly. A gate never gets a value: that would also answer the next question."""
+        if self._connection.read_only:
+            raise ReadOnly(f"nothing can be decided on {self._connection.target.label}: {self._connection.read_only}")
+        first, answers = answered[0]
+        if first.kind is PauseKind.GATE:
+            return self._pass_gate(first, answers[0])
+        if first.kind is PauseKind.TOOL_GATE:
+            return self._pass_tool_gate(first, answers)
+        values = {
+            asked.interrupt: resume_value(asked.kind, asked.actions, with_exact_args(asked.kind, asked.value, given))
+            for asked, given in answered
+        }
+        return self._answer(values)
+
+    async def _answer(self, values: Mapping[str, Json]) -> AsyncIterator[StreamEvent]:
+        created = await self._create(command={"resume": values}, strict_resume=True, configurable={"__pregel_strict_resume": True})
+        async for event in self._follow(created):
+            yield event
+
+    async def _pass_gate(self, asked: PendingInterrupt, answer: Answer) -> AsyncIterator[StreamEvent]:
+        if answer.kind is DecisionKind.REJECT:
+            await self._update(None, as_node="__end__")
+            return
+        async for event in self._pass(asked.interrupt):
+            yield event
+
+    async def _pass(self, gate: str, **options: Any) -> AsyncIterator[StreamEvent]:
+        """Let a thread run on from a static gate, if it still stands at this one once nobody else can move it.
+
+        A gate has no id that the server could check. So a delayed run takes the thread first, and then what it stands at is read again.
+        """
+        reserved = await self._create(input=None, after_seconds=RESERVE_S, **options)
+        state = await self._state()
+        now = interrupts.gated(state, self._graph_info, {}, self._confidence()) if state.tasks and state.next else None
+        if now is None or now.interrupt != gate or state.interrupts:
+            await self._cancel(reserved)
+            raise NotPending(gate, await self._who_was_first())
+        async for event in self._follow(reserved):
+            yield event
+
+    async def _pass_tool_gate(self, asked: PendingInterrupt, answers: Mapping[int, Answer]) -> AsyncIterator[StreamEvent]:
+        """Approved calls run; refused ones get their result from the reviewer (the recipes of CONTRACT 2.3, for any mix)."""
+        passage = tool_gates.passage(await self._state(), asked.actions, answers)
+        refused, gate = passage.refused, asked.interrupt
+        if passage.ended:
+            gate = await self._update({"messages": passage.ended})
+        if refused and passage.kept:
+            gate = await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.moved_edits})
+            async for event in self._pass(gate, interrupt_after="*"):  # one step, wherever it leads
+                yield event
+            if (await self._state()).interrupts:
+                return  # an approved call asks something itself: the step has not ended, so the model reads no refusal yet
+        if refused:
+            async for event in self._refuse([*([passage.message] if passage.kept else []), *refused], asked.node):
+                yield event
+            return
+        if passage.is_changed:
+            gate = await self._update({"messages": [passage.message], **passage.moved_edits})
+        async for event in self._pass(gate):
+            yield event
+
+    async def _refuse(self, messages: Sequence[BaseMessage], node: str) -> AsyncIterator[StreamEvent]:
+        """Give the model the results of a tool step, and let it read them unless there is a gate before that."""
+        await self._update({"messages": messages}, as_node=node)
+        if not interrupts.at_gate(await self._state(), self._graph_info):
+            async for event in self._follow(await self._create(input=None)):
+                yield event
+
+    def request_drain(self) -> None:
+        """Stop following: the run goes on without a worker, up to its next pause."""
+        self._drain.set()
+
+    def use_keys(self, whole: str | None, by_call: Mapping[str, str]) -> None:
+        """Show tools the keys of the decisions they run on."""
+        if whole:
+            self._keys = {"hitl_decision_id": whole, "hitl_decision_ids": dict(by_call)}
+
+    def forbid(self, blocked: Sequence[BlockedCall]) -> None:
+        """Nothing: nobody outside can stop a call in the server's process."""
+
+    async def deliver_lessons(self) -> str:
+        """Bring the agent's lessons into the server's store."""
+        return await self._lessons.deliver(self._run.agent)
+
+    # Talking to the server
+
+    @contextlib.asynccontextmanager
+    async def _changing(self) -> AsyncIterator[Any]:
+        """A request that changes the thread.
+
+        Raises:
+            LeaseLost: the worker has lost the run.
+            NotPending: the thread is busy: somebody else was first.
+        """
+        if not self._holds():
+            raise LeaseLost(self._run.id)
+        try:
+            async with self._connection.talking() as client:
+                yield client
+        except ConflictError:
+            raise NotPending("the thread is busy", await self._who_was_first()) from None
+
+    async def _create(self, *, configurable: Mapping[str, Any] = {}, interrupt_after: Any = None, **options: Any) -> Any:
+        """Start a run on the server.
+
+        Raises:
+            NotPending: somebody else was first.
+            ServerProblem: it is unknown whether it was started; `rejoin` finds it if it was.
+        """
+        given = self._run.options.config or {}
+        # The server copies `configurable` to the context. With a context of its own, it would drop keys from `configurable`.
+        values = {**(self._run.options.context or {}), **given.get("configurable", {}), **self._keys, **configurable}
+        config = {**{key: value for key, value in given.items() if key not in ("configurable", "metadata")}, "configurable": values}
+        metadata = {**given.get("metadata", {}), "hitl_run": self._key}
+        if self._decision:
+            metadata |= {"hitl_decision": f"{self._key}:{self._decision}", "hitl_by": self._by}
+        info = self._graph_info
+        async with self._changing() as client:
+            return await client.runs.create(
+                self._thread,
+                self._assistant,
+                **options,
+                config=config,
+                metadata=metadata,
+                multitask_strategy="reject",
+                stream_mode=list(MODES),
+                stream_subgraphs=True,
+                stream_resumable=True,
+                interrupt_before=list(info.own_before) if info.own_before else None,
+                interrupt_after=interrupt_after or (list(info.own_after) if info.own_after else None),
+            )
+
+    async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> str:
+        """Update the state. Returns the id that a gate gets at the new checkpoint.
+
+        Raises:
+            NotPending: the thread is busy.
+        """
+        async with self._changing() as client:
+            made = await client.threads.update_state(self._thread, as_json(values), as_node=as_node)
+            with reading():
+                return f"gate:{made['checkpoint']['checkpoint_id']}"
+
+    async def _who_was_first(self) -> str:
+        """A sentence about who moved the thread last; empty if unknown."""
+        others = [one for one in await self._runs(3) if (one.get("metadata") or {}).get("hitl_run") != self._key or self._is_foreign]
+        if not others:
+            return ""
+        by = str((others[0].get("metadata") or {}).get("hitl_by") or "somebody else")
+        return f"{by} was first"
+
+    async def _cancel(self, run: Any) -> None:
+        """Stop a run of the server, and wait until it has stopped."""
+        with contextlib.suppress(APIStatusError, httpx.HTTPError, ServerProblem, TimeoutError):
+            async with asyncio.timeout(CANCEL_S), self._connection.talking() as client:
+                await client.runs.cancel(self._thread, run["run_id"], wait=True, action="interrupt")
+
+    async def _follow(self, run: Any, is_own: bool = True) -> AsyncIterator[StreamEvent]:
+        """Follow a run of the server to its end. If the task is cancelled, the run is cancelled there, unless the lease was lost.
+
+        Raises:
+            Drained: following was to stop; the run goes on.
+            NotPending: it refused to resume.
+            ServerRunFailed: it did not reach a pause or its end.
+        """
+        followed = _Followed(str(run["run_id"]))
+        try:
+            while followed.status not in ENDED:
+                try:
+                    async for event in self._events_of(followed):
+                        yield event
+                    if not await self._has_ended(followed):
+                        await asyncio.sleep(AGAIN_S)
+                except ServerProblem:
+                    followed.away_since = followed.away_since or time.monotonic()
+                    if time.monotonic() - followed.away_since > AWAY_S:
+                        raise
+                    await backoff(1)
+        except asyncio.CancelledError:
+            if is_own and self._holds():
+                await asyncio.shield(asyncio.ensure_future(self._cancel(run)))
+            raise
+        if is_own and followed.status != "success":
+            raise await self._failure(followed.status, followed.error)
+
+    async def _events_of(self, followed: _Followed) -> AsyncIterator[StreamEvent]:
+        """The events after those that were read before, until the stream ends or breaks off."""
+        async with self._connection.talking():
+            # Without modes: with them, the server leaves out events that it keeps under other names.
+            parts = self._connection.streams.runs.join_stream(self._thread, followed.run, last_event_id=followed.last)
+            try:
+                async with contextlib.aclosing(self._parts(parts, followed)) as stream:  # type: ignore[type-var]
+                    async for part in stream:
+                        followed.last = part.id or followed.last
+                        if part.event == "error":
+                            followed.error = part.data
+                        elif read := part_of(part.event, part.data):
+                            for event in self._events.read(read):
+                                yield event
+            except NotFoundError:
+                pass  # its state tells
+
+    async def _parts(self, parts: AsyncIterator[StreamPart], followed: _Followed) -> AsyncIterator[StreamPart]:
+        """The parts of a stream. A silent one ends once its run has: servers do not always end the stream of a run that ended before.
+
+        Raises:
+            Drained: following was to stop.
+        """
+        drained = asyncio.ensure_future(self._drain.wait())
+        following = asyncio.ensure_future(_next(parts))
+        try:
+            while True:
+                await asyncio.wait({following, drained}, timeout=SILENT_S, return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    if (part := following.result()) is None:
+                        return
+                    yield part
+                    following = asyncio.ensure_future(_next(parts))
+                elif drained.done():
+                    raise Drained
+                elif await self._has_ended(followed):
+                    return
+        finally:
+            for task in (drained, following):
+                task.cancel()
+            await asyncio.gather(drained, following, return_exceptions=True)
+            with contextlib.suppress(Exception):
+                await parts.aclose()  # type: ignore[attr-defined]
+
+    async def _has_ended(self, followed: _Followed) -> bool:
+        await self._read_status(followed)
+        return followed.status in ENDED
+
+    async def _read_status(self, followed: _Followed) -> None:
+        async with self._connection.talking() as client:
+            try:
+                found = await client.runs.get(self._thread, followed.run)
+                with reading():
+                    followed.status = str(found["status"])
+            except NotFoundError:
+                followed.status = DELETED
+        followed.away_since = None
+
+    async def _failure(self, status: str, error: Any) -> Exception:
+        """Why a run of the server ended with this status; `error` is what its stream said."""
+        kind, text = ("", "")
+        if isinstance(error, Mapping):
+            kind, text = str(error.get("error") or ""), str(error.get("message") or "")
+        if kind == "UnknownInterruptError":
+            return NotPending("no longer pending", await self._who_was_first())
+        if status == DELETED:
+            return ServerRunFailed("its run was deleted on the server", "retry lets it go on from where it stands")
+        if status == "interrupted":
+            return ServerRunFailed("it was cancelled on the server", "retry lets it go on from where it stands")
+        if status == "timeout":
+            return ServerRunFailed("it reached the server's time limit", "retry lets it go on from where it stands")
+        if not kind or text == "An internal error occurred":
+            told = [str(task.error) for task, _, _ in interrupts.leaves(await self._state()) if task.error]
+            return ServerRunFailed(told[0] if told else f"{kind or 'it failed'}: the server does not say why")
+        return ServerRunFailed(f"{kind}: {text}" if text else kind)
+
+    # After a crash
+
+    async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
+        """Put back the refusals of a mixed decision at a tool gate, if a worker died between its two halves."""
+        restored = False
+        for answered in sent:
+            values = (await self._state()).values
+            if message := tool_gates.message_without_refusals(values, answered):
+                calls, by_slot = tool_gates.calls_of(answered, message), answered.by_slot
+                refusals: list[BaseMessage] = [
+                    tool_gates.refusal(call, by_slot[slot]) for slot, call in calls.items() if tool_gates.is_refused(by_slot[slot])
+                ]
+                whole = tool_gates.with_calls(message, list(calls.values()))
+                done = tool_gates.approved_calls_ended(values, answered)
+                await self._update({"messages": [whole, *refusals] if done else [whole]}, as_node=answered.node if done else None)
+                restored = self._may_go_on = True
+        return restored
+
+    def finish_step(self) -> AsyncIterator[StreamEvent]:
+        """Nothing: the server stores its steps as ended itself."""
+        return _nothing()
+
+    async def ask_again(self) -> AsyncIterator[StreamEvent]:
+        """Run from the newest checkpoint by its id, which drops the poisoned answer. See `LocalThread.ask_again` for forks and updates."""
+        state = await self._state()
+        back_to, source = state.config, (state.metadata or {}).get("source")
+        if source == "fork" and state.parent_config:
+            back_to = state.parent_config
+        elif source == "update":
+            await self._update(None, as_node="__copy__")
+            back_to = (await self._state()).config
+        created = await self._create(input=None, checkpoint=dict(back_to["configurable"]))
+        async for event in self._follow(created):
+            yield event
+
+    # Takeover
+
+    async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
+        """Not possible yet."""
+        raise Refused("runs on a server cannot be handed back yet", "decide what it asks")
+
+    def has_handback(self, takeover: int) -> bool:
+        """No checkpoint of a server carries a takeover's number."""
+        return False
+
+    async def snapshot_after(self, applied: AppliedHandback) -> ThreadSnapshot:
+        """Read the checkpoint after a hand-back."""
+        found = await self.snapshot(stopped=applied.at_gate)
+        return replace(found, pauses=()) if applied.passes_gate else found
+
+    def continue_after(self, applied: AppliedHandback) -> AsyncIterator[StreamEvent]:
+        """Run on after a hand-back."""
+        self._may_go_on = True
+        return self.proceed()
+
+
+async def _next(parts: AsyncIterator[StreamPart]) -> StreamPart | None:
+    """The next part; None at the end."""
+    return await anext(parts, None)
+
+
+async def _nothing() -> AsyncIterator[StreamEvent]:
+    events: list[StreamEvent] = []
+    for event in events:
+        yield event
+
+
+def _is_poisoned(task: Any) -> bool:
+    """Whether a saved answer most likely makes this task fail: the server does not tell. Answers with a schema are checked before."""
+    if not (task.error and task.interrupts):
+        return False
+    return not any(one.response_schema for one in task.interrupts) and "ValidationError" not in str(task.error)

@@ -1,1 +1,0 @@
-"""people.toml: who may decide, and as whom somebody acts."""

@@ -1,1 +1,0 @@
-"""Tests of people.toml and of what people may do."""
