@@ -4,7 +4,8 @@
 
 Operators, loosest first: `or`; `and`; `not`; `== != < <= > >= in, not in, contains, startswith, endswith, matches`; `+ -`; `* / %`; `-`.
 `x matches "glob"` knows `*` and `?`. Values: numbers, "text" or 'text', true, false, null, [lists], and the names in `NAMES`.
-Functions: those in `FUNCTIONS`. `expression_eval` evaluates the tree.
+Functions: those in `FUNCTIONS`. `all(commands(args.cmd), program == "ls" and not writes)` and `any(…)` hold a condition against each item
+of a list that one of `ITEMS` makes; in it, the names of an item come before those in `NAMES`. `expression_eval` evaluates the tree.
 
 A name that reads something new needs it in `Facts` of `model/verdicts.py`, filled in by `policy/facts.py`. A function is evaluated in
 `policy/expression_eval.py`.
@@ -36,7 +37,12 @@ NAMES: Mapping[str, Callable[[Facts], Any]] = {
     "age": lambda facts: facts.age_s,
 }
 """Each name of a condition, and what it reads of an action; None if that is unknown."""
-FUNCTIONS = ("len", "lower", "upper", "domain", "known")
+ITEMS: Mapping[str, tuple[str, ...]] = {
+    "commands": ("program", "arguments", "writes", "deletes", "network", "hosts", "written", "under", "text"),
+}
+"""Functions that split an argument, and the names of each item's fields."""
+FUNCTIONS = ("len", "lower", "upper", "domain", "known", *ITEMS)
+QUANTIFIERS = ("all", "any")
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "contains", "startswith", "endswith", "matches")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _WORDS = {"and", "or", "not", *_CONSTANTS, *COMPARISONS[6:]}
@@ -86,6 +92,22 @@ class FunctionCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the item that a `Quantified` looks at."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantified:
+    """`all` or `any` over the items of a list: whether the condition holds for each, or for one of them."""
+
+    word: str
+    items: FunctionCall
+    condition: Node
+
+
+@dataclass(frozen=True, slots=True)
 class Unary:
     """`not` or `-`."""
 
@@ -110,7 +132,7 @@ class Logic:
     operands: tuple[Node, ...]
 
 
-Node: TypeAlias = Constant | Name | Part | ListLiteral | FunctionCall | Unary | Binary | Logic
+Node: TypeAlias = Constant | Name | Part | ListLiteral | FunctionCall | Field | Quantified | Unary | Binary | Logic
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +202,8 @@ class _ExpressionParser:
         self._tokens = tokens
         self._at = 0
         self._depth: dict[int, int] = {}
+        self._fields: list[tuple[str, ...]] = []
+        """Names of the items' fields, of each `all` or `any` that is open."""
         self.reads_facts = False
 
     @property
@@ -317,18 +341,39 @@ class _ExpressionParser:
     def _named(self, level: int) -> Node:
         token = self._take()
         if not self._is("("):
+            fields = self._fields[-1] if self._fields else ()
+            if token.text in fields:
+                return self._made(Field(token.text))
             if token.text not in NAMES:
-                raise BadExpression(f"unknown name {token.text!r}", did_you_mean(token.text, NAMES), token.at)
+                raise BadExpression(f"unknown name {token.text!r}", did_you_mean(token.text, [*fields, *NAMES]), token.at)
             self.reads_facts = True
             return self._made(Name(token.text))
+        if token.text in QUANTIFIERS:
+            return self._quantified(token, level)
         if token.text not in FUNCTIONS:
-            raise BadExpression(f"there is no function {token.text}()", did_you_mean(token.text, FUNCTIONS), token.at)
+            raise BadExpression(f"there is no function {token.text}()", did_you_mean(token.text, [*FUNCTIONS, *QUANTIFIERS]), token.at)
         self._take()
         argument = self.expression(level + 1)
         self._expect(")")
         if token.text == "domain" and not (isinstance(argument, Constant) and isinstance(argument.value, str) and argument.value):
             raise BadExpression("domain() takes one domain as text", 'write domain("example.com")', token.at)
         return self._made(FunctionCall(token.text, argument), argument)
+
+    def _quantified(self, token: _Token, level: int) -> Node:
+        """`all(commands(args.cmd), condition)`, from its opening bracket on."""
+        self._take()
+        items = self.expression(level + 1)
+        if not isinstance(items, FunctionCall) or items.function not in ITEMS:
+            made_by = " or ".join(f"{function}(…)" for function in ITEMS)
+            raise BadExpression(
+                f"{token.text}() takes a list that is made by {made_by}", f"write {token.text}(commands(args.cmd), …)", token.at
+            )
+        self._expect(",")
+        self._fields.append(ITEMS[items.function])
+        condition = self.expression(level + 1)
+        self._fields.pop()
+        self._expect(")")
+        return self._made(Quantified(token.text, items, condition), items, condition)
 
 
 def _number(token: _Token) -> int | float:

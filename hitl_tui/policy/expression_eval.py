@@ -7,15 +7,31 @@ Values are not converted: text is not a number, 1 is not true. Comparing a fact 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.effects import shell
 from hitl_tui.look_alikes import skeleton
 from hitl_tui.model import Facts, Json
 from hitl_tui.policy import globs
-from hitl_tui.policy.expression import NAMES, Binary, Constant, Expression, FunctionCall, ListLiteral, Logic, Name, Node, Part, Unary
+from hitl_tui.policy.expression import (
+    ITEMS,
+    NAMES,
+    Binary,
+    Constant,
+    Expression,
+    Field,
+    FunctionCall,
+    ListLiteral,
+    Logic,
+    Name,
+    Node,
+    Part,
+    Quantified,
+    Unary,
+)
 from hitl_tui.policy.hosts import Domain, hosts
 
 WORK = 1_000_000
@@ -57,12 +73,19 @@ def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
             value = evaluator.value(node)
         except _Stop:
             break
-        found.setdefault(path_of(node), "missing" if isinstance(value, Undetermined) else _short(value))
+        if isinstance(node, FunctionCall) and isinstance(value, list):
+            text = "; ".join(item["text"] for item in value)
+            found.setdefault(path_of(node), text if len(text) <= SHORT else text[: SHORT - 1] + "…")
+        elif not isinstance(node, FunctionCall):
+            found.setdefault(path_of(node), "missing" if isinstance(value, Undetermined) else _short(value))
     return list(found.items())
 
 
-def _reads(node: Node) -> Iterator[Name | Part]:
+def _reads(node: Node) -> Iterator[Name | Part | FunctionCall]:
     if isinstance(node, Name):
+        yield node
+    elif isinstance(node, FunctionCall) and node.function in ITEMS:
+        yield from _reads(node.argument)
         yield node
     elif isinstance(node, Part):
         yield from (node,) if path_of(node).startswith(tuple(NAMES)) else _reads(node.whole)
@@ -80,6 +103,8 @@ def _children(node: Node) -> tuple[Node, ...]:
         return node.items
     if isinstance(node, Unary):
         return (node.operand,)
+    if isinstance(node, Quantified):
+        return node.items, node.condition
     return (node.argument,) if isinstance(node, FunctionCall) else ()
 
 
@@ -103,6 +128,8 @@ class _Evaluator:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._left = WORK
+        self._items: list[Mapping[str, Any]] = []
+        """The item that each `all` or `any` looks at, the innermost last."""
 
     def _spend(self, amount: int) -> None:
         self._left -= amount + 1
@@ -123,6 +150,10 @@ class _Evaluator:
             return next((side for side in (left, right) if isinstance(side, Undetermined)), None) or self._binary(node.sign, left, right)
         if isinstance(node, Unary):
             return self._unary(node)
+        if isinstance(node, Field):
+            return self._items[-1][node.name]
+        if isinstance(node, Quantified):
+            return self._quantified(node)
         if isinstance(node, ListLiteral):
             items = [self.value(item) for item in node.items]
             return next((item for item in items if isinstance(item, Undetermined)), items)
@@ -153,6 +184,23 @@ class _Evaluator:
                 doubt = found if isinstance(found, Undetermined) else Undetermined(f"{node.word} is applied to {_kind(found)}")
         return doubt or not deciding
 
+    def _quantified(self, node: Quantified) -> Any:
+        items = self.value(node.items)
+        if isinstance(items, Undetermined):
+            return items
+        if not items:
+            return Undetermined(f"there is nothing in {path_of(node.items)}")
+        deciding, doubt = node.word == "any", None
+        for item in items:
+            self._items.append(item)
+            found = self.value(node.condition)
+            self._items.pop()
+            if found is deciding:
+                return found
+            if not isinstance(found, bool) and doubt is None:
+                doubt = found if isinstance(found, Undetermined) else Undetermined(f"{node.word} is applied to {_kind(found)}")
+        return doubt or not deciding
+
     def _unary(self, node: Unary) -> Any:
         found = self.value(node.operand)
         if isinstance(found, Undetermined):
@@ -169,12 +217,25 @@ class _Evaluator:
             return found
         if node.function == "domain":
             return Domain(found)
+        if node.function == "commands":
+            return self._commands(found)
         if node.function == "len":
             return len(found) if isinstance(found, str | list | Mapping) else Undetermined(f"len() of {_kind(found)}")
         if not isinstance(found, str):
             return Undetermined(f"{node.function}() of {_kind(found)}")
         self._spend(len(found))
         return found.lower() if node.function == "lower" else found.upper()
+
+    def _commands(self, found: Any) -> list[Mapping[str, Any]] | Undetermined:
+        """The commands of a script, or of a list that is a program and its arguments."""
+        if not isinstance(found, str) and not (isinstance(found, list) and all(isinstance(word, str) for word in found)):
+            return Undetermined(f"commands() of {_kind(found)}")
+        self._spend(8 * (len(found) if isinstance(found, str) else sum(map(len, found))))
+        script = shell.parse(found) if isinstance(found, str) else shell.parse_words(tuple(found))
+        if script.problem:
+            return Undetermined(f"the command cannot be split: {script.problem}")
+        self._spend(20 * len(script.commands))
+        return [_command_fields(command) for command in script.commands]
 
     def _binary(self, sign: str, left: Any, right: Any) -> Any:
         if sign in _ARITHMETIC:
@@ -263,6 +324,31 @@ class _Evaluator:
         return True
 
 
+def _command_fields(command: shell.Command) -> Mapping[str, Any]:
+    """The fields of a command as `ITEMS` names them; what is not known of it is undetermined."""
+
+    def known(value: bool | None, does: str) -> bool | Undetermined:
+        return Undetermined(f"whether {canonical_json.one_line(command.program, SHORT)} {does} is not known") if value is None else value
+
+    def texts(values: Sequence[str | None], what: str) -> list[str] | Undetermined:
+        found = [value for value in values if value is not None]
+        return found if len(found) == len(values) else Undetermined(f"{what} are known only when it runs")
+
+    effects = command.effects
+    hosts = list(effects.hosts)
+    return {
+        "program": command.program,
+        "arguments": texts(command.arguments, "its arguments"),
+        "writes": known(effects.writes, "writes"),
+        "deletes": known(effects.deletes, "deletes"),
+        "network": known(effects.network, "uses the network"),
+        "hosts": hosts if effects.network is False or (hosts and "?" not in hosts) else Undetermined("its hosts are not known"),
+        "written": texts([None if name == "?" else name for name in command.written], "the files it writes"),
+        "under": list(command.under),
+        "text": command.text,
+    }
+
+
 def _fact_value(found: Any) -> Any:
     """A fact as a value of the language: enumerations are text, NaN and infinity are undetermined."""
     if isinstance(found, float) and not math.isfinite(found):
@@ -288,6 +374,10 @@ def _kind(value: Any) -> str:
 def path_of(node: Node) -> str:
     """A fact as the language writes it: `args.items[0]`."""
     if isinstance(node, Name):
+        return node.name
+    if isinstance(node, FunctionCall):
+        return f"{node.function}({path_of(node.argument)})"
+    if isinstance(node, Field):
         return node.name
     if not isinstance(node, Part):
         return "the value before it"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hitl_tui.model import Facts, Outcome, Risk
 from hitl_tui.policy.answers import AnswerRule
-from hitl_tui.policy.expression import Binary, Constant, Node, Part, Unary
+from hitl_tui.policy.expression import Binary, Constant, Field, Node, Part, Quantified, Unary
 from hitl_tui.policy.expression_eval import Undetermined, evaluate, nodes, path_of
 from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.schema import Policy, Problem, Rule
@@ -25,7 +25,7 @@ def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
     """
     rules = policy.rules
     of_rules = [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules), *_one_sided(rules)]
-    return [*of_rules, *_about_answers(policy.answers), *_without_spot_checks(policy, lines)]
+    return [*of_rules, *_about_commands(rules), *_about_answers(policy.answers), *_without_spot_checks(policy, lines)]
 
 
 def without_effect(lines: Mapping[Path, int]) -> list[Problem]:
@@ -116,6 +116,26 @@ def _one_sided(rules: Sequence[Rule]) -> list[Problem]:
         for path, (below, above) in _bounds(rule.when.tree).items()
         if below is not None and above is None
     ]
+
+
+def _about_commands(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of rules that look at the commands of a script and let more, or less, through than they seem to."""
+    found = []
+    for rule in rules:
+        for one in nodes(rule.when.tree) if rule.when else ():
+            if not isinstance(one, Quantified):
+                continue
+            function, fields = one.items.function, {node.name for node in nodes(one.condition) if isinstance(node, Field)}
+            if rule.outcome in (Outcome.AUTO, None) and one.word == "any":
+                text = f"rule {rule.name!r} lets all of {function}(…) run if one of them matches"
+                found.append(Problem(rule.line, text, "write all(…)", is_error=False))
+            elif rule.outcome is Outcome.AUTO and function == "commands" and not fields & {"writes", "deletes", "arguments", "text"}:
+                text = f"rule {rule.name!r} lets its programs run whatever they do: git can push, and find can delete"
+                found.append(Problem(rule.line, text, "add: and not writes", is_error=False))
+            elif rule.outcome is Outcome.DENY and one.word == "all":
+                text = f"rule {rule.name!r} denies only if all of {function}(…) match: one other beside them is enough to pass"
+                found.append(Problem(rule.line, text, "write any(…)", is_error=False))
+    return found
 
 
 def missed_below(rules: Sequence[Rule]) -> list[Problem]:

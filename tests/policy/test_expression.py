@@ -16,7 +16,8 @@ from tests.support.properties import examples
 
 ARGS = {
     "amount": 501, "to": "Ann <ann@example.com>", "path": "/etc/passwd", "a": {"b": [1, {"c": "x"}]}, "two words": 2, "flag": True,
-    "all": ["ann@example.com", "bob@evil.org"], "none": None, "sql": "DROP table x",
+    "all": ["ann@example.com", "bob@evil.org"],
+    "cmd": "git status && ls | grep x", "cut": "ls; eval $x", "argv": ["git", "log"], "none": None, "sql": "DROP table x",
 }  # fmt: skip
 FACTS = Facts("desk", "pay", ARGS, risk=Risk.READ, confidence=0.7, tags=("prod", "nightly"), age_s=90.0)
 
@@ -39,6 +40,12 @@ def said(text: str, facts: Facts = FACTS) -> bool | Undetermined:
         "age >= 60",
         'lower(args.sql) startswith "drop"', 'upper(tool) == "PAY"', "known(args.amount) and not known(args.cc)", "not known(args.none)",
         "false or not false", "true or args.nothing > 1", "not (false and args.nothing > 1)", "args.a == args.a", "[1, 2] != [1, 3]",
+        'all(commands(args.cmd), program in ["git", "ls", "grep"] and not writes)',
+        'any(commands(args.cmd), program == "grep")',
+        'not any(commands(args.cmd), deletes)', "len(commands(args.cmd)) == 3", "not known(commands(args.cut))",
+        'all(commands(args.argv), program == "git" and arguments contains "log" and kind == "tool_calls")',
+        'any(commands("sudo rm a"), deletes and under contains "sudo" and written == [])',
+        'any(commands("curl https://evil.org"), network and hosts == ["evil.org"])',
         "1 < 2 and 2 < 3 or 1 / 0 > 1", 'kind == "tool_calls"',
     ],
 )  # fmt: skip
@@ -60,6 +67,11 @@ def test_expressions_that_hold_are_true(text: str) -> None:
         ('args.amount in domain("example.com")', "a number is not an address"), ("true and args.cc", "there is no args.cc"),
         ("args.amount and true", "and is applied to a number"), ("args.to + 1 == 2", "+ is between a text and a number"),
         ("len(args.amount) > 1", "len() of"),
+        ("all(commands(args.cut), true)", "the command cannot be split: it uses eval"),
+        ("all(commands(args.amount), true)", "commands() of a number"),
+        ('all(commands("# nothing"), true)', "there is nothing in commands"),
+        ('all(commands("frobnicate"), not writes)', "whether frobnicate writes is not known"),
+        ('any(commands("cp $x"), arguments contains "a")', "only when it runs"),
         ("args.amount.x == 1", "args.amount is a number"), ("9" * 30 + " * " + "9" * 30 + (" * " + "9" * 30) * 12 + " > 1", "too large"),
     ],
 )  # fmt: skip
@@ -116,7 +128,9 @@ def test_domain_with_a_star_matches_subdomains_only() -> None:
         ("args.x true", 7, "'true' is not expected here"), ("domain(args.x)", 0, "takes one domain as text"),
         ("[1, 2", 5, "expected ','"),
         ("__import__('os')", 0, "no function __import__()"), ('args["x\\q"]', 7, "unknown escape"),
-        ("args[1.5]", 5, "whole number"),
+        ("args[1.5]", 5, "whole number"), ("all(args.x, true)", 0, "takes a list that is made by commands"),
+        ("program == 1", 0, "unknown name"),
+        ("all(commands(args.x))", 20, "expected ','"), ("all(commands(args.x), progam == 1)", 22, "unknown name 'progam'"),
         ("(" * 100 + "1" + ")" * 100, 26, "nested too deeply"), ("not " * 100 + "true", 108, "nested too deeply"),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hitl_tui.errors import BadPolicy
 from hitl_tui.home import sample_agents
-from hitl_tui.model import DecisionKind, Facts, Outcome, PauseKind, Risk
+from hitl_tui.model import DecisionKind, Facts, Json, Outcome, PauseKind, Risk
 from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
@@ -65,7 +65,7 @@ def test_starter_policy_has_no_problems() -> None:
 
 def test_policy_in_the_docs_is_valid_and_does_what_its_comments_say() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
-    text, _ = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
+    text, *_ = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
     policy, problems = parse_with_problems(text)
     assert problems == [] and policy.errors and [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("leads", 900.0)]
     refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)
@@ -73,6 +73,21 @@ def test_policy_in_the_docs_is_valid_and_does_what_its_comments_say() -> None:
     assert (refund.deadline_s, refund.then) == (4 * 3600.0, "reject")
     assert judge_unsampled(Facts("desk", "read_mail"), policy, NOON).outcome is Outcome.AUTO
     assert judge_unsampled(Facts("desk", "refund", {"amount": 5}, confidence=0.5), policy, NOON).outcome is Outcome.TAKEOVER
+
+
+@pytest.mark.parametrize(
+    ("cmd", "expected"),
+    [
+        ("git status && ls | grep x", "looking around"), ("git push", "deletions"), ("sudo ls", "deletions"), ("ls > a", "thresholds"),
+        ("find . -exec rm {} \\;", "deletions"), ("eval ls", "looking around"), (["git", "log"], "looking around"),
+    ],
+)  # fmt: skip
+def test_policy_about_commands_in_the_docs_does_what_it_says(cmd: Json, expected: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    text = page.partition("```toml\n# policy.toml: commands\n")[2].partition("```")[0]
+    found = judge_unsampled(Facts("ops", "run_shell", {"cmd": cmd}, confidence=0.7), parse(text), NOON)
+    assert found.rule == expected
+    assert (found.outcome is Outcome.AUTO) == (expected == "looking around" and cmd != "eval ls")
 
 
 def test_every_policy_setting_is_parsed() -> None:
@@ -512,3 +527,18 @@ def test_policy_file_is_reread_on_change_and_asks_while_broken(tmp_path: Path) -
     os.remove(home / "policy.toml")
     os.remove(project / "policy.toml")
     assert file.current() is None
+
+
+@pytest.mark.parametrize(
+    ("when", "outcome", "expected"),
+    [
+        ('all(commands(args.cmd), program == "git" and not writes)', "auto", None),
+        ('all(commands(args.cmd), program == "git")', "auto", "lets its programs run whatever they do"),
+        ('any(commands(args.cmd), program == "ls" and not writes)', "auto", "if one of them matches"),
+        ("all(commands(args.cmd), deletes)", "deny", "denies only if all"),
+        ("any(commands(args.cmd), deletes)", "deny", None),
+    ],
+)  # fmt: skip
+def test_conditions_on_commands_that_let_too_much_through_are_warned_of(when: str, outcome: str, expected: str | None) -> None:
+    found = parse_with_problems(f"[[rule]]\nname = 'x'\ntool = 'run'\nrisk = 'reversible'\nwhen = '''{when}'''\noutcome = '{outcome}'\n")[1]
+    assert [expected in one.text for one in found] == [True] if expected else found == []
