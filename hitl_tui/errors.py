@@ -58,6 +58,10 @@ class BadPolicy(HitlError):
     """A policy.toml cannot be used: it is not TOML, or has an unknown key or an invalid value. The message names the line."""
 
 
+class BadPeople(HitlError):
+    """A people.toml cannot be used: it is not TOML, or has an unknown key or an invalid value. The message names the line."""
+
+
 class BadExpression(HitlError):
     """A rule's `when` cannot be parsed; `at` is the position of the mistake, from 0."""
 

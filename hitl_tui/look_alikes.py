@@ -94,6 +94,14 @@ def _in_word(word: str, at: int) -> Iterator[tuple[int, str]]:
             yield at + place, c
 
 
+def mixed_scripts(name: str) -> tuple[str, ...]:
+    """The scripts with letters that look alike that a name mixes, as in `Cyrillic and Latin`; none if it has only one of them."""
+    if name.isascii():
+        return ()
+    found = sorted(_scripts(unicodedata.normalize("NFKC", name)) & MIXED)
+    return tuple(script.capitalize() for script in found) if len(found) > 1 else ()
+
+
 def _scripts(part: str) -> set[str]:
     return {unicodedata.name(c, "").partition(" ")[0] for c in part if c.isalpha()}
 

@@ -28,10 +28,10 @@ from hitl_tui.policy.loader import digest_of, policy_paths, read_policy, read_te
 from hitl_tui.policy.notification import channel_names
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.policy.replay import Replay
-from hitl_tui.policy.schema import Policy, Problem
-from hitl_tui.policy.toml_lines import key_lines, line_of
+from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import visible
 from hitl_tui.store import Store, autonomy, history
+from hitl_tui.toml_reader import Problem, key_lines, line_of
 
 
 @click.group(cls=Group, epilog=example("hitl-tui policy init", "hitl-tui policy check"))

@@ -12,8 +12,9 @@ from hitl_tui.formatting import counted
 from hitl_tui.model import Levels
 from hitl_tui.policy.explain import Explanation, describe_facts, walk_json
 from hitl_tui.policy.replay import Replay
-from hitl_tui.policy.schema import Policy, Problem
+from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import exact_line, visible
+from hitl_tui.toml_reader import Problem
 
 
 def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:

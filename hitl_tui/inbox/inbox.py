@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import ReviewRow, Run
+from hitl_tui.model import Actor, Identified, ReviewRow, Run
 from hitl_tui.store import Store, changefeed, reviews, runs
 from hitl_tui.store.changefeed import Rev
 
@@ -64,6 +64,7 @@ class Inbox:
         policies: Callable[[], Policies] | None = None,
         claim_s: float = 900.0,
         grace_by_risk: bool = False,
+        identified: Identified = Identified.NAMED,
     ) -> None:
         """Prepare the verbs of `reviewer`.
 
@@ -75,8 +76,10 @@ class Inbox:
             policies: finds the policies; called on the first question about policy, not at start-up.
             claim_s: seconds a claim lasts.
             grace_by_risk: whether `[review.undo_s]` of the home's policy replaces `grace_s` for the risks that it names.
+            identified: how the reviewer was identified.
         """
         self.reviewer = reviewer_name(reviewer)
+        self.actor = Actor(self.reviewer, identified=identified)
         self.store = store
         self.claim_s = claim_s
         self.ring = ring

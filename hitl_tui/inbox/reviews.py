@@ -208,7 +208,7 @@ class Reviews:
             Stale: the review is no longer open, has changed since it was shown, or its run is taken over.
         """
         valid = self._checked(review, answers, dict.fromkeys(answers, Viewing(viewed_ms, seen, reading_ms)))
-        state = await decisions.decide(self._store, valid, self._inbox.reviewer)
+        state = await decisions.decide(self._store, valid, self._inbox.actor)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return state
@@ -241,7 +241,7 @@ class Reviews:
                 valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
-        refused |= await decisions.decide_many(self._store, valid, self._inbox.reviewer)
+        refused |= await decisions.decide_many(self._store, valid, self._inbox.actor)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return refused

@@ -47,7 +47,7 @@ class Takeovers:
                 this ends.
         """
         await self._inbox.runs.get(run)  # refuses an unknown run
-        made = await takeovers.take(self._store, run, self._inbox.reviewer, canonical_json.storable(reason))
+        made = await takeovers.take(self._store, run, self._inbox.actor, canonical_json.storable(reason))
         self._inbox.ring()
         if made is None:
             found = self._inbox.runs.attention_check(run)

@@ -16,13 +16,14 @@ from hitl_tui.model.actions import (
     has_digest,
 )
 from hitl_tui.model.activity import Endorsement, Escalation, Notification, ReviewView, Viewing
-from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, person_key, same_person
+from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, Identified, person_key, same_person
 from hitl_tui.model.attention_checks import AttentionCheck
 from hitl_tui.model.autonomy import Evidence, Level, LevelChange, Levels, ToolAutonomy, ToolLevel
 from hitl_tui.model.feedback import Feedback, Rating, Subject
 from hitl_tui.model.history import AuditEntry, HistoryDetails, HistoryEntry, HistoryRow
 from hitl_tui.model.interrupts import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.lessons import Lesson, LessonState
+from hitl_tui.model.people import DOES, EVERYBODY, USUAL_ROLES, People, Person, PersonKey, Role
 from hitl_tui.model.reviews import (
     UNTIL_HANDED_BACK,
     BlockedCall,
@@ -59,15 +60,13 @@ from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
-    "NOT_RESPONDING_S", "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent",
-    "AgentPause",
-    "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence",
-    "Context",
-    "Decision", "DecisionKind", "Endorsement", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry",
-    "HistoryRow", "Json", "Lease", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification",
-    "Outcome", "PartialApproval", "PastDecision", "Pause", "PauseKind", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review",
-    "ReviewOutcome", "ReviewRow", "ReviewState",
-    "ReviewView", "Risk", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState", "Subject", "Submission",
-    "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "call_id", "calls_told", "digest_of",
-    "effect_of", "has_digest", "person_key", "same_person", "worst",
+    "DOES", "EVERYBODY", "NOT_RESPONDING_S", "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "USUAL_ROLES",
+    "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck",
+    "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement", "Escalation",
+    "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry", "HistoryRow", "Identified", "Json", "Lease", "Lesson",
+    "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification", "Outcome", "PartialApproval", "PastDecision",
+    "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review", "ReviewOutcome",
+    "ReviewRow", "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions",
+    "RunState", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "call_id",
+    "calls_told", "digest_of", "effect_of", "has_digest", "person_key", "same_person", "worst",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hitl_tui.model.actions import Answer
-from hitl_tui.model.actors import ActorKind
+from hitl_tui.model.actors import ActorKind, Identified
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Endorsement:
     actor: str
     at: float
     """Unix time, seconds."""
+    identified: Identified | None = None
+    """How the person was identified; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

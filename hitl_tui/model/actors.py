@@ -11,6 +11,19 @@ INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories of invisible characters: two names that differ only in them look the same."""
 
 
+class Identified(StrEnum):
+    """How a person was identified; stored with each decision."""
+
+    NAMED = "named"
+    """Not at all: the name was chosen, with `--reviewer` or in config.toml."""
+    LOGIN = "login"
+    """By the operating system's user."""
+    PINNED = "pinned"
+    """By a session that cannot choose its name."""
+    SIGNED = "signed"
+    """By a signature."""
+
+
 class ActorKind(StrEnum):
     """The kind of an actor; stored beside the name, so that no name has to be parsed."""
 
@@ -49,6 +62,8 @@ class Actor:
     name: str
     """The name as shown: a person's name, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`."""
     kind: ActorKind = ActorKind.PERSON
+    identified: Identified | None = None
+    """How a person was identified; None for others than people, and where it is not known."""
 
     @property
     def key(self) -> str:

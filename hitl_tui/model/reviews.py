@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind, Outcome
-from hitl_tui.model.actors import ActorKind, same_person
+from hitl_tui.model.actors import ActorKind, Identified, same_person
 from hitl_tui.model.interrupts import PauseKind
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import severity
@@ -212,6 +212,8 @@ class Decision:
     """Share of the shown text that had been on the screen, 0 to 1; None if it was not measured, as on the command line."""
     reading_ms: int | None = None
     """Milliseconds below which nobody can have read it; None if it was not measured."""
+    identified: Identified | None = None
+    """How the person was identified; None for rules and deadlines, and where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.expression import Binary, Constant, Field, Node, Part, Quantified, Unary
 from hitl_tui.policy.expression_eval import Undetermined, evaluate, nodes, path_of
 from hitl_tui.policy.globs import all_covered, is_plain
-from hitl_tui.policy.schema import Policy, Problem, Rule
-from hitl_tui.policy.toml_lines import Path, line_of
+from hitl_tui.policy.schema import Policy, Rule
+from hitl_tui.toml_reader import Path, Problem, line_of
 
 HOME_ONLY = ("review",)
 """Sections that count only in the home's policy."""
@@ -21,7 +21,7 @@ def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
 
     Args:
         policy: as parsed.
-        lines: line number of each key in its file, see `toml_lines`.
+        lines: line number of each key in its file, see `toml_reader`.
     """
     rules = policy.rules
     of_rules = [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules), *_one_sided(rules)]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hitl_tui.errors import BadPolicy
-from hitl_tui.policy.parser import LONGEST, parse, parse_with_problems, refusal
-from hitl_tui.policy.schema import Policy, Problem
+from hitl_tui.policy.parser import parse, parse_with_problems, refusal
+from hitl_tui.policy.schema import Policy
+from hitl_tui.toml_reader import LONGEST, Problem
 
 NAME = "policy.toml"
 NOT_ACCEPTED = "nobody has accepted the policy in the agents' folder as it is now"

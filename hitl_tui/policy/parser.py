@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
@@ -20,14 +19,13 @@ from hitl_tui.policy.schema import (
     ChainStep,
     ConfidenceSettings,
     Policy,
-    Problem,
     ReviewSettings,
     Rule,
     Thresholds,
     Unseen,
 )
-from hitl_tui.policy.toml_lines import Path, key_lines, line_of
 from hitl_tui.suggest import did_you_mean
+from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_lines, line_of, load
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
        "answer")  # fmt: skip
@@ -36,17 +34,12 @@ ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
-LONGEST = 1_000_000
-"""Most characters of a policy."""
 DAY = 86_400.0
 LONGEST_S = 366 * DAY
 LONGEST_UNDO_S = 3600.0
 MOST_DECISIONS = 10_000
 Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
-
-T = TypeVar("T")
-D = TypeVar("D")
 
 
 def parse(text: str, name: str = "policy.toml") -> Policy:
@@ -67,11 +60,8 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
 
 def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
     """The first mistake as an error that says how many more there are; None if there are only warnings."""
-    errors = [problem for problem in problems if problem.is_error]
-    if not errors:
-        return None
-    first, more = errors[0], f" (and {len(errors) - 1} more; `hitl-tui policy check` lists them)" if errors[1:] else ""
-    return BadPolicy(f"{name}, line {first.line}: {first.text}", (first.hint or "correct it") + more)
+    found = first_mistake(problems, name, "hitl-tui policy check")
+    return BadPolicy(*found) if found else None
 
 
 def parse_with_problems(text: str, in_home: bool = True) -> tuple[Policy, list[Problem]]:
@@ -79,14 +69,9 @@ def parse_with_problems(text: str, in_home: bool = True) -> tuple[Policy, list[P
 
     `in_home`: it is the home's file, or may become it; a project's file is warned of what counts only in the home.
     """
-    if len(text) > LONGEST:
-        return Policy(), [Problem(1, f"it has {len(text):,} characters", f"at most {LONGEST:,} are allowed")]
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return Policy(), [_toml_problem(text, str(error))]
-    except (RecursionError, ValueError):
-        return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
+    raw, unreadable = load(text)
+    if unreadable:
+        return Policy(), [unreadable]
     lines = key_lines(text)
     reader = _PolicyParser(raw, lines)
     policy = reader.policy()
@@ -94,79 +79,28 @@ def parse_with_problems(text: str, in_home: bool = True) -> tuple[Policy, list[P
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
-def _toml_problem(text: str, said: str) -> Problem:
-    line = text.count("\n") + 1
-    if "(at line " in said:
-        said, _, place = said.partition(" (at line ")
-        line = int(place.split(",")[0])
-    return Problem(line, f"it is not TOML: {said.removesuffix(' (at end of document)')}", "texts need quotes")
-
-
-class _Invalid(Exception):
-    """A value cannot be used; its problem is already recorded."""
-
-
-class _PolicyParser:
+class _PolicyParser(TomlReader):
     def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int]) -> None:
+        super().__init__(lines)
         self._raw = raw
-        self._lines = lines
         self._groups: dict[str, tuple[str, ...]] = {}
-        self.problems: list[Problem] = []
 
-    def _wrong(self, path: Path, text: str, hint: str = "") -> _Invalid:
-        problem = Problem(line_of(self._lines, path), text, hint)
-        if problem not in self.problems:
-            self.problems.append(problem)
-        return _Invalid()
-
-    def _table(self, path: Path, raw: Any, known: Iterable[str] | None = None) -> dict[str, Any]:
-        """Read a table; unknown keys are recorded as problems and dropped."""
-        if not isinstance(raw, dict):
-            self._wrong(path, f"{_name(path)} is not a table", f"write [{_name(path)}] on a line of its own")
-            return {}
-        if known is None:
-            return raw
-        for key in raw:
-            if key not in known:
-                self._wrong((*path, key), f"unknown key {key!r}" + (f" in {_name(path)}" if path else ""), did_you_mean(key, known))
-        return {key: value for key, value in raw.items() if key in known}
-
-    def _read(self, path: Path, raw: Mapping[str, Any], key: str, read: Callable[[Path, Any], T], default: D) -> T | D:
-        """Read the value of a key; the default if it is missing or wrong."""
-        if key not in raw:
-            return default
-        try:
-            return read((*path, key), raw[key])
-        except _Invalid:
-            return default
+    def _name(self, path: Path) -> str:
+        if path[:1] in (("rule",), ("answer",)) and len(path) > 2:
+            return str(path[2])
+        return super()._name(path)
 
     # Values
 
-    def _text(self, path: Path, value: Any) -> str:
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            raise self._wrong(path, f"{_name(path)} is not a plain text", 'write it as "text"')
-        return value
-
-    def _texts(self, path: Path, value: Any) -> tuple[str, ...]:
-        """Read a text or a list of texts."""
-        if isinstance(value, list) and value:
-            return tuple(self._text(path, item) for item in value)
-        return (self._text(path, value),)
-
-    def _truth(self, path: Path, value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self._wrong(path, f"{_name(path)} is neither true nor false", "write true or false, without quotes")
-        return value
-
     def _share(self, path: Path, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise self._wrong(path, f"{_name(path)} is not a number from 0 to 1", "0.9 is 90 %")
+            raise self._wrong(path, f"{self._name(path)} is not a number from 0 to 1", "0.9 is 90 %")
         return float(value)
 
     def _whole(self, least: int, most: int) -> Callable[[Path, Any], int]:
         def read(path: Path, value: Any) -> int:
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise self._wrong(path, f"{_name(path)} is not a whole number from {least} to {most}")
+                raise self._wrong(path, f"{self._name(path)} is not a whole number from {least} to {most}")
             return value
 
         return read
@@ -177,7 +111,7 @@ class _PolicyParser:
         except Refused:
             found = math.nan
         if not 0 <= found <= LONGEST_S:
-            raise self._wrong(path, f"{_name(path)} is not a duration of up to a year", 'write it like "45s", "30m" or "12h"')
+            raise self._wrong(path, f"{self._name(path)} is not a duration of up to a year", 'write it like "45s", "30m" or "12h"')
         return found
 
     def _hours(self, path: Path, value: Any) -> Hours:
@@ -185,15 +119,6 @@ class _PolicyParser:
             return schedule.parse(self._texts(path, value))
         except Refused as error:
             raise self._wrong(path, error.happened, error.todo) from None
-
-    def _one_of(self, known: Sequence[str]) -> Callable[[Path, Any], Any]:
-        def read(path: Path, value: Any) -> Any:
-            if value not in known:
-                shown = repr(value) if isinstance(value, str) else "that"
-                raise self._wrong(path, f"{_name(path)} cannot be {shown}", f"it is one of {', '.join(known)}")
-            return value
-
-        return read
 
     def _whom(self, path: Path, value: Any) -> str:
         """Read a recipient: a group, or a member of one. Any other name is a typo that nobody would notice until a review waits."""
@@ -294,7 +219,7 @@ class _PolicyParser:
         found = self._order(path, value)
         if others := [source for source in found if source not in SELF_REPORTED]:
             raise self._wrong(
-                path, f"{_name(path)} cannot hold {others[0]}", f"only {' and '.join(SELF_REPORTED)} are written by the model itself"
+                path, f"{self._name(path)} cannot hold {others[0]}", f"only {' and '.join(SELF_REPORTED)} are written by the model itself"
             )
         return found
 
@@ -304,7 +229,7 @@ class _PolicyParser:
             if name not in list(ConfidenceSource):
                 raise self._wrong(path, f"there is no source {name!r}", did_you_mean(name, [source.value for source in ConfidenceSource]))
         if len(set(names)) < len(names):
-            raise self._wrong(path, f"{_name(path)} names a source twice", "name each once")
+            raise self._wrong(path, f"{self._name(path)} names a source twice", "name each once")
         return tuple(ConfidenceSource(name) for name in names)
 
     def _attention(self, path: Path, value: Any) -> int:
@@ -334,7 +259,7 @@ class _PolicyParser:
 
     def _grace(self, path: Path, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_UNDO_S:
-            raise self._wrong(path, f"{_name(path)} is not a number of seconds from 0 to {LONGEST_UNDO_S:,.0f}", "10 is ten seconds")
+            raise self._wrong(path, f"{self._name(path)} is not a number of seconds from 0 to {LONGEST_UNDO_S:,.0f}", "10 is ten seconds")
         return float(value)
 
     def _escalation(self, path: Path, value: Any) -> tuple[tuple[ChainStep, ...], bool]:
@@ -354,11 +279,6 @@ class _PolicyParser:
                 self._wrong((*where, "after"), "after cannot be 0", 'write it like "10m"')
             steps.append(ChainStep(self._read(where, raw, "to", self._whom, ""), after_s or 0.0))
         return tuple(steps)
-
-    def _tables(self, path: Path, value: Any, header: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self._wrong(path, f"{_name(path)} is not a list of tables", f"write {header}")
-        return value
 
     def _notify(self, path: Path, value: Any) -> Notify:
         raw = self._table(path, value, (*(channel.key for channel in CHANNELS), "quiet", "content", "timeout", "retries"))
@@ -407,7 +327,7 @@ class _PolicyParser:
 
     def _template(self, path: Path, value: Any) -> Json:
         if problem := answers.problem_of(value):
-            raise self._wrong(path, f"{_name(path)} {problem[0]}", problem[1])
+            raise self._wrong(path, f"{self._name(path)} {problem[0]}", problem[1])
         return value
 
     # Rules
@@ -480,10 +400,3 @@ class _PolicyParser:
             self._wrong((*path, "deadline"), "deadline cannot be 0", 'write it like "30m"')
         if rule.to and rule.reviewers > len(self._groups.get(rule.to, (rule.to,))):
             self._wrong((*path, "reviewers"), f"{rule.reviewers} people must approve, and {rule.to!r} is one", "name a larger group")
-
-
-def _name(path: Path) -> str:
-    """A path as it is written in the file, without list indexes."""
-    if path[:1] in (("rule",), ("answer",)) and len(path) > 2:
-        return str(path[2])
-    return ".".join(str(part) for part in path if isinstance(part, str)) or "the file"

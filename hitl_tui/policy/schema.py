@@ -21,20 +21,6 @@ UNKNOWN_RISK = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """An error or a warning about a policy file."""
-
-    line: int
-    text: str
-    hint: str = ""
-    is_error: bool = True
-    """False for a warning: the policy is usable."""
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.text}" + (f"; {self.hint}" if self.hint else "")
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
     """One `[[rule]]`. The first rule that matches an action applies."""
 

@@ -26,9 +26,9 @@ WHERE NOT (
                 AND (t.at, t.actor, t.actor_kind, json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'),
                     json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'),
                     json_extract(t.body, '$.message'), json_extract(t.body, '$.viewed_ms'), json_extract(t.body, '$.seen'),
-                    json_extract(t.body, '$.reading_ms'), json_extract(t.body, '$.template'))
+                    json_extract(t.body, '$.reading_ms'), json_extract(t.body, '$.template'), json_extract(t.body, '$.identified'))
                 IS (d.at, d.actor, d.actor_kind, d.id, d.slot, d.kind, d.digest, d.args, d.message, d.viewed_ms, d.seen, d.reading_ms,
-                    d.template)
+                    d.template, d.identified)
         )
         AND (d.undone_at IS NULL OR d.superseded)
         AND d.undone_at IS (
@@ -108,8 +108,8 @@ MIRRORED = (
     _mirrored(
         "approval {}", "endorsements", "endorsed",
         "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
-        "json_extract(t.body, '$.args'), json_extract(t.body, '$.message')) "
-        "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message)",
+        "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified')) "
+        "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified)",
     ),
     _mirrored(
         "rating {}", "feedback", "rated",
@@ -118,7 +118,8 @@ MIRRORED = (
     ),
     _mirrored(
         "takeover {}", "takeovers", "taken_over",
-        "(t.at, t.actor, t.run, json_extract(t.body, '$.head')) IS (r.at, r.actor, r.run, r.head)", NOT_PRUNED,
+        "(t.at, t.actor, t.run, json_extract(t.body, '$.head'), json_extract(t.body, '$.identified')) "
+        "IS (r.at, r.actor, r.run, r.head, r.identified)", NOT_PRUNED,
     ),
     _Mirrored(
         "review {}, or the log of how it ended,",

@@ -22,6 +22,7 @@ from hitl_tui.model import (
     Answer,
     DecisionKind,
     Endorsement,
+    Identified,
     PauseKind,
     ReviewState,
     Viewing,
@@ -66,6 +67,7 @@ class Given:
             "actor": self.by.name,
             "actor_kind": self.by.kind,
             "actor_key": self.by.key,
+            "identified": self.by.identified,
             "digest": self.action.digest,
             "effect": effect_of(self.action, self.answer),
             "at": self.at,
@@ -79,7 +81,7 @@ class Given:
     def audit_body(self) -> dict[str, Any]:
         """What the audit says of it."""
         body = {name: self.values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
-        body |= {name: self.values[name] for name in ("seen", "reading_ms", "template") if self.values[name] is not None}
+        body |= {name: self.values[name] for name in ("seen", "reading_ms", "template", "identified") if self.values[name] is not None}
         return {**body, "together": self.together} if self.together > 1 else body
 
 
@@ -175,7 +177,7 @@ def _find(db: Transaction, review: int) -> _LiveReview:
 # What a reviewer does
 
 
-async def decide(store: Store, chosen: ReviewAnswers, actor: str) -> ReviewState:
+async def decide(store: Store, chosen: ReviewAnswers, by: Actor) -> ReviewState:
     """Store a person's answers to a review, all or none; the last one missing decides the whole review.
 
     Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
@@ -188,15 +190,15 @@ async def decide(store: Store, chosen: ReviewAnswers, actor: str) -> ReviewState
         Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
     async with store.transaction() as db:
-        return _decide(db, chosen, Actor(actor), time.time())
+        return _decide(db, chosen, by, time.time())
 
 
-async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str) -> dict[int, Refused]:
+async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], by: Actor) -> dict[int, Refused]:
     """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
 
     Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided.
     """
-    now, by, refused = time.time(), Actor(actor), dict[int, Refused]()
+    now, refused = time.time(), dict[int, Refused]()
     together = sum(len(one.answers) for one in chosen)
     async with store.transaction() as db:
         for one in chosen:
@@ -308,9 +310,10 @@ UPDATE endorsements SET withdrawn_at = :at WHERE review = :review AND slot = :sl
 """
 ENDORSE = """
 INSERT INTO endorsements (
-    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template
+    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template, identified
 ) VALUES (
-    :review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms, :seen, :reading_ms, :template
+    :review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms, :seen, :reading_ms, :template,
+    :identified
 )
 """
 
@@ -477,10 +480,10 @@ def record(db: Transaction, given: Given) -> bool:
 INSERT = """
 INSERT INTO decisions (
     review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, seen,
-    reading_ms, template, repeats
+    reading_ms, template, identified, repeats
 ) VALUES (
     :review, :slot, :agent, :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key, :digest, :effect, :at, :effective_at,
-    :viewed_ms, :seen, :reading_ms, :template,
+    :viewed_ms, :seen, :reading_ms, :template, :identified,
     (  -- an earlier decision of the same effect on the same call, which may have had it already
         SELECT coalesce(o.repeats, max(o.id)) FROM reviews w
         JOIN decisions o ON o.review = w.id AND o.doubtful AND o.effect = :effect
@@ -607,14 +610,15 @@ def reopen(db: Transaction, review: int) -> None:
 
 
 ENDORSEMENTS = """
-SELECT slot, kind, args, message, template, actor, at FROM endorsements WHERE review = :review AND withdrawn_at IS NULL ORDER BY id
+SELECT slot, kind, args, message, template, actor, at, identified FROM endorsements
+WHERE review = :review AND withdrawn_at IS NULL ORDER BY id
 """
 
 
 async def endorsements(store: Store, review: int) -> list[Endorsement]:
     """The approvals of a review that are not withdrawn, oldest first; also those that led to a decision."""
     found = await store.all(ENDORSEMENTS, {"review": review})
-    return [Endorsement(slot, answer_of(*answer), actor, at) for slot, *answer, actor, at in found]
+    return [Endorsement(slot, answer_of(*answer), actor, at, how and Identified(how)) for slot, *answer, actor, at, how in found]
 
 
 async def unsent(store: Store) -> int:

@@ -39,6 +39,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("5_context"),
     _step("6_clocks_and_leases"),
     _step("7_servers"),
+    _step("8_people"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

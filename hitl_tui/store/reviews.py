@@ -22,6 +22,7 @@ from hitl_tui.model import (
     Context,
     Decision,
     DecisionKind,
+    Identified,
     Message,
     Outcome,
     PartialApproval,
@@ -68,7 +69,7 @@ ACTION = (
     "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
 )
 """Columns that `read_action` reads and `action_values` gives."""
-DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms"
+DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms, identified"
 """Columns that `read_decision` reads."""
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """Outcomes by how much a person has to do, least first."""
@@ -373,9 +374,9 @@ def progress_of(db: Transaction, review: int) -> Progress:
 
 def read_decision(row: Any) -> Decision:
     """The decision of a row of `DECISION`."""
-    id_, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms = row
-    answer = answer_of(kind, args, message, template)
-    return Decision(id_, review, slot, answer, actor, digest, at, viewed_ms, ActorKind(actor_kind), seen, reading_ms)
+    id_, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms, how = row
+    answer, identified = answer_of(kind, args, message, template), how and Identified(how)
+    return Decision(id_, review, slot, answer, actor, digest, at, viewed_ms, ActorKind(actor_kind), seen, reading_ms, identified)
 
 
 def answer_of(kind: str, args: str | None, message: str | None, template: str | None = None) -> Answer:

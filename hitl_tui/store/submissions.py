@@ -41,6 +41,8 @@ class DecidedReview:
     """
     calls: Mapping[int, str] = field(default_factory=dict)
     """Ids of the tool calls by slot, where known."""
+    told: Sequence[Json] = ()
+    """The decisions for the trace, in the order of their slots: `{tool, kind, by, message, args, template?}`; message or args is None."""
     decisions: Mapping[int, int] = field(default_factory=dict)
     """Ids of the decisions by slot: unlike the keys, they differ when the same is decided again."""
     actors: Mapping[int, str] = field(default_factory=dict)
@@ -77,7 +79,7 @@ def idempotency_keys(decided: Iterable[DecidedReview]) -> IdempotencyKeys:
 
 DECIDED = """
 SELECT v.id, v.kind, v.interrupt, v.node, v.decided_at, v.repeats, d.slot, a.tool_call, first.id, first_review.interrupt, d.kind, d.args,
-    d.message, d.template, d.digest, d.id, d.actor
+    d.message, d.template, d.digest, a.name, d.id, d.actor
 FROM reviews v
 JOIN decisions d ON d.review = v.id AND NOT d.superseded
 JOIN actions a ON a.review = v.id AND a.slot = d.slot
@@ -116,11 +118,6 @@ LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.supersede
 ORDER BY v.id, a.slot
 """
 """The newest asking for each call: several calls of a message may have one id, and differ in their arguments."""
-FOR_TRACE = """
-SELECT a.name, d.kind, d.actor, d.args, d.message, d.template
-FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
-WHERE d.review IN (SELECT value FROM json_each(?)) AND NOT d.superseded ORDER BY d.review, d.slot
-"""
 DID = {"edit": "edited", "respond": "answered in place of"}
 
 
@@ -180,36 +177,30 @@ def _as_proposed(args: str) -> Json:
     return answer_of(DecisionKind.EDIT, args, None).args
 
 
-def for_trace(store: Store, reviews: Sequence[int]) -> list[Json]:
-    """The decisions of these reviews for the trace, in order: `{tool, kind, by, message, args, template?}`; message or args is None.
-
-    Reads at once.
-    """
-    told = []
-    for tool, kind, by, args, message, template in store.read_now(FOR_TRACE, (json.dumps(list(reviews)),)):
-        answer = answer_of(kind, args, message, template)
-        sent = {} if answer.template is None else {"template": answer.template}
-        told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args, **sent})
-    return told
-
-
 def _decided_reviews(rows: Sequence[Any]) -> list[DecidedReview]:
     """The reviews of rows of `DECIDED`."""
     by_review: dict[int, DecidedReview] = {}
     for (review, kind, interrupt, node, decided_at, gate_key, slot, call, first, first_interrupt, answer_kind, args, message, template,
-         digest, decision, actor) in rows:  # fmt: skip
+         digest, tool, decision, actor) in rows:  # fmt: skip
         found = by_review.get(review, DecidedReview(review, PauseKind(kind), interrupt, node, decided_at))
         own_key = f"{first_interrupt.removeprefix('gate:')}.{first}"
+        answer = answer_of(answer_kind, args, message, template)
         by_review[review] = replace(
             found,
-            answers={**found.answers, slot: answer_of(answer_kind, args, message, template)},
+            answers={**found.answers, slot: answer},
             digests={**found.digests, slot: digest},
             keys={**found.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own_key},
             calls=found.calls if call is None else {**found.calls, slot: call},
+            told=(*found.told, _for_trace(tool, actor, answer)),
             decisions={**found.decisions, slot: decision},
             actors={**found.actors, slot: actor},
         )
     return list(by_review.values())
+
+
+def _for_trace(tool: str, actor: str, answer: Answer) -> Json:
+    template = {} if answer.template is None else {"template": answer.template}
+    return {"tool": tool, "kind": answer.kind, "by": actor, "message": answer.message, "args": answer.args, **template}
 
 
 # Submitting
@@ -234,16 +225,16 @@ async def submit(store: Store, worker: str, decided: Sequence[DecidedReview]) ->
     Returns the reviews whose decision was unchanged; none if another worker was first, the agent is paused, or the grace time still runs
     because the clock was set back.
     """
-    sent = set[int]()
+    sent, leased = set[int](), set[int]()
     async with store.transaction() as db:
-        now = time.time()
+        now, effective = time.time(), clock.now(db.rows)
         for one in decided:
-            unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at, "now": clock.now(db.rows)})
+            unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at, "now": effective})
             if unchanged is None:
                 continue
             values = {"run": unchanged[0], "review": one.review, "worker": worker, "now": now}
-            db.execute(LEASE, values)
-            if db.row("SELECT 1 FROM runs WHERE id = :run AND worker = :worker", values):
+            if values["run"] in leased or db.execute(LEASE, values).rowcount:
+                leased.add(values["run"])
                 db.execute(SUBMIT, values)
                 sent.add(one.review)
     return sent

@@ -43,8 +43,8 @@ LIVE = f"{SELECT} WHERE t.run = :run AND t.state IN {LIVE_TAKEOVER}"
 # Taking a run over
 
 INSERT = """
-INSERT INTO takeovers (run, actor, actor_key, at, head, reason, plan, typed)
-VALUES (:run, :actor, :actor_key, :at, :head, :reason, :plan, :typed)
+INSERT INTO takeovers (run, actor, actor_key, at, head, reason, plan, typed, identified)
+VALUES (:run, :actor, :actor_key, :at, :head, :reason, :plan, :typed, :identified)
 """
 CLAIM_REVIEWS = """
 UPDATE reviews SET claimed_by = :actor, claimed_key = :actor_key, claimed_until = :until WHERE run = :run AND state = 'open'
@@ -64,7 +64,7 @@ SELECT id, claimed_by FROM reviews WHERE run = :run AND state = 'open' AND claim
 """
 
 
-async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | None:
+async def take(store: Store, run: int, by: Actor, reason: str) -> Takeover | None:
     """Take over a run that is not moving, and claim its open reviews. Returns the existing takeover if this person has it already.
 
     None if the run was an attention check, which ends with this.
@@ -72,7 +72,7 @@ async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | No
     Raises:
         Refused: the run is moving or done, or it is somebody else's and no reason is given to take it from them.
     """
-    now = time.time()
+    now, actor = time.time(), by.name
     async with store.transaction() as db:
         _must_rest(db, run)
         if attention_checks.waits(db, run):
@@ -90,17 +90,19 @@ async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | No
         _must_be_free(db, run, actor, before, reason)
         if before:
             end_takeover(db, before.id, "discarded", f"taken by {actor}: {reason}")
-        return _insert(db, run, actor, head[0], reason, now)
+        return _insert(db, run, by, head[0], reason, now)
 
 
-def _insert(db: Transaction, run: int, actor: str, checkpoint: str, reason: str, now: float) -> Takeover:
-    plan, typed = db.row(UNUSED_PLAN, {"run": run, "actor_key": person_key(actor)}) or (None, None)
+def _insert(db: Transaction, run: int, by: Actor, checkpoint: str, reason: str, now: float) -> Takeover:
+    plan, typed = db.row(UNUSED_PLAN, {"run": run, "actor_key": by.key}) or (None, None)
     values = {
-        "run": run, "actor": actor, "actor_key": person_key(actor), "at": now, "head": checkpoint, "reason": reason, "plan": plan,
+        "run": run, "actor": by.name, "actor_key": by.key, "identified": by.identified,
+        "at": now, "head": checkpoint, "reason": reason, "plan": plan,
         "typed": typed, "until": UNTIL_HANDED_BACK,
     }  # fmt: skip
     made = int(db.execute(INSERT, values).lastrowid or 0)
-    audit.note(db, now, "taken_over", Actor(actor), {"takeover": made, "head": checkpoint, "reason": reason}, run)
+    body = {"takeover": made, "head": checkpoint, "reason": reason, **({"identified": by.identified} if by.identified else {})}
+    audit.note(db, now, "taken_over", by, body, run)
     db.execute(CLAIM_REVIEWS, values)
     return _read(db.row(f"{SELECT} WHERE t.id = ?", (made,)))
 

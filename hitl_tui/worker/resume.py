@@ -115,7 +115,7 @@ class Turn:
         if stale:
             await reconcile.close(self._store, stale)
         if answered:
-            self._say("decided", {"answers": submissions.for_trace(self._store, [review.review for _, review in answered])})
+            self._say("decided", {"answers": [told for _, review in answered for told in review.told]})
             self._bind(submissions.idempotency_keys(review for _, review in answered))
             await self._answer(answered)
         else:

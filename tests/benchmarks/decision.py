@@ -125,7 +125,7 @@ async def measure() -> Ratio:
                 shown = {action.slot: action for action in review.actions}
                 chosen = decisions.ReviewAnswers(review.row.id, {0: Answer(DecisionKind.APPROVE)}, shown, 0.0, {0: VIEWING})
                 began = time.perf_counter()
-                await decisions.decide(store, chosen, "bench")
+                await decisions.decide(store, chosen, inbox.actor)
                 return time.perf_counter() - began
 
             async with _bare(ours, Path(folder) / "bare.db") as bare:

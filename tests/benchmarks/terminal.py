@@ -46,6 +46,15 @@ class Terminal:
         self.before, _, self._seen = self._seen.partition(marker)
         return now
 
+    def press_until(self, key: bytes, marker: bytes) -> None:
+        """Type a key until the marker is drawn, again if nothing came of it for some seconds."""
+        for _ in range(10):
+            self.send(key)
+            with contextlib.suppress(TimeoutError):
+                self.until(marker, timeout=5.0)
+                return
+        raise TimeoutError(f"{marker!r} was never drawn after {key!r}; the last was {self._seen[-500:]!r}")
+
     def keep(self, seconds: float) -> None:
         """Read what is drawn for a moment, for a marker to be looked for later."""
         end = time.perf_counter() + seconds

@@ -52,8 +52,7 @@ def test_text_pasted_in_a_browser_decides_nothing(keyboard: Keyboard) -> None:
 @pytest.mark.slow
 def test_text_pasted_in_a_browser_into_a_field_is_its_text(keyboard: Keyboard) -> None:
     decisions = keyboard.count("decisions")
-    keyboard.type(b"r")
-    keyboard.screen.until(b"Reject")
+    keyboard.press_until(b"r", b"Reject")
     keyboard.type(b"\x1b[200~" + REASON.encode() + b"\r\x1b[201~", b"\r", pause_s=0.3)
     keyboard.until_count("decisions", decisions + 1)
     with sqlite3.connect(keyboard.home.database) as db:

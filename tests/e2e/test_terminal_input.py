@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from hitl_tui.ui.input_filter import ALONE_S
 from tests.benchmarks.resume import GRAPHS
 from tests.benchmarks.rows import seed_home
 from tests.benchmarks.startup import console_command
-from tests.benchmarks.terminal import Terminal, terminal, terminal_of
+from tests.benchmarks.terminal import terminal, terminal_of
 from tests.support.keyboard import Keyboard
 from tests.support.terminal_sessions import RecordedTerminal
 from tests.support.tiers import sampled
@@ -109,8 +108,7 @@ def test_taps_at_three_a_second_each_decide(keyboard: Keyboard) -> None:
 @pytest.mark.slow
 def test_copy_sends_the_value_exactly(keyboard: Keyboard) -> None:
     keyboard.settle()
-    keyboard.type(b"y")
-    keyboard.screen.until(b"What goes to the clipboard")
+    keyboard.press_until(b"y", b"What goes to the clipboard")
     keyboard.type(b"1")
     keyboard.screen.until_still(0.3)  # keys of one read would be a paste
     keyboard.screen.send(b"\r")
@@ -141,8 +139,7 @@ def test_moving_keys_act_while_they_are_held_and_several_at_once(keyboard: Keybo
 def test_a_dialog_answers_once(keyboard: Keyboard) -> None:
     keyboard.screen.drain(0.8)
     decisions = keyboard.count("decisions")
-    keyboard.type(b"r")
-    keyboard.screen.until(b"Reject")
+    keyboard.press_until(b"r", b"Reject")
     keyboard.type(b"nay a", b"\r\r")
     keyboard.until_count("decisions", decisions + 1)
     keyboard.settle()
@@ -151,8 +148,7 @@ def test_a_dialog_answers_once(keyboard: Keyboard) -> None:
 
 def test_a_paste_in_a_dialog_submits_nothing(keyboard: Keyboard) -> None:
     decisions = keyboard.count("decisions")
-    keyboard.type(b"r")
-    keyboard.screen.until(b"Reject")
+    keyboard.press_until(b"r", b"Reject")
     keyboard.type(b"\x1b[200~red \x1b[31mtext\x1b[0m\r\x1b[201~", b"one\rtwo\r")
     keyboard.screen.until(b"two")
     keyboard.type(b"\x1b")
@@ -218,16 +214,7 @@ def test_the_console_when_continued_while_it_paints_goes_on(tmp_path: Path) -> N
         for count in range(60):
             os.kill(screen.pid, signal.SIGCONT)
             screen.drain(0.004 * (count % 5))
-        _press_until(screen, b"?", b"ctrl")  # what is typed before the console is drawn again is discarded
-
-
-def _press_until(screen: Terminal, key: bytes, marker: bytes) -> None:
-    for _ in range(10):
-        screen.send(key)
-        with contextlib.suppress(TimeoutError):
-            screen.until(marker, timeout=4.0)
-            return
-    raise TimeoutError(f"{marker!r} was never drawn after {key!r}")
+        screen.press_until(b"?", b"ctrl")  # what is typed before the console is drawn again is discarded
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ from hitl_tui.policy.lint import missed_below
 from hitl_tui.policy.loader import PolicyFile, digest_of, policy_paths
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
-from hitl_tui.policy.toml_lines import key_lines
 from hitl_tui.store.policy_log import is_packaged
+from hitl_tui.toml_reader import key_lines
 from tests.support.properties import examples
 
 NOON = 1_700_568_000.0  # Tuesday 21 November 2023, 12:00 UTC

@@ -17,7 +17,19 @@ from pytest import MonkeyPatch
 
 from hitl_tui.agents.interrupt_payloads import action
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunState, Viewing, effect_of
+from hitl_tui.model import (
+    Actor,
+    Answer,
+    Context,
+    DecisionKind,
+    Pause,
+    PauseKind,
+    ReviewOutcome,
+    ReviewState,
+    RunState,
+    Viewing,
+    effect_of,
+)
 from hitl_tui.store import Store, agents, claims, decisions, reconcile, reviews, runs, submissions
 from tests.support.fake_clock import pretend
 from tests.support.properties import examples
@@ -100,7 +112,7 @@ class Reviews(RuleBasedStateMachine):
         was, holder = self.seen[review], found.row.claimant(self.now)
         said = [one for one in self.do(decisions.endorsements(self.store, review)) if one.actor == who and one.slot in chosen]
         try:
-            self.do(decisions.decide(self.store, decisions.ReviewAnswers(review, answers, shown, grace, viewings), who))
+            self.do(decisions.decide(self.store, decisions.ReviewAnswers(review, answers, shown, grace, viewings), Actor(who)))
         except Refused as refused:
             assert was is not OPEN or (holder and holder != who) or said, refused
         else:

@@ -39,6 +39,11 @@ class Keyboard:
             self.screen.drain(pause_s)
             self.screen.send(data)
 
+    def press_until(self, key: bytes, marker: bytes) -> None:
+        """Press a key until something is drawn, again if it was ignored because the screen had changed a moment before."""
+        self.screen.drain(0.15)
+        self.screen.press_until(key, marker)
+
     def hold(self, data: bytes, first_delay_s: float, period_s: float, repeats: int) -> float:
         """Send what a keyboard sends while a key is held, a press and its repeats. Returns the longest time between two repeats."""
         self.screen.send(data)

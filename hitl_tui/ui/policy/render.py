@@ -13,7 +13,8 @@ from hitl_tui.policy.engine import BROKEN, UNACCEPTED, Mark, WalkStep
 from hitl_tui.policy.explain import Explanation, Walk, describe_facts
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.notification import channel_labels
-from hitl_tui.policy.schema import Policy, Problem, Rule
+from hitl_tui.policy.schema import Policy, Rule
+from hitl_tui.toml_reader import Problem
 from hitl_tui.ui.policy.autonomy_levels import spot_checked
 from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, confidence_sources, deadline, requirements
 from hitl_tui.ui.text.lines import BLANK, Line, line, table

@@ -1,0 +1,1 @@
+"""people.toml: who may decide, and as whom somebody acts."""

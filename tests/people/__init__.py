@@ -1,0 +1,1 @@
+"""Tests of people.toml and of what people may do."""
