@@ -177,11 +177,15 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             nonlocal inbox
             workers.read_targets()
             from hitl_tui.inbox import Inbox
+            from hitl_tui.people.file import PeopleFile
             from hitl_tui.store import Store
 
             store = await stack.enter_async_context(Store.open(home.database))
             policies = functools.partial(_policies, home, workers)
-            inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True)
+            inbox = Inbox(
+                store, reviewer, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True,
+                people=PeopleFile(home.path).current, signing_key=settings.key_file,
+            )  # fmt: skip
             return inbox
 
         app = HitlApp(open_inbox, settings, workers, home)

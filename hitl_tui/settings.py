@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hitl_tui.errors import BadHome
@@ -27,6 +28,8 @@ class Settings:
 
     reviewer: str = ""
     """Name of the person who decides; empty for the login name."""
+    signing_key: str = ""
+    """Key file with which decisions are signed, where a rule or people.toml demands it; empty for the key in ssh-agent or `~/.ssh`."""
     theme: str = ""
     """A Textual theme; empty for one that suits the terminal."""
     concurrency: int = 0
@@ -54,6 +57,11 @@ class Settings:
     """Command id → key or keys, e.g. `approve = "i"`; `?` in the console lists the ids."""
     servers: Mapping[str, ServerTarget] = field(default_factory=dict)
     """URL of a LangGraph server → how to reach it."""
+
+    @property
+    def key_file(self) -> Path | None:
+        """The file of `signing_key`; None where it is not set."""
+        return Path(self.signing_key).expanduser() if self.signing_key else None
 
 
 def read_settings(home: Home) -> Settings:
@@ -86,7 +94,7 @@ def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901, PLR0912 - 
         return BadHome(f"{home.config}: {key} is not {expected}", "correct it")
 
     match key:
-        case "reviewer" | "theme":
+        case "reviewer" | "theme" | "signing_key":
             if not isinstance(value, str):
                 raise wrong("a string")
         case "concurrency":

@@ -16,6 +16,7 @@ import pytest
 
 from hitl_tui.cli import SECTIONS
 from hitl_tui.home import Home
+from hitl_tui.people import parser as people_parser
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.settings import read_settings
 from hitl_tui.ui.commands import COMMANDS as COMMAND_KEYS
@@ -106,6 +107,8 @@ def test_python_blocks_run_as_printed(text: str) -> None:
 def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
     if text.startswith("# policy.toml"):
         assert parse_with_problems(text)[1] == []
+    elif text.startswith("# people.toml"):
+        assert people_parser.parse_with_problems(text)[1] == []
     else:
         assert text.startswith("# config.toml")
         (tmp_path / "config.toml").write_text(text)

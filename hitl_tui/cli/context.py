@@ -14,6 +14,7 @@ import click
 from hitl_tui.agents import targets as parsing
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import Inbox
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, agents
@@ -58,7 +59,10 @@ async def _inbox(home: Home, reviewer: str | None, grace_s: float) -> AsyncItera
     async with Store.open(home.database) as store:
         known = await agents.targets(store)
         who = reviewer or settings.reviewer or login()
-        yield Inbox(store, who, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s)
+        yield Inbox(
+            store, who, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s,
+            people=PeopleFile(home.path).current, signing_key=settings.key_file,
+        )  # fmt: skip
 
 
 def checked_targets(targets: Sequence[str]) -> list[str]:

@@ -68,6 +68,7 @@ def action_json(action: Action) -> dict[str, Any]:
         "rule": action.rule or None,
         "reason": action.reason or None,
         "reviewers": action.reviewers,
+        "signed": action.signed,
     }
 
 
@@ -340,6 +341,7 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
         risk = review.risk_of(action) or ("unknown" if row.kind.is_tool_call else "")
         lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk)]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
+        lines += ["  every decision on it needs a signature"] if action.signed else []
         for one in endorsements:
             lines += _decision_lines(one.answer, one.actor) if one.slot == action.slot else []
     lines += ["", "why:", *agent_lines(context.reasoning)] if context.reasoning else []

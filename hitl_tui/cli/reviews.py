@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -15,11 +19,14 @@ from hitl_tui.cli.options import call_slot, common_options, completes, json_opti
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Review, call_id
+from hitl_tui.model import Action, Answer, DecisionKind, Review, call_id
 from hitl_tui.sanitize import visible
 from hitl_tui.store.errors import when
 
 LONGEST_GRACE_S = 86_400
+SIGNING = "waits for your key: touch it if it blinks, or answer its question (ctrl+c ends it)"
+SIGNING_S = 0.5
+"""Seconds after which that is said."""
 
 
 @command("hitl-tui queue", "hitl-tui queue --filter 'tool:send_* risk:irreversible since:2h'")
@@ -207,7 +214,8 @@ async def _decided(inbox: Inbox, review: int, call: str, answer: Answer, digest:
     slots = [call_slot(call, review, len(found.actions))] if call else [action.slot for action in found.actions]
     if digest is not None and [a.digest for a in found.actions if a.slot in slots] != [digest]:
         raise Stale(f"review {review} no longer has an action with that digest", "look at it again")
-    await inbox.reviews.decide(found, dict.fromkeys(slots, answer))
+    with _told_to_touch(inbox, [action for action in found.actions if action.slot in slots]):
+        await inbox.reviews.decide(found, dict.fromkeys(slots, answer))
     now = await inbox.reviews.get(review)
     if as_json:
         return output.as_json(await _json(inbox, now))
@@ -216,6 +224,19 @@ async def _decided(inbox: Inbox, review: int, call: str, answer: Answer, digest:
     if any(one.slot in now.undecided and one.slot in slots for one in await inbox.reviews.endorsements(review)):
         return visible(f"review {review} has {now.row.decided}; another person must approve the same{_undecided(now, slots)}")
     return visible(f"review {review} is {now.row.decided or now.row.state}{_undecided(now, [])}")
+
+
+@contextlib.contextmanager
+def _told_to_touch(inbox: Inbox, actions: Sequence[Action]) -> Iterator[None]:
+    """Say on standard error that the key is waited for, if these calls must be signed and that takes long."""
+    if not inbox.reviews.must_sign(actions):
+        yield
+        return
+    said = asyncio.get_running_loop().call_later(SIGNING_S, functools.partial(click.echo, SIGNING, err=True))
+    try:
+        yield
+    finally:
+        said.cancel()
 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:

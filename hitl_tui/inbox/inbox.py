@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import Actor, Identified, ReviewRow, Run
+from hitl_tui.model import EVERYBODY, Actor, Identified, People, ReviewRow, Run
 from hitl_tui.store import Store, changefeed, reviews, runs
 from hitl_tui.store.changefeed import Rev
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hitl_tui.inbox.policy import PolicyLookup
     from hitl_tui.inbox.reviews import Reviews
     from hitl_tui.inbox.runs import Runs
+    from hitl_tui.inbox.signing import Signing
     from hitl_tui.inbox.takeovers import Takeovers
     from hitl_tui.policy.loader import Policies
 
@@ -65,6 +67,8 @@ class Inbox:
         claim_s: float = 900.0,
         grace_by_risk: bool = False,
         identified: Identified = Identified.NAMED,
+        people: Callable[[], People] = lambda: EVERYBODY,
+        signing_key: Path | None = None,
     ) -> None:
         """Prepare the verbs of `reviewer`.
 
@@ -77,6 +81,8 @@ class Inbox:
             claim_s: seconds a claim lasts.
             grace_by_risk: whether `[review.undo_s]` of the home's policy replaces `grace_s` for the risks that it names.
             identified: how the reviewer was identified.
+            people: the people of the home as they are now.
+            signing_key: key file with which decisions are signed; None for the reviewer's key in ssh-agent or `~/.ssh`.
         """
         self.reviewer = reviewer_name(reviewer)
         self.actor = Actor(self.reviewer, identified=identified)
@@ -86,6 +92,8 @@ class Inbox:
         self.grace_s = grace_s
         self.grace_by_risk = grace_by_risk
         self.find_policies = policies
+        self.people = people
+        self.signing_key = signing_key
 
     async def changes(self, rev: Rev) -> Changes:
         """Read what changed after `rev`. On the first call, pass the result of `revision()` taken before anything else was read."""
@@ -105,6 +113,13 @@ class Inbox:
         from hitl_tui.inbox.reviews import Reviews
 
         return Reviews(self)
+
+    @functools.cached_property
+    def signing(self) -> Signing:
+        """Signatures of what this reviewer decides."""
+        from hitl_tui.inbox.signing import Signing
+
+        return Signing(self)
 
     @functools.cached_property
     def runs(self) -> Runs:

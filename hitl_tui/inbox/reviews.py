@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,13 @@ from hitl_tui.errors import Refused
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import (
     Action,
+    Actor,
     Answer,
     AttentionCheck,
     Context,
     Endorsement,
     Escalation,
+    Identified,
     Notification,
     PastDecision,
     PauseKind,
@@ -34,6 +36,7 @@ from hitl_tui.store import attention_checks, claims, decisions, filters, reviews
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
+    from hitl_tui.store.signatures import SignedStatements
 
 
 class Reviews:
@@ -205,10 +208,11 @@ class Reviews:
 
         Raises:
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
+            NotSigned: it must be signed, and could not be: there is no key, a touch was refused, or `signing.take_back` was called.
             Stale: the review is no longer open, has changed since it was shown, or its run is taken over.
         """
         valid = self._checked(review, answers, dict.fromkeys(answers, Viewing(viewed_ms, seen, reading_ms)))
-        state = await decisions.decide(self._store, valid, self._inbox.actor)
+        state = await decisions.decide(self._store, valid, *await self._signed([valid]))
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return state
@@ -241,10 +245,24 @@ class Reviews:
                 valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
-        refused |= await decisions.decide_many(self._store, valid, self._inbox.actor)
+        refused |= await decisions.decide_many(self._store, valid, *await self._signed(valid))
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return refused
+
+    def must_sign(self, actions: Iterable[Action]) -> bool:
+        """Whether a decision on one of these calls must be signed: `decide` then waits for this reviewer's key."""
+        return self._inbox.people().sign == "always" or any(action.signed for action in actions)
+
+    async def _signed(self, chosen: Sequence[decisions.ReviewAnswers]) -> tuple[Actor, SignedStatements | None]:
+        """Who decides, and the signature where one is needed: one for all these answers.
+
+        Raises:
+            NotSigned: it could not be made.
+        """
+        if not self.must_sign(one.shown[slot] for one in chosen for slot in one.answers):
+            return self._inbox.actor, None
+        return replace(self._inbox.actor, identified=Identified.SIGNED), await self._inbox.signing.sign(chosen)
 
     def _checked(self, review: Review, answers: Mapping[int, Answer], viewings: Mapping[int, Viewing]) -> decisions.ReviewAnswers:
         """Validate the answers against the actions as they were shown.

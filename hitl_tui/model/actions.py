@@ -132,6 +132,8 @@ class Action:
     """The risk declared by the graph or the tool, regardless of rules; only known of stored actions."""
     spot_check: bool = False
     """It would have run by itself, and was picked as a spot check."""
+    signed: bool = False
+    """Whether a rule wants every decision on it signed."""
     templates: Mapping[DecisionKind, AnswerTemplate] = field(default_factory=dict)
     """What the policy's answer templates send; not stored: the policy of the moment counts."""
 

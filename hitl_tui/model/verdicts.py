@@ -88,6 +88,8 @@ class Verdict:
     """Whether spot checks may pick it; False if its tool's autonomy level exempts it."""
     template: Json = None
     """What an answer template sends, where the outcome needs no person; None without one."""
+    signed: bool = False
+    """Whether people's decisions need a signature."""
 
 
 @dataclass(frozen=True, slots=True)

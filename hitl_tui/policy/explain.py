@@ -148,6 +148,7 @@ def walk_json(walk: Walk) -> Json:
             "reason": verdict.reason,
             "risk": verdict.risk,
             "reviewers": verdict.reviewers,
+            "signed": verdict.signed,
             "to": verdict.to or None,
             "deadline_s": verdict.deadline_s,
             "then": verdict.then if verdict.deadline_s is not None else None,

@@ -29,7 +29,7 @@ from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_l
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
        "answer")  # fmt: skip
-RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
+RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed")
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
@@ -346,8 +346,8 @@ class _PolicyParser(TomlReader):
 
     def _rule(self, path: Path, value: Any) -> Rule:
         raw = self._table(path, value, RULE)
-        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline"} and isinstance(value, dict):
-            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to or a deadline")
+        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline", "signed"} and isinstance(value, dict):
+            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to, a deadline or signed")
         risk = self._read(path, raw, "risk", self._one_of(list(Risk)), None)
         outcome = self._read(path, raw, "outcome", self._one_of(list(Outcome)), None)
         rule = Rule(
@@ -364,6 +364,7 @@ class _PolicyParser(TomlReader):
             self._read(path, raw, "to", self._whom, ""),
             self._read(path, raw, "deadline", self._time, None),
             self._read(path, raw, "then", self._then, "escalate"),
+            signed=self._read(path, raw, "signed", self._truth, False),
         )
         self._check_combinations(path, raw, rule)
         return rule
@@ -394,6 +395,8 @@ class _PolicyParser(TomlReader):
         """Refuse combinations of valid keys that mean nothing."""
         if rule.outcome in (Outcome.AUTO, Outcome.DENY) and rule.reviewers > 1:
             self._wrong((*path, "reviewers"), f"{rule.outcome} asks nobody, so there are no reviewers", 'write outcome = "ask"')
+        if rule.outcome in (Outcome.AUTO, Outcome.DENY) and rule.signed:
+            self._wrong((*path, "signed"), f"{rule.outcome} asks nobody, so nobody signs", 'write outcome = "ask"')
         if "then" in raw and rule.deadline_s is None:
             self._wrong((*path, "then"), "then without a deadline never happens", 'add deadline = "30m"')
         if rule.deadline_s == 0:

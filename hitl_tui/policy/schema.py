@@ -45,6 +45,8 @@ class Rule:
     deadline_s: float | None = None
     then: Then = "escalate"
     """What happens at the deadline."""
+    signed: bool = False
+    """Whether every decision on it needs a signature."""
 
     def names(self, tool: str) -> bool:
         """Whether the rule names exactly this tool, without a wildcard."""

@@ -80,12 +80,6 @@ async def decisions_since(store: Store, project: int, last: int, limit: int) -> 
     return int(found)
 
 
-async def home_id(store: Store) -> str:
-    """A text that differs between homes and that nobody knows by heart: the hash of the audit's first entry. Empty before any."""
-    row = await store.one("SELECT hash FROM audit WHERE seq = 1")
-    return str(row[0]) if row else ""
-
-
 async def sources(store: Store, project: int) -> list[Review]:
     """The last single tool calls of a project that policy asked people about and that they approved unchanged, newest first."""
     values = {"last": 0, "project": project, "calls": CALLS, "pruned": PRUNED, "limit": SOURCES}

@@ -26,9 +26,10 @@ WHERE NOT (
                 AND (t.at, t.actor, t.actor_kind, json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'),
                     json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'),
                     json_extract(t.body, '$.message'), json_extract(t.body, '$.viewed_ms'), json_extract(t.body, '$.seen'),
-                    json_extract(t.body, '$.reading_ms'), json_extract(t.body, '$.template'), json_extract(t.body, '$.identified'))
+                    json_extract(t.body, '$.reading_ms'), json_extract(t.body, '$.template'), json_extract(t.body, '$.identified'),
+                    json_extract(t.body, '$.signature'))
                 IS (d.at, d.actor, d.actor_kind, d.id, d.slot, d.kind, d.digest, d.args, d.message, d.viewed_ms, d.seen, d.reading_ms,
-                    d.template, d.identified)
+                    d.template, d.identified, d.signature)
         )
         AND (d.undone_at IS NULL OR d.superseded)
         AND d.undone_at IS (
@@ -65,7 +66,8 @@ WHERE decision <= (SELECT max(decision) FROM history) AND NOT EXISTS (SELECT 1 F
 """
 OPENED = """
 SELECT t.review, t.body, (SELECT json_group_array(json_array(digest, reviewers))
-    FROM (SELECT digest, reviewers FROM actions WHERE review = t.review ORDER BY slot))
+    FROM (SELECT digest, reviewers FROM actions WHERE review = t.review ORDER BY slot)),
+    (SELECT json_group_array(slot) FROM (SELECT slot FROM actions WHERE review = t.review AND signed ORDER BY slot))
 FROM audit t WHERE t.kind = 'opened' AND json_extract(t.body, '$.calls') IS NOT NULL
 """
 """What opened, with its calls as they are now. Versions before 0.2.0 logged no calls."""
@@ -108,8 +110,9 @@ MIRRORED = (
     _mirrored(
         "approval {}", "endorsements", "endorsed",
         "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
-        "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified')) "
-        "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified)",
+        "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified'), "
+        "json_extract(t.body, '$.signature')) "
+        "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified, r.signature)",
     ),
     _mirrored(
         "rating {}", "feedback", "rated",
@@ -201,8 +204,9 @@ def _actions(db: sqlite3.Connection) -> str:
 
 def _opened(db: sqlite3.Connection) -> str:
     """The first review whose calls are others than when it opened."""
-    for review, body, calls in db.execute(OPENED):
-        if json.loads(body)["calls"] != json.loads(calls):
+    for review, text, calls, signed in db.execute(OPENED):
+        body = json.loads(text)
+        if (body["calls"], body.get("signed", [])) != (json.loads(calls), json.loads(signed)):
             return f"the calls of review {review} are not those that were asked: their rows were changed"
     return ""
 

@@ -32,6 +32,7 @@ from hitl_tui.model import (
 from hitl_tui.store import attention_checks, audit, audit_verify, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
+from hitl_tui.store.signatures import SignedStatements
 
 WORDS = {DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered"}
 DIGEST = re.compile("(?:[0-9]+:)?[0-9a-f]{64}")
@@ -52,6 +53,8 @@ class Given:
     viewing: Viewing = NOT_MEASURED
     together: int = 1
     """Calls that were decided by the same key."""
+    signed: SignedStatements | None = None
+    """The signature over it and what was decided with it."""
 
     @functools.cached_property
     def values(self) -> dict[str, Any]:
@@ -83,6 +86,13 @@ class Given:
         body = {name: self.values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
         body |= {name: self.values[name] for name in ("seen", "reading_ms", "template", "identified") if self.values[name] is not None}
         return {**body, "together": self.together} if self.together > 1 else body
+
+    def sign(self, db: Transaction) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Store its signature, if it has one. Returns the columns and the body of its audit entry with it."""
+        if self.signed is None:
+            return {**self.values, "signature": None}, self.audit_body()
+        number = self.signed.store(db)
+        return {**self.values, "signature": number}, {**self.audit_body(), "signature": number, "signature_hash": self.signed.hash}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +187,7 @@ def _find(db: Transaction, review: int) -> _LiveReview:
 # What a reviewer does
 
 
-async def decide(store: Store, chosen: ReviewAnswers, by: Actor) -> ReviewState:
+async def decide(store: Store, chosen: ReviewAnswers, by: Actor, signed: SignedStatements | None = None) -> ReviewState:
     """Store a person's answers to a review, all or none; the last one missing decides the whole review.
 
     Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
@@ -190,10 +200,12 @@ async def decide(store: Store, chosen: ReviewAnswers, by: Actor) -> ReviewState:
         Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
     async with store.transaction() as db:
-        return _decide(db, chosen, by, time.time())
+        return _decide(db, chosen, by, time.time(), signed=signed)
 
 
-async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], by: Actor) -> dict[int, Refused]:
+async def decide_many(
+    store: Store, chosen: Sequence[ReviewAnswers], by: Actor, signed: SignedStatements | None = None
+) -> dict[int, Refused]:
     """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
 
     Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided.
@@ -203,13 +215,15 @@ async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], by: Actor) 
     async with store.transaction() as db:
         for one in chosen:
             try:
-                _decide(db, one, by, now, together)
+                _decide(db, one, by, now, together, signed)
             except Refused as error:  # before anything of this review is written
                 refused[one.review] = error
     return refused
 
 
-def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, together: int = 1) -> ReviewState:
+def _decide(
+    db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, together: int = 1, signed: SignedStatements | None = None
+) -> ReviewState:
     """`decide` within a transaction; nothing is written where it raises. `together`: calls decided by the same key."""
     shown, until = chosen.shown, now + chosen.grace_s
     found = _find(db, chosen.review)
@@ -218,7 +232,7 @@ def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, toget
     _must_be_intact(db, found.id, chosen.answers)
     deciding, endorsing = [], []
     for slot, answer in chosen.answers.items():
-        given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together)
+        given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together, signed)
         if _is_enough(db, given, found.calls[slot].reviewers):
             deciding.append(given)
         elif not db.row(SAME_ENDORSEMENT, given.values):
@@ -310,10 +324,11 @@ UPDATE endorsements SET withdrawn_at = :at WHERE review = :review AND slot = :sl
 """
 ENDORSE = """
 INSERT INTO endorsements (
-    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template, identified
+    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template, identified,
+    signature
 ) VALUES (
     :review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms, :seen, :reading_ms, :template,
-    :identified
+    :identified, :signature
 )
 """
 
@@ -322,8 +337,9 @@ def _endorse(db: Transaction, found: _LiveReview, given: Given) -> None:
     """Store one of several approvals that an action needs, in place of this person's earlier one; their claim ends with it."""
     _supersede(db, found.calls[given.action.slot].decision, given.at)
     db.execute(WITHDRAW_OWN, given.values)
-    endorsement = db.execute(ENDORSE, given.values).lastrowid
-    audit.note(db, given.at, "endorsed", given.by, {"endorsement": endorsement, **given.audit_body()}, found.run, found.id)
+    values, body = given.sign(db)
+    endorsement = db.execute(ENDORSE, values).lastrowid
+    audit.note(db, given.at, "endorsed", given.by, {"endorsement": endorsement, **body}, found.run, found.id)
     release_claim(db, found.id, given.by, given.at, "another person must approve the same")
 
 
@@ -480,10 +496,10 @@ def record(db: Transaction, given: Given) -> bool:
 INSERT = """
 INSERT INTO decisions (
     review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, seen,
-    reading_ms, template, identified, repeats
+    reading_ms, template, identified, signature, repeats
 ) VALUES (
     :review, :slot, :agent, :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key, :digest, :effect, :at, :effective_at,
-    :viewed_ms, :seen, :reading_ms, :template, :identified,
+    :viewed_ms, :seen, :reading_ms, :template, :identified, :signature,
     (  -- an earlier decision of the same effect on the same call, which may have had it already
         SELECT coalesce(o.repeats, max(o.id)) FROM reviews w
         JOIN decisions o ON o.review = w.id AND o.doubtful AND o.effect = :effect
@@ -502,8 +518,9 @@ def _record(db: Transaction, found: _LiveReview, given: Given) -> None:
     """Store a decision that may be made, with its audit entry."""
     call = found.calls[given.action.slot]
     _supersede(db, call.decision, given.at)
-    decision = int(db.execute(INSERT, {**given.values, "run": found.run, "agent": found.agent}).lastrowid or 0)
-    audit.note(db, given.at, "decided", given.by, {"decision": decision, **given.audit_body()}, found.run, found.id)
+    values, body = given.sign(db)
+    decision = int(db.execute(INSERT, {**values, "run": found.run, "agent": found.agent}).lastrowid or 0)
+    audit.note(db, given.at, "decided", given.by, {"decision": decision, **body}, found.run, found.id)
     if not given.by.is_person:
         return
     if call.reviewers > 1:

@@ -40,6 +40,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("6_clocks_and_leases"),
     _step("7_servers"),
     _step("8_people"),
+    _step("9_signatures"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

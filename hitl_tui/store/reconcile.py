@@ -128,6 +128,17 @@ async def close(store: Store, outcomes: Mapping[int, ReviewOutcome]) -> None:
         _apply(db, outcomes)
 
 
+async def refuse(store: Store, refused: Mapping[int, str]) -> None:
+    """Open decided reviews again whose decision does not count, each with a note that says why; nothing was sent."""
+    async with store.transaction() as db:
+        for review, note in refused.items():
+            if db.row("SELECT 1 FROM reviews WHERE id = ? AND state = 'decided'", (review,)):
+                plain = canonical_json.storable(note)
+                ids = [decision for (decision,) in db.rows("SELECT id FROM decisions WHERE review = ? AND NOT superseded", (review,))]
+                audit.note_review(db, time.time(), "not_accepted", PROGRAM, {"note": plain, "decisions": ids}, review)
+                _ask_again(db, review, ReviewOutcome(ReviewState.OPEN, plain))
+
+
 def _apply(db: Transaction, outcomes: Mapping[int, ReviewOutcome]) -> None:
     for review, outcome in outcomes.items():
         if outcome.state is ReviewState.DECIDED:  # it never reached the graph

@@ -27,6 +27,7 @@ from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.servers import ServerTarget
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.store.connection import LeaseReader
@@ -41,6 +42,7 @@ from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.replacement import ProcessReplacement, Watchdog, end_children
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.source_watch import SourceWatch
 from hitl_tui.worker.trace_writer import TraceWriter
 
@@ -191,7 +193,10 @@ async def _work(
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
         await router.note(store)
         leases = stack.enter_context(LeaseReader.open(home.database))
-        driver, jobs = RunDriver(store, me.id, source, writer, executor, router, leases), ScheduledJobs(store, number, router.current)
+        people = PeopleFile(home.path)
+        check = SignatureCheck(store, people.current, router)
+        driver = RunDriver(store, me.id, source, writer, executor, router, leases, check)
+        jobs = ScheduledJobs(store, number, router.current)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())

@@ -29,6 +29,7 @@ from hitl_tui.worker.outcomes import (
 )
 from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
+from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
 
 CRASHES = 2
@@ -68,6 +69,7 @@ class Turn:
         thread: Thread,
         trace: RunTrace,
         took_lease: Callable[[], None],
+        signatures: SignatureCheck,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -78,6 +80,7 @@ class Turn:
         self._thread = thread
         self._trace = trace
         self._took_lease = took_lease
+        self._signatures = signatures
         self._handbacks = Handbacks(store, worker, source)
         self.over = False
         """Whether the run has ended, or is back in its state before the turn."""
@@ -98,6 +101,12 @@ class Turn:
 
     async def resume(self, decided: Sequence[submissions.DecidedReview]) -> None:
         """Send what was decided, if the agent still asks exactly what was shown."""
+        refused = await self._signatures.refused(self._run, decided)
+        if refused:
+            await reconcile.refuse(self._store, refused)
+            decided = [review for review in decided if review.review not in refused]
+        if not decided:
+            return
         wanted = {review.interrupt: review.node for review in decided}
         pending = await self._thread.pending(wanted)
         leased = await submissions.submit(self._store, self._worker, decided)

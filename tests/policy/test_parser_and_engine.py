@@ -97,7 +97,8 @@ def test_every_policy_setting_is_parsed() -> None:
         '[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "cleo"\nafter = "10m"\n'
         '[notify]\nbell = false\ncommand = ["say", "x"]\nurls = ["json://localhost"]\nquiet = "22:00-06:00 UTC"\ncontent = "summary"\n'
         '[[rule]]\nname = "big"\nagent = ["d*", "x"]\ntool = "pay"\nwhen = "args.amount > 500"\nrisk = "irreversible"\noutcome = "ask"\n'
-        'reviewers = 2\nto = "finance"\ndeadline = "30m"\nthen = "reject"\nhours = "mon-fri 09:00-17:00 UTC"\ntags = ["prod"]\n'
+        'reviewers = 2\nto = "finance"\ndeadline = "30m"\nthen = "reject"\nsigned = true\n'
+        'hours = "mon-fri 09:00-17:00 UTC"\ntags = ["prod"]\n'
     )
     assert (policy.spot_check, policy.thresholds.auto, policy.thresholds.ask) == (0.5, 0.8, 0.3)
     assert policy.sources.of("desk") == (ConfidenceSource.STATE, ConfidenceSource.LOGPROBS)
@@ -108,7 +109,7 @@ def test_every_policy_setting_is_parsed() -> None:
     assert "localhost" not in repr(policy)
     verdict = judge(Facts("desk", "pay", {"amount": 501}, tags=("prod",)), policy, NOON)
     assert (verdict.outcome, verdict.rule, verdict.reviewers, verdict.to) == (Outcome.ASK, "big", 2, "finance")
-    assert (verdict.deadline_s, verdict.then, verdict.risk) == (1800.0, "reject", Risk.IRREVERSIBLE)
+    assert (verdict.deadline_s, verdict.then, verdict.risk, verdict.signed) == (1800.0, "reject", Risk.IRREVERSIBLE, True)
     assert judge(Facts("desk", "pay", {"amount": 501}), policy, NOON).rule == "thresholds"
 
 
@@ -134,6 +135,9 @@ def test_every_policy_setting_is_parsed() -> None:
         (rule(outcome="ask", deadline="soon"), 4, "deadline is not a duration"),
         (rule(outcome="ask", deadline="30"), 4, "deadline is not a duration"),
         (rule(outcome="auto", reviewers=2), 4, "auto asks nobody"),
+        (rule(outcome="auto") + "signed = true", 4, "auto asks nobody, so nobody signs"),
+        (rule(outcome="deny") + "signed = true", 4, "deny asks nobody, so nobody signs"),
+        (rule(outcome="ask", signed="yes"), 4, "neither true nor false"),
         (rule(outcome="ask", reviewers=3), 4, "from 1 to 2"),
         (GROUPS + rule(outcome="ask", to="finanse"), 7, "there is no group 'finanse', nor is anybody of that name in one; did you mean"),
         (GROUPS + rule(outcome="ask", to="leads", reviewers=2), 8, "2 people must approve, and 'leads' is one"),

@@ -16,7 +16,7 @@ import pytest
 
 from hitl_tui import doctor
 from hitl_tui.home import Home
-from hitl_tui.model import ReviewState, RunState, TakeoverPlan, Worker
+from hitl_tui.model import EVERYBODY, ReviewState, RunState, TakeoverPlan, Worker
 from hitl_tui.store import Store, agents
 from hitl_tui.store.connection import LeaseReader
 from hitl_tui.worker.engine import Engine
@@ -25,6 +25,7 @@ from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.trace_writer import TraceWriter
 from tests.support.harness import Reviewer, approve, commits_in, edit, reject
 from tests.support.memory_source import Gate, MemorySource, Tool, Work
@@ -58,7 +59,8 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
         router = PolicyRouter(store, home.path, home.path)
         async with TraceWriter(traces, lambda: None).running() as writer, contextlib.AsyncExitStack() as stack:
             leases = stack.enter_context(LeaseReader.open(home.database))
-            driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router, leases)
+            check = SignatureCheck(store, lambda: EVERYBODY, router)
+            driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router, leases, check)
             engine = Engine(
                 store, me, source, driver, ScheduledJobs(store, project, router.current), lambda: None, 0.0, home, ParallelRuns(8)
             )

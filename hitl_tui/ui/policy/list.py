@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from hitl_tui.formatting import age, exact_duration
-from hitl_tui.model import SOURCES, Outcome, RuleCount, ToolAutonomy
+from hitl_tui.model import SOURCES, Outcome, RuleCount, ToolAutonomy, Verdict
 from hitl_tui.policy.notification import Notify, channel_labels
 from hitl_tui.policy.schema import Policy, Rule
 from hitl_tui.ui.policy import autonomy_levels
@@ -109,14 +109,16 @@ def _matches(rule: Rule) -> str:
 
 
 def _terms(rule: Rule) -> str:
-    people = requirements(rule.reviewers, rule.to, rule.deadline_s, rule.then)
+    people = requirements(rule)
     return " · ".join(filter(None, [str(rule.risk or ""), people]))
 
 
-def requirements(reviewers: int, to: str, deadline_s: float | None, then: str) -> str:
-    """How many people must decide, who, and by when; empty without any requirement."""
-    people = " ".join([*([f"{reviewers} people"] if reviewers > 1 else []), *([f"to {to}"] if to else [])])
-    return " · ".join(filter(None, [people, "" if deadline_s is None else deadline(deadline_s, then)]))
+def requirements(of: Rule | Verdict) -> str:
+    """How many people must decide, who, how, and by when; empty without any requirement."""
+    people = " ".join([*([f"{of.reviewers} people"] if of.reviewers > 1 else []), *([f"to {of.to}"] if of.to else [])])
+    return " · ".join(
+        filter(None, [people, "signed" if of.signed else "", "" if of.deadline_s is None else deadline(of.deadline_s, of.then)])
+    )
 
 
 def deadline(seconds: float, then: str) -> str:

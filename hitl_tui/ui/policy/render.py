@@ -89,6 +89,8 @@ def _rule(rule: Rule, policy: Policy) -> Iterator[tuple[str, str]]:
         yield "risk", str(rule.risk)
     if rule.reviewers > 1:
         yield "people", f"{rule.reviewers} different people must approve"
+    if rule.signed:
+        yield "signed", "every decision needs a signature"
     if rule.to:
         yield "to", _people(rule.to, policy)
     if rule.deadline_s is not None:
@@ -199,7 +201,7 @@ def _verdict(walk: Walk, action: Action, policy: Policy | None) -> Iterator[Line
     yield line(text, "strong", "⚖", 2, STYLES[walk.outcome])
     verdict = walk.verdict
     needs_people = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
-    if needs_people and (terms := requirements(verdict.reviewers, verdict.to, verdict.deadline_s, verdict.then)):
+    if needs_people and (terms := requirements(verdict)):
         yield line(terms, "", "", 2)
     if changed := walk.changed_since(action):
         yield line(f"when it arrived: {changed}", "warning", "", 2)

@@ -44,6 +44,9 @@ APPROVE_PAUSE_S = 1.0
 """Pause required before approve works again after keys meant for a dialog that never opened."""
 
 
+SIGNING = "waits for your key: touch it if it blinks, or answer its question · esc takes it back"
+"""What the pane says while a decision is signed."""
+WAITS = "your key is waited for: esc takes the signature back"
 MOST_TOGETHER = 1000
 """Reviews that one dialog decides at most."""
 
@@ -92,6 +95,7 @@ class DecisionController:
         self._notified, self._notified_until = "", 0.0
         self._asking = False
         self._undoing = 0
+        self._signing = False
         self._behind: Review | None = None
         self._ignored, self._approve_at = "", 0.0
         self._storing = asyncio.Lock()
@@ -100,6 +104,12 @@ class DecisionController:
     def busy(self) -> bool:
         """Whether a decision is being asked for, stored or undone."""
         return self._asking or self._undoing > 0
+
+    def take_back(self) -> bool:
+        """Take back the signature that is waited for; False if none is."""
+        if self._signing:
+            self._inbox.signing.take_back()
+        return self._signing
 
     def disarm(self) -> None:
         """Ignore decision keys for a moment: something else came under the cursor."""
@@ -119,6 +129,8 @@ class DecisionController:
             pane.zoom()
             self.disarm()
             self._ignore(kind, what, "read the arguments first, then press the key again")
+        elif self._signing:
+            self._ignore(kind, what, WAITS)
         elif not pane.review or not pane.action or not self._accepts_keys:
             self._ignore(kind, what, "ignored: the item had just changed")
         elif kind == DecisionKind.APPROVE and self._ignored and time.monotonic() < self._approve_at:
@@ -247,7 +259,7 @@ class DecisionController:
 
     async def _send(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> ReviewState:
         try:
-            with self._progress("storing the decision …"):
+            with self._progress("storing the decision …", review.sharing(action)):
                 answers = {one.slot: answer for one in review.sharing(action)}
                 return await self._inbox.reviews.decide(
                     review, answers, viewing.viewed_ms, seen=viewing.seen, reading_ms=viewing.reading_ms
@@ -278,6 +290,9 @@ class DecisionController:
 
     async def undo(self) -> None:
         """Undo the newest decision that can be undone. Keys pressed meanwhile decide nothing."""
+        if self._signing:
+            self._refuse(WAITS)
+            return
         self._undoing += 1
         try:
             async with self._storing:  # behind a decision that is on its way, and behind another undo
@@ -341,7 +356,7 @@ class DecisionController:
         reviews = {call.review.row.id: call.review for call in decision.calls}
         for call in decision.calls:
             answers.setdefault(call.review.row.id, {})[call.action.slot] = decision.answer
-        with self._progress(f"storing {len(decision.calls)} decisions …"):
+        with self._progress(f"storing {len(decision.calls)} decisions …", [call.action for call in decision.calls]):
             refused = await self._inbox.reviews.decide_many(
                 [(reviews[id_], said) for id_, said in answers.items()],
                 decision.viewed_ms,
@@ -363,12 +378,15 @@ class DecisionController:
             self._tell_check(id_)
 
     @contextmanager
-    def _progress(self, text: str) -> Iterator[None]:
-        """Show the text on the pane if the block takes long."""
-        slow = self._owner.set_timer(SLOW_S, lambda: self._pane.say(text))
+    def _progress(self, text: str, decided: Sequence[Action] = ()) -> Iterator[None]:
+        """Show the text on the pane if the block takes long; if these calls must be signed, that the key is waited for."""
+        self._signing = self._inbox.reviews.must_sign(decided) if decided else False
+        shown = SIGNING if self._signing else text
+        slow = self._owner.set_timer(SLOW_S, lambda: self._pane.say(shown))
         try:
             yield
         finally:
+            self._signing = False
             slow.stop()
             self._pane.say("")
             self._owner.post_message(RowsChanged())

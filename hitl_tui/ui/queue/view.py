@@ -300,6 +300,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._tracker.at(self.items.cursor)
 
     def action_back(self) -> None:
+        if self._decisions.take_back():
+            return
         if self.items.has_focus and self.items.marks:
             self.items.unmark()
             return

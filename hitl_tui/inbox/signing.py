@@ -1,0 +1,119 @@
+"""Signs what a reviewer decides, where a rule or people.toml demands it: the key may be touched or asked about meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hitl_tui.model import People
+from hitl_tui.model.signatures import Statement, state
+from hitl_tui.openssh import NotSigned, PublicKey, Signature
+from hitl_tui.store import audit
+from hitl_tui.store.decisions import ReviewAnswers
+from hitl_tui.store.signature_checks import Keys
+from hitl_tui.store.signatures import SignedStatements
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
+
+TAKEN_BACK = "you took the signature back, and nothing is decided"
+LAST = "SELECT seq, hash, at FROM audit ORDER BY seq DESC LIMIT 1"
+
+
+class Signing:
+    """One reviewer's signatures. At most one is made at a time."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
+        self._making: asyncio.Future[Signature] | None = None
+        self._taken_back = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether a signature is being made now: a key may wait for a touch."""
+        return self._making is not None
+
+    def take_back(self) -> None:
+        """End the signature that is being made: whoever waits for it gets `NotSigned`."""
+        if self._making:
+            self._taken_back = True
+            self._making.cancel()
+
+    async def sign(self, chosen: Sequence[ReviewAnswers]) -> SignedStatements:
+        """Sign answers, all with one signature.
+
+        No lock is held while the key is waited for: what was decided meanwhile is found when the answers are stored.
+
+        Raises:
+            NotSigned: there is no key, it was refused, or taken back. Nothing was stored.
+        """
+        head, statements = await self._statements(chosen)
+        signed = SignedStatements(statements, "")
+        made = await self._made(signed.text, self._keys(head))
+        return SignedStatements(statements, made.text)
+
+    async def made_of(self, text: str) -> Signature:
+        """Sign any text with a key of this reviewer.
+
+        Raises:
+            NotSigned: as for `sign`.
+        """
+        return await self._made(text, self._keys(await self._newest()))
+
+    @property
+    def _people(self) -> People:
+        return self._inbox.people()
+
+    async def _newest(self) -> float:
+        """Unix time now, or of the newest entry of the log if that is later: the keys that count then count when it is checked."""
+        row = await self._store.one(LAST)
+        return max(time.time(), row[2] if row else 0.0)
+
+    def _keys(self, now: float) -> list[PublicKey]:
+        """The keys of this reviewer that count.
+
+        Raises:
+            NotSigned: there are none; the sentence says why.
+        """
+        people, name = self._people, self._inbox.reviewer
+        if keys := Keys(people, now).of(name):
+            return keys
+        if not people.is_checked:
+            raise NotSigned("this must be signed, and there is no people.toml with your key", "`hitl-tui people add` writes one")
+        if people.problem:
+            raise NotSigned(people.problem)
+        person = people.find(name)
+        if person is None or not person.keys:
+            raise NotSigned(f"this must be signed, and people.toml has no key of {name}", "add one with `hitl-tui people add`")
+        problem = Keys(people, now).problem(name, Keys(people, now).first_of(name)).replace("its key", "your key", 1)
+        raise NotSigned(f"this must be signed, and {problem}", "have a key added that counts now, or set the clock right")
+
+    async def _statements(self, chosen: Sequence[ReviewAnswers]) -> tuple[float, dict[tuple[int, int], Statement]]:
+        """What is signed, by review and slot, and the Unix time whose keys count."""
+        home, row = await audit.home_id(self._store), await self._store.one(LAST)
+        head = audit.AuditHead(row[0], row[1]) if row else audit.AuditHead(0, "")
+        now, person = time.time(), self._inbox.reviewer
+        found = {
+            (one.review, slot): state(home, str(head), one.review, one.shown[slot], answer, person, now, one.viewings[slot].seen)
+            for one in chosen
+            for slot, answer in one.answers.items()
+        }
+        return max(now, row[2] if row else 0.0), found
+
+    async def _made(self, text: str, keys: Sequence[PublicKey]) -> Signature:
+        from hitl_tui import openssh
+
+        making = asyncio.ensure_future(openssh.sign(text, keys, self._inbox.signing_key))
+        self._making, self._taken_back = making, False
+        try:
+            return await making
+        except asyncio.CancelledError:
+            making.cancel()
+            if self._taken_back:
+                raise NotSigned(TAKEN_BACK) from None
+            raise
+        finally:
+            self._making = None

@@ -1,0 +1,109 @@
+"""What people sign: a statement for each call that they decide, one text for several of them, and a new version of people.toml."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+from hitl_tui import canonical_json
+from hitl_tui.model.actions import Action, Answer, digest_of, effect_of
+
+DECISION, DECISIONS, PEOPLE = "decision", "decisions", "people"
+"""What a signed text is about, under its key `hitl-tui`: no text of one kind can be read as another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a person signs of one decision on one call. Its text is canonical JSON with these names as keys."""
+
+    home: str
+    """Hash of the first entry of the home's audit log."""
+    review: int
+    call: int
+    """From 1, as people count."""
+    action: str
+    """Digest of the call as it was shown."""
+    decision: str
+    """The `DecisionKind`."""
+    final: str
+    """Digest of what the decision makes happen: that of the call with its final arguments, if it is approved or edited."""
+    answer: str
+    """Digest of all of the answer: kind, arguments, message and what a template sends."""
+    person: str
+    """The name as it is stored with the decision."""
+    at: float
+    """Unix time at which signing began, by the clock of then; nothing depends on it."""
+    seen: float | None
+    """Share of the call that had been on the screen, 0 to 1; None if it was not measured."""
+    head: str
+    """End of the audit log when signing began, as `audit head` prints it."""
+
+    @property
+    def text(self) -> str:
+        """The text that is signed, or whose SHA-256 is signed with others."""
+        return canonical_json.canonical({"hitl-tui": DECISION, **asdict(self)})
+
+
+STATEMENT = {"hitl-tui", *(field.name for field in fields(Statement))}
+
+
+def state(home: str, head: str, review: int, action: Action, answer: Answer, person: str, at: float, seen: float | None) -> Statement:
+    """The statement of a decision. `head` is the end of the audit log, `at` the Unix time, and `seen` the share that was on the screen."""
+    sent = [answer.args, answer.message, answer.template]
+    stored = Answer(answer.kind, *json.loads(canonical_json.dumps(sent)))  # as it is read again: two halves of a character are one then
+    return Statement(
+        home, review, action.number, action.digest, str(answer.kind), effect_of(_stored(action), stored),
+        digest_of(str(answer.kind), [stored.args, stored.message, stored.template]), person, at, seen, head,
+    )  # fmt: skip
+
+
+def _stored(action: Action) -> Action:
+    """The call under its stored name."""
+    name = canonical_json.storable(action.name)
+    return action if name == action.name else Action(action.slot, name, action.args, action.allowed, digest=action.digest)
+
+
+def read_statement(text: str) -> Statement | None:
+    """The statement that a text is; None if it is none, or not in canonical form."""
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict) or found.keys() != STATEMENT or found.pop("hitl-tui") != DECISION:
+            return None
+        statement = Statement(**found)
+        return statement if statement.text == text else None
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def sha256(text: str) -> str:
+    """SHA-256 (hex) of a text as UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def signed_text(statements: Sequence[str]) -> str:
+    """What is signed for these statements: the only one itself, or the list of their digests."""
+    if len(statements) == 1:
+        return statements[0]
+    return canonical_json.canonical({"hitl-tui": DECISIONS, "sha256": [sha256(text) for text in statements]})
+
+
+def covers(signed: str, statement: str) -> bool:
+    """Whether a signed text is this statement, or lists its digest."""
+    if signed == statement:
+        return True
+    try:
+        found = json.loads(signed)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(found, dict) or found.keys() != {"hitl-tui", "sha256"} or found["hitl-tui"] != DECISIONS:
+        return False
+    return isinstance(found["sha256"], list) and sha256(statement) in found["sha256"]
+
+
+def people_text(home: str, head: str, before: str, after: str, person: str, at: float) -> str:
+    """What is signed for a change of people.toml. `before` and `after` are SHA-256 of the file, `head` is the end of the audit log."""
+    return canonical_json.canonical(
+        {"hitl-tui": PEOPLE, "home": home, "head": head, "before": before, "people": after, "person": person, "at": at}
+    )

@@ -1,0 +1,236 @@
+"""Checks signatures of decisions against the log and against people's keys: for the worker before it resumes, and for `audit verify`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui import openssh
+from hitl_tui.errors import Refused
+from hitl_tui.formatting import at_time
+from hitl_tui.model import Action, ActorKind, Answer, People
+from hitl_tui.model.signatures import Statement, covers, read_statement, state
+from hitl_tui.openssh import PublicKey
+from hitl_tui.store import audit
+from hitl_tui.store.connection import Store
+from hitl_tui.store.reviews import answer_of
+from hitl_tui.store.signatures import hash_of
+
+# Read
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAnswer:
+    """A decision or an approval as it is stored, with all that its signature is checked by."""
+
+    review: int
+    slot: int
+    tool: str
+    """Name of the call's tool."""
+    digest: str
+    """Of the call as it was shown."""
+    answer: Answer
+    person: str
+    entry: int | None
+    """Number of its audit entry; None if the log has none, or one with another signature."""
+    statement: str | None
+    """None if its signature says nothing of this call, or if there is none."""
+    signed: str | None
+    """The text that was signed."""
+    signature: str | None
+    kind: ActorKind = ActorKind.PERSON
+    """Of whoever decided."""
+
+
+# Check
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Whose keys count, and when."""
+
+    people: People
+    now: float
+    """Unix time of the decision's place in the log."""
+
+    def of(self, person: str) -> list[PublicKey]:
+        """The keys of a person that count then."""
+        found = self.people.find(person)
+        usable = [key for key in (found.keys if found else ()) if self._counts(key.added, key.revoked)]
+        return [openssh.read_key(key.key) for key in usable]
+
+    def first_of(self, person: str) -> PublicKey:
+        """The first key of a person who has one, whether it counts or not."""
+        found = self.people.find(person)
+        assert found is not None, "asked only of people with keys"
+        return openssh.read_key(found.keys[0].key)
+
+    def _counts(self, added: float | None, revoked: float | None) -> bool:
+        return (added is None or added <= self.now) and (revoked is None or self.now < revoked)
+
+    def problem(self, person: str, key: PublicKey) -> str:
+        """Why this person's signature by this key does not count; empty if it does."""
+        if key in self.of(person):
+            return ""
+        found = self.people.find(person)
+        for one in found.keys if found else ():
+            if openssh.read_key(one.key) == key:
+                revoked = one.revoked is not None and self.now >= one.revoked
+                when = one.revoked if revoked else one.added
+                return f"its key {key.fingerprint} {'was revoked' if revoked else 'counts only from'} {at_time(when or 0.0, self.now)}"
+        owner = next((one.name for one in self.people.persons for k in one.keys if openssh.read_key(k.key) == key), "")
+        return f"its key {key.fingerprint} is {owner}'s" if owner else f"its key {key.fingerprint} is not in people.toml"
+
+
+FORGED = "its signature is not of what it says"
+
+
+def verified(one: SignedAnswer) -> bool:
+    """Whether `ssh-keygen` finds that the key that a signature names has made it of the text that is stored beside it. Takes about 10 ms.
+
+    Raises:
+        CannotVerify: `ssh-keygen` is missing.
+    """
+    key = openssh.key_of(one.signature or "")
+    return key is not None and openssh.verify(one.signed or "", one.signature or "", key)
+
+
+def problem_of(one: SignedAnswer, home: str, hash_at: Callable[[int], str | None], keys: Keys) -> str:
+    """Why a signature does not count, as a clause like "it is not signed"; empty if only `verified` can tell.
+
+    Args:
+        one: the decision.
+        home: the home's id, `audit.home_id`.
+        hash_at: gives the hash of the log's entry of a number; None where there is none.
+        keys: the keys that count at the decision's place in the log.
+    """
+    if one.signature is None or one.signed is None:
+        return "it is not signed"
+    statement = read_statement(one.statement or "")
+    if statement is None or not covers(one.signed, one.statement or ""):
+        return "its signature is of something else"
+    if problem := _differs(one, statement, home, keys.people):
+        return problem
+    if one.entry is None:
+        return "the log does not say that it was made with this signature"
+    if problem := _anchor_problem(statement.head, one.entry, hash_at):
+        return problem
+    key = openssh.key_of(one.signature)
+    if key is None:
+        return "its signature is none of ssh-keygen's"
+    return keys.problem(one.person, key)
+
+
+def _differs(one: SignedAnswer, signed: Statement, home: str, people: People) -> str:
+    """In what a statement differs from the decision that it is stored with."""
+    action = Action(one.slot, one.tool, None, (), digest=one.digest)
+    made = state(home, signed.head, one.review, action, one.answer, signed.person, signed.at, signed.seen)
+    if not people.same_person(signed.person, one.person):
+        return f"its signature is by {signed.person[:60]}"
+    said = {
+        "home": "of another home", "review": "of another review", "call": "of another call", "action": "of a call that was changed",
+        "decision": "of another decision", "final": "of other arguments", "answer": "of another answer",
+    }  # fmt: skip
+    return next((f"its signature is {what}" for name, what in said.items() if getattr(signed, name) != getattr(made, name)), "")
+
+
+def _anchor_problem(head: str, entry: int, hash_at: Callable[[int], str | None]) -> str:
+    """Why the end of the log that was signed is none before this entry."""
+    try:
+        found = audit.read_head(head)
+    except Refused:
+        return "its signature names no entry of the log"
+    if found.seq >= entry or (hash_at(found.seq) if found.seq else "") != found.hash:
+        return f"the log before it is another one than when it was signed: entry {found.seq} has another hash"
+    return ""
+
+
+# Read what was decided of a review
+
+ROWS = """
+SELECT d.id, d.slot, a.name, d.digest, d.kind, d.args, d.message, d.template, d.actor, d.actor_kind, d.signature, t.text, s.text,
+    s.signature
+FROM decisions d
+JOIN actions a ON a.review = d.review AND a.slot = d.slot
+LEFT JOIN signatures s ON s.id = d.signature
+LEFT JOIN statements t ON t.signature = d.signature AND t.review = d.review AND t.slot = d.slot
+WHERE d.review = :review AND NOT d.superseded ORDER BY d.id
+"""
+APPROVALS = (
+    ROWS.replace("decisions d", "endorsements d").replace("d.actor_kind", "'person'").replace("NOT d.superseded", "d.withdrawn_at IS NULL")
+)
+ENTRIES = """
+SELECT seq, kind, body FROM audit
+WHERE review = :review AND kind IN ('decided', 'undone', 'endorsed', 'withdrawn', 'asked_again', 'not_accepted') ORDER BY seq
+"""
+REUSED = """
+SELECT count(*) FROM (
+    SELECT id FROM decisions WHERE signature = :signature AND review = :review AND slot = :slot
+    UNION ALL SELECT id FROM endorsements WHERE signature = :signature AND review = :review AND slot = :slot
+)
+"""
+NEWEST = "SELECT max(at) FROM audit WHERE seq > (SELECT max(seq) FROM audit) - 1000"
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """What the log says of a review now."""
+
+    decided: Mapping[int, tuple[int, dict[str, Any]]]
+    """By slot, number and body of the entry that decided it last, if nothing has taken that back since."""
+    endorsed: Mapping[int, tuple[int, dict[str, Any]]]
+    """The same by number of the approval."""
+
+
+def answers_of(store: Store, review: int) -> tuple[list[SignedAnswer], list[SignedAnswer]]:
+    """The decisions in force of a review, and the approvals that are not withdrawn; both also of rules. Reads at once."""
+    log = _log_of(store, review)
+    given, approved = (store.read_now(sql, {"review": review}) for sql in (ROWS, APPROVALS))
+    decisions = [_read(store, review, row, log.decided.get(row[1]), "decision") for row in given]
+    return decisions, [_read(store, review, row, log.endorsed.get(row[0]), "endorsement") for row in approved]
+
+
+def _log_of(store: Store, review: int) -> _Log:
+    decided: dict[int, tuple[int, dict[str, Any]]] = {}
+    endorsed: dict[int, tuple[int, dict[str, Any]]] = {}
+    for seq, kind, text in store.read_now(ENTRIES, {"review": review}):
+        body = json.loads(text)
+        match kind:
+            case "decided":
+                decided[body["slot"]] = (seq, body)
+            case "undone":
+                decided = {slot: (at, one) for slot, (at, one) in decided.items() if one["decision"] != body["decision"]}
+            case "endorsed":
+                endorsed[body["endorsement"]] = (seq, body)
+            case "withdrawn":
+                endorsed.pop(body["endorsement"], None)
+            case _:
+                decided, endorsed = {}, {}
+    return _Log(decided, endorsed)
+
+
+def _read(store: Store, review: int, row: Any, entry: tuple[int, dict[str, Any]] | None, named: str) -> SignedAnswer:
+    number, slot, tool, digest, kind, args, message, template, actor, actor_kind, signature, statement, signed, armoured = row
+    seq, body = entry or (None, {})
+    fits = body.get(named) == number and body.get("signature") == signature
+    if fits and signature is not None:
+        [(uses,)] = store.read_now(REUSED, {"signature": signature, "review": review, "slot": slot})
+        fits = uses == 1 and body.get("signature_hash") == hash_of(signed or "", armoured or "")
+    return SignedAnswer(
+        review, slot, tool, digest, answer_of(kind, args, message, template), actor, seq if fits else None, statement, signed, armoured,
+        ActorKind(actor_kind),
+    )  # fmt: skip
+
+
+def latest(store: Store) -> float:
+    """Unix time now, or of the newest entries of the log if that is later: a clock that was set back makes no key count again."""
+    [(newest,)] = store.read_now(NEWEST)
+    return max(time.time(), newest or 0.0)
+
+
+def hash_at(store: Store, seq: int) -> str | None:
+    """The hash of the log's entry of a number; None where there is none. Reads at once."""
+    return next((str(found) for (found,) in store.read_now("SELECT hash FROM audit WHERE seq = ?", (seq,))), None)

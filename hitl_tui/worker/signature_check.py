@@ -1,0 +1,105 @@
+"""Checks before a run continues that what was decided is signed where it must be: a row that somebody wrote by hand does not run."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+
+from hitl_tui.answer_templates import with_templates
+from hitl_tui.errors import HitlError
+from hitl_tui.model import Action, ActorKind, DecisionKind, Outcome, People, Review, Run, Verdict
+from hitl_tui.policy import facts
+from hitl_tui.policy.engine import NO_LEVELS, judge
+from hitl_tui.policy.schema import Policy
+from hitl_tui.store import Store, audit, autonomy, reviews, signature_checks
+from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of, verified
+from hitl_tui.store.submissions import DecidedReview
+from hitl_tui.worker.policy_router import PolicyRouter
+
+REFUSED = "decided, and not accepted: {}; nothing ran, and it must be decided again"
+
+NOT_AUTO = "no person decided it, and the policy does not let it run by itself"
+
+
+class SignatureCheck:
+    """Which decisions count, by the people and the policy of the moment."""
+
+    def __init__(self, store: Store, people: Callable[[], People], router: PolicyRouter) -> None:
+        self._store = store
+        self._people = people
+        self._router = router
+
+    async def refused(self, run: Run, decided: Sequence[DecidedReview]) -> dict[int, str]:
+        """By review, why a decision on it does not count, as a note for people; the others may be sent."""
+        people, policy = self._people(), self._router.current()
+        found: dict[int, str] = {}
+        for one in decided:
+            review = await reviews.get(self._store, one.review)
+            if review is None or not _is_concerned(review, people, policy):
+                continue
+            if problem := await self._problem(run, one, review, people, policy):
+                found[one.review] = REFUSED.format(problem)
+        return found
+
+    async def _problem(self, run: Run, decided: DecidedReview, review: Review, people: People, policy: Policy | None) -> str:
+        """The first thing that is wrong with what was decided of a review, as a clause; empty if nothing is."""
+        given, approvals = signature_checks.answers_of(self._store, review.row.id)
+        home, keys = await audit.home_id(self._store), Keys(people, signature_checks.latest(self._store))
+        check = functools.partial(problem_of, home=home, hash_at=functools.partial(signature_checks.hash_at, self._store), keys=keys)
+        by_slot = {one.slot: one for one in given}
+        for slot, answer in decided.answers.items():
+            action, one = review.actions[slot], by_slot.get(slot)
+            if one is None or one.answer != answer or one.digest != decided.digests[slot]:
+                return "its row was changed while it was read"
+            verdict = self._judged(run, review, action, policy)
+            if people.sign != "always" and not action.signed and not verdict.signed:
+                continue
+            if problem := await self._of_call(action, one, approvals, verdict, people, check):
+                return f"{call(review, slot)}{problem}"
+        return ""
+
+    async def _of_call(
+        self,
+        action: Action,
+        one: SignedAnswer,
+        approvals: Sequence[SignedAnswer],
+        verdict: Verdict,
+        people: People,
+        check: Callable[[SignedAnswer], str],
+    ) -> str:
+        is_refusal = one.answer.kind is DecisionKind.REJECT
+        if one.kind is not ActorKind.PERSON:
+            return "" if is_refusal or verdict.outcome is Outcome.AUTO else NOT_AUTO
+        try:
+            if problem := check(one) or await _forged(one):
+                return problem
+            people_who_agree = {people.key_of(one.person)}
+            for other in [] if is_refusal or action.reviewers < 2 else approvals:
+                same = (other.slot, other.digest, other.answer) == (one.slot, one.digest, one.answer)
+                if same and not (check(other) or await _forged(other)):
+                    people_who_agree.add(people.key_of(other.person))
+        except HitlError as error:
+            return f"its signature cannot be verified: {error.happened}"
+        return "" if is_refusal or len(people_who_agree) >= action.reviewers else f"it needs the signatures of {action.reviewers} people"
+
+    def _judged(self, run: Run, review: Review, action: Action, policy: Policy | None) -> Verdict:
+        """What the policy of the moment says about a call that was asked earlier."""
+        levels = autonomy.levels(self._store, run.agent) if policy and policy.autonomy else NO_LEVELS
+        asked = with_templates(action, review.row.kind, run.agent, policy)
+        return judge(facts.of_review(run, review, asked), policy, review.row.opened_at, levels, facts.warning_of(review))
+
+
+async def _forged(one: SignedAnswer) -> str:
+    return "" if await asyncio.to_thread(verified, one) else FORGED
+
+
+def call(review: Review, slot: int) -> str:
+    """Which call of several a clause is about."""
+    return f"call {slot + 1}: " if len(review.actions) > 1 else ""
+
+
+def _is_concerned(review: Review, people: People, policy: Policy | None) -> bool:
+    """Whether anything of a review may have to be signed."""
+    rules = policy.rules if policy else ()
+    return people.sign == "always" or any(action.signed for action in review.actions) or any(rule.signed for rule in rules)

@@ -1,0 +1,299 @@
+"""Decisions that must be signed: what is signed runs, and no forged, replayed, altered or revoked signature lets anything run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui import openssh
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Actor, Answer, DecisionKind, Identified, Review, ReviewState, Viewing
+from hitl_tui.model.signatures import Statement, state
+from hitl_tui.people.file import PeopleFile
+from hitl_tui.store import audit, decisions
+from hitl_tui.store.signatures import SignedStatements, hash_of
+from tests.support.harness import Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer, reject
+from tests.support.ssh import make_key, needs_openssh, public
+
+pytestmark = needs_openssh
+
+POLICY = """
+spot_check = 0
+[[rule]]
+name = "letters"
+tool = "send"
+outcome = "ask"
+signed = true
+[[rule]]
+name = "moves"
+tool = "move"
+outcome = "ask"
+reviewers = 2
+signed = true
+"""
+NOW = Viewing()
+
+
+class Office:
+    """A home with a policy that wants signatures, people with keys, and reviews that wait."""
+
+    def __init__(self, sandbox: Sandbox, reviewer: Reviewer, keys: Path) -> None:
+        self.sandbox = sandbox
+        self.reviewer = reviewer
+        self.store = reviewer.store
+        self.home = sandbox.home.path
+        self.keys = {name: make_key(keys, name) for name in ("ann", "bob", "stranger")}
+        self.people = PeopleFile(self.home)
+        self.ann, self.bob = self.inbox("ann"), self.inbox("bob")
+        (self.home / "policy.toml").write_text(POLICY)
+        self.write_people()
+
+    def inbox(self, name: str) -> Inbox:
+        return Inbox(self.store, name, people=self.people.current, signing_key=self.keys[name])
+
+    def write_people(self, **more: str) -> None:
+        """Write people.toml; `more` are lines for a person's key."""
+        text = ""
+        for name in ("ann", "bob"):
+            key = f"[[person.key]]\nkey = '{public(self.keys[name])}'\nadded = 2026-01-01\n{more.get(name, '')}\n"
+            text += f"[[person]]\nname = '{name}'\nroles = ['decide', 'people']\n{key}"
+        (self.home / "people.toml").write_text(text)
+
+    async def ask(self, *tools: str) -> list[Review]:
+        """Open a review for each of these tools. Returns them in order."""
+        for number, tool in enumerate(tools):
+            await self.reviewer.launch("per_call", text=json.dumps([("I am 50 % sure", [(tool, _args(tool, number))])]))
+        assert self.sandbox.run_until_idle() == 0
+        rows = await self.ann.reviews.pending(1000)
+        return [await self.ann.reviews.get(row.id) for row in rows if row.state is ReviewState.OPEN]
+
+    def effects(self) -> list[str]:
+        """What tools did, in order: the argument of each."""
+        lines = self.sandbox.journal.read_text().splitlines() if self.sandbox.journal.exists() else []
+        return [line.get("to") or line.get("path") for line in map(json.loads, lines)]
+
+    async def forge(self, review: Review, answer: Answer, key: str = "ann", by: str = "ann", **changed: Any) -> None:
+        """Store a decision with a statement of which some fields are others, signed with this person's key."""
+        home, head = await audit.home_id(self.store), str(audit.head(self.store.path))
+        statement = replace(state(home, head, review.row.id, review.actions[0], answer, by, 1.0, None), **changed)
+        await self.store_signed(review, answer, statement, self.keys[key], by)
+
+    async def store_signed(self, review: Review, answer: Answer, statement: Statement, key: Path, by: str = "ann") -> None:
+        made = await openssh.sign(statement.text, [public(key)], key)
+        signed = SignedStatements({(review.row.id, 0): statement}, made.text)
+        shown = {0: review.actions[0]}
+        chosen = decisions.ReviewAnswers(review.row.id, {0: answer}, shown, 0.0, {0: NOW})
+        await decisions.decide(self.store, chosen, Actor(by, identified=Identified.SIGNED), signed)
+
+    def sql(self, statement: str, *values: Any) -> None:
+        """Change a row as somebody with the file does, without the triggers."""
+        with contextlib.closing(sqlite3.connect(self.store.path, isolation_level=None)) as db:
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                db.execute(f"DROP TRIGGER {name}")
+            assert db.execute(statement, values).rowcount, statement
+
+
+def _args(tool: str, number: int) -> dict[str, str]:
+    return {"to" if tool == "send" else "path": f"{tool}{number}"}
+
+
+@pytest.fixture
+async def office(new_sandbox: SandboxFactory, tmp_path: Path) -> AsyncIterator[Office]:
+    sandbox = new_sandbox("policy")
+    async with open_reviewer(sandbox) as reviewer:
+        yield Office(sandbox, reviewer, tmp_path)
+
+
+async def test_signed_decisions_run_alone_together_and_by_two_people(office: Office) -> None:
+    alone, edited, refused, first, second, move = await office.ask("send", "send", "send", "send", "send", "move")
+    await office.ann.reviews.decide(alone, {0: approve()})
+    await office.ann.reviews.decide(edited, {0: edit(to="zoë")})
+    await office.ann.reviews.decide(refused, {0: reject("no")})
+    assert await office.ann.reviews.decide_many([(first, {0: approve()}), (second, {0: approve()})]) == {}
+    await office.ann.reviews.decide(move, {0: approve()})
+    assert (await office.bob.reviews.get(move.row.id)).row.state is ReviewState.OPEN
+    await office.bob.reviews.decide(move, {0: approve()})
+    assert [len(await office.store.all(f"SELECT 1 FROM {table}")) for table in ("signatures", "statements")] == [6, 7]
+    assert (await office.ann.reviews.get(alone.row.id)).decisions[0].identified is Identified.SIGNED
+    assert office.sandbox.run_until_idle() == 0
+    assert [(await office.ann.reviews.get(one.row.id)).row.note for one in (alone, edited, refused, first, second, move)] == [""] * 6
+    assert sorted(office.effects()) == ["move5", "send0", "send3", "send4", "zoë"]
+    assert audit.verify(office.store.path).problem == ""
+
+
+Attack = Callable[[Office, Review], Awaitable[None]]
+CHANGE_SIGNED = "UPDATE decisions SET kind = ?, args = ? WHERE review = ?"
+BY_HAND = """
+INSERT INTO decisions (review, slot, agent, tool, kind, actor, actor_kind, actor_key, digest, effect, at, effective_at)
+SELECT review, slot, 'per_call', name, 'approve', ?, ?, ?, digest, digest, 1, 1 FROM actions WHERE review = ?
+"""
+DECIDED = "UPDATE reviews SET state = 'decided', decided_at = 1, effective_at = 1 WHERE id = ?"
+
+
+async def write_row_as_person(office: Office, review: Review) -> None:
+    office.sql(BY_HAND, "ann", "person", "ann", review.row.id)
+    office.sql(DECIDED, review.row.id)
+
+
+async def write_row_as_rule(office: Office, review: Review) -> None:
+    office.sql(BY_HAND, "policy:letters", "policy", "policy:letters", review.row.id)
+    office.sql(DECIDED, review.row.id)
+
+
+async def decide_unsigned_where_the_row_says_so(office: Office, review: Review) -> None:
+    office.sql("UPDATE actions SET signed = 0 WHERE review = ?", review.row.id)
+    await Inbox(office.store, "ann").reviews.decide(replace(review, actions=(replace(review.actions[0], signed=False),)), {0: approve()})
+
+
+async def edit_arguments_after_approval(office: Office, review: Review) -> None:
+    await office.ann.reviews.decide(review, {0: approve()})
+    office.sql(CHANGE_SIGNED, "edit", '{"to": "mallory"}', review.row.id)
+
+
+async def edit_arguments_of_an_edit(office: Office, review: Review) -> None:
+    await office.ann.reviews.decide(review, {0: edit(to="zoë")})
+    office.sql(CHANGE_SIGNED, "edit", '{"to": "mallory"}', review.row.id)
+
+
+async def turn_rejection_into_approval(office: Office, review: Review) -> None:
+    await office.ann.reviews.decide(review, {0: reject("no")})
+    office.sql("UPDATE decisions SET kind = 'approve', message = NULL WHERE review = ?", review.row.id)
+
+
+async def undone_decision_put_back(office: Office, review: Review) -> None:
+    ann = Inbox(office.store, "ann", grace_s=60, people=office.people.current, signing_key=office.keys["ann"])
+    await ann.reviews.decide(review, {0: approve()})
+    await ann.reviews.undo(review.row.id)
+    office.sql("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE review = ?", review.row.id)
+    office.sql(DECIDED, review.row.id)
+
+
+async def replay_of_undone_decision(office: Office, review: Review) -> None:
+    ann = Inbox(office.store, "ann", grace_s=60, people=office.people.current, signing_key=office.keys["ann"])
+    await ann.reviews.decide(review, {0: approve()})
+    await ann.reviews.undo(review.row.id)
+    office.sql(BY_HAND, "ann", "person", "ann", review.row.id)
+    office.sql("UPDATE decisions SET signature = (SELECT max(id) FROM signatures) WHERE review = ?", review.row.id)
+    office.sql(DECIDED, review.row.id)
+
+
+async def signature_of_another_review(office: Office, review: Review) -> None:
+    (text, signature) = await office.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
+    statement = Statement(**{k: v for k, v in json.loads(text).items() if k != "hitl-tui"})
+    signed = SignedStatements({(review.row.id, 0): statement}, signature)
+    chosen = decisions.ReviewAnswers(review.row.id, {0: approve()}, {0: review.actions[0]}, 0.0, {0: NOW})
+    await decisions.decide(office.store, chosen, Actor("ann", identified=Identified.SIGNED), signed)
+
+
+async def statement_changed_under_its_signature(office: Office, review: Review) -> None:
+    await office.ann.reviews.decide(review, {0: reject("no")})
+    (text,) = await office.store.one("SELECT text FROM statements WHERE review = ?", (review.row.id,))
+    found = {k: v for k, v in json.loads(text).items() if k != "hitl-tui"}
+    made = state(found["home"], found["head"], review.row.id, review.actions[0], approve(), "ann", found["at"], None)
+    for table in ("statements", "signatures"):
+        office.sql(f"UPDATE {table} SET text = ? WHERE text = ?", made.text, text)
+    office.sql("UPDATE decisions SET kind = 'approve', message = NULL WHERE review = ?", review.row.id)
+
+
+def forged(**how: Any) -> Attack:
+    async def attack(office: Office, review: Review) -> None:
+        await office.forge(review, approve(), **how)
+
+    return attack
+
+
+async def key_in_nobodys_name(office: Office, review: Review) -> None:
+    await office.forge(review, approve(), key="stranger")
+
+
+async def signature_of_another_text(office: Office, review: Review) -> None:
+    await office.forge(review, approve())
+    made = await openssh.sign("{}", [public(office.keys["ann"])], office.keys["ann"])
+    office.sql("UPDATE signatures SET signature = ? WHERE id = (SELECT max(id) FROM signatures)", made.text)
+    (text,) = await office.store.one("SELECT text FROM signatures ORDER BY id DESC LIMIT 1")
+    office.sql(
+        "UPDATE audit SET body = json_set(body, '$.signature_hash', ?) WHERE seq = (SELECT max(seq) FROM audit)", hash_of(text, made.text)
+    )
+
+
+async def second_person_by_hand(office: Office, review: Review) -> None:
+    """The review of a rule that wants two people has an approval that nobody signed."""
+    office.sql(
+        "INSERT INTO endorsements (review, slot, kind, actor, actor_key, digest, effect, at) "
+        "SELECT review, slot, 'approve', 'bob', 'bob', digest, digest, 1 FROM actions WHERE review = ?", review.row.id,
+    )  # fmt: skip
+    await office.ann.reviews.decide(review, {0: approve()})
+
+
+ATTACKS: dict[str, tuple[Attack, str]] = {
+    "row as person": (write_row_as_person, "it is not signed"),
+    "row as rule": (write_row_as_rule, "the policy does not let it run by itself"),
+    "row says no signature": (decide_unsigned_where_the_row_says_so, "it is not signed"),
+    "edited after approval": (edit_arguments_after_approval, "of another decision"),
+    "edited again": (edit_arguments_of_an_edit, "of other arguments"),
+    "rejection made approval": (turn_rejection_into_approval, "of another decision"),
+    "undone put back": (undone_decision_put_back, "the log does not say"),
+    "undone replayed": (replay_of_undone_decision, "the log does not say"),
+    "other review": (signature_of_another_review, "of another review"),
+    "statement changed": (statement_changed_under_its_signature, "the log does not say"),
+    "other home": (forged(home="f" * 64), "of another home"),
+    "other call": (forged(call=2), "of another call"),
+    "other digest": (forged(action="2:" + "0" * 64), "of a call that was changed"),
+    "other decision": (forged(decision="reject"), "of another decision"),
+    "other person": (forged(person="bob"), "by bob"),
+    "key of another": (forged(key="bob"), "is bob's"),
+    "key added by hand": (key_in_nobodys_name, "is not in people.toml"),
+    "other log": (forged(head="1 " + "0" * 64), "the log before it is another one"),
+    "signature of another text": (signature_of_another_text, "is not of what it says"),
+    "later log": (forged(head="999999 " + "0" * 64), "the log before it is another one"),
+    "second person by hand": (second_person_by_hand, "it needs the signatures of 2 people"),
+}
+GATE = ("row as person", "edited after approval", "undone replayed", "other review", "key of another", "second person by hand")
+
+
+@pytest.mark.parametrize("names", [pytest.param(GATE, id="some"), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow, id="all")])
+async def test_forged_decision_runs_nothing_and_is_asked_again(office: Office, names: tuple[str, ...]) -> None:
+    tools = ["move" if name == "second person by hand" else "send" for name in names]
+    real, *reviews = await office.ask("send", *tools)
+    await office.ann.reviews.decide(real, {0: approve()})
+    for name, review in zip(names, reviews, strict=True):
+        await ATTACKS[name][0](office, review)
+    assert office.sandbox.run_until_idle() == 0
+    assert office.effects() == ["send0"]
+    for name, review in zip(names, reviews, strict=True):
+        now = await office.ann.reviews.get(review.row.id)
+        assert (name, now.row.state) == (name, ReviewState.OPEN)
+        assert ATTACKS[name][1] in now.row.note and "nothing ran" in now.row.note, (name, now.row.note)
+        entries = [entry.kind for entry in await audit.of_review(office.store, review.row.id)]
+        assert "not_accepted" in entries and entries[-1] == "asked_again", name
+
+
+async def test_key_revoked_after_the_decision_runs_nothing(office: Office) -> None:
+    (review,) = await office.ask("send")
+    await office.ann.reviews.decide(review, {0: approve()})
+    office.write_people(ann="revoked = 2026-01-02")
+    assert office.sandbox.run_until_idle() == 0
+    assert office.effects() == []
+    assert "was revoked" in (await office.ann.reviews.get(review.row.id)).row.note
+    with pytest.raises(openssh.NotSigned, match=r"your key .* was revoked"):
+        await office.ann.reviews.decide(await office.ann.reviews.get(review.row.id), {0: approve()})
+    await office.bob.reviews.decide(await office.ann.reviews.get(review.row.id), {0: approve()})
+    assert office.sandbox.run_until_idle() == 0
+    assert office.effects() == ["send0"]
+
+
+async def test_rejection_is_signed_too_and_nothing_is_stored_without_key(office: Office) -> None:
+    (review,) = await office.ask("send")
+    office.ann.signing_key = office.home / "none"
+    for answer in (approve(), reject("no")):
+        with pytest.raises(openssh.NotSigned, match="there is no key"):
+            await office.ann.reviews.decide(review, {0: answer})
+    assert (await office.ann.reviews.get(review.row.id)).decisions == {}
+    assert DecisionKind.APPROVE in review.actions[0].allowed
