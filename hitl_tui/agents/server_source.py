@@ -20,10 +20,11 @@ from hitl_tui.agents.introspection import GraphInfo, takes_text, text_input, wit
 from hitl_tui.agents.loader import explain
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
 from hitl_tui.agents.server_lessons import ServerLessons
-from hitl_tui.agents.server_state import graph_info_of
+from hitl_tui.agents.server_state import conditional_nodes, graph_info_of
 from hitl_tui.agents.server_thread import ServerThread
 from hitl_tui.agents.server_watch import ThreadWatch
 from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage
+from hitl_tui.agents.takeover_updates import GraphShape
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.model import UNCHECKED_SCHEMA, Agent, Json, MovedThread, Run
@@ -35,6 +36,8 @@ AT_ONCE = 4
 """Assistants that are described at a time."""
 DESCRIBE_S = 20.0
 """Time for a worker's start to wait for what assistants are; the rest is read while it works."""
+SCHEMAS = 2000
+"""Schemas of answers that are kept for servers that leave them out of a thread's state."""
 LIST_S = 60.0
 """Seconds after which assistants are listed again."""
 
@@ -65,6 +68,7 @@ class ServerSource:
         self._described: dict[tuple[str, str], _Described] = {}
         """By the id of an assistant and when it was changed."""
         self._seen: dict[str, str] = {}
+        self._schemas = _Bounded(SCHEMAS)
         self._watch = ThreadWatch(connection, self._seen, self._agent_of)
 
     @classmethod
@@ -156,11 +160,11 @@ class ServerSource:
                 with reading():
                     given = _unchecked(shapes.get("input_schema") or shapes.get("state_schema"))
                     info = graph_info_of(graph, inside)
-                    found = _Described(given, shapes.get("state_schema"), shapes.get("context_schema"), info)
+                    found = _Described(given, shapes.get("state_schema"), shapes.get("context_schema"), info, conditional_nodes(graph))
             except (APIStatusError, ServerProblem) as error:
                 if not _is_about_graph(error):
                     raise
-                found = _Described(None, None, None, GraphInfo(), f"the server cannot open it: {error}")
+                found = _Described(None, None, None, GraphInfo(), error=f"the server cannot open it: {error}")
         self._described[_version(assistant)] = found
         return found
 
@@ -201,7 +205,17 @@ class ServerSource:
         info = described.graph_info.gated(run.options.gates_before, run.options.gates_after)
         confidence = functools.partial(self._confidence, run.agent)
         yield ServerThread(
-            self._connection, str(assistant["assistant_id"]), info, run, self._key(run), confidence, holds, self._seen, self._lessons
+            self._connection,
+            str(assistant["assistant_id"]),
+            info,
+            described.shape,
+            run,
+            self._key(run),
+            confidence,
+            holds,
+            self._seen,
+            self._schemas,
+            self._lessons,
         )
 
     def _key(self, run: Run) -> str:
@@ -235,15 +249,44 @@ class ServerSource:
         await self._connection.check()
 
 
+class _Bounded(dict[str, Any]):
+    """A dict that drops its oldest keys beyond a number of them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def update(self, *args: Any, **more: Any) -> None:
+        super().update(*args, **more)
+        for key in list(self)[: max(0, len(self) - self._most)]:
+            del self[key]
+
+
 class _Described:
     """What is known of an assistant."""
 
-    def __init__(self, given: Json, state: Json, context: Json, graph_info: GraphInfo, error: str = "") -> None:
+    def __init__(
+        self, given: Json, state: Json, context: Json, graph_info: GraphInfo, conditional: frozenset[str] = frozenset(), error: str = ""
+    ) -> None:
         self.given = given
         self.state = state
         self.context = context
         self.graph_info = graph_info
+        self.shape = GraphShape(dict.fromkeys(_keys(state)), frozenset(_keys(given)), conditional, _typed(state))
         self.error = error
+
+
+def _keys(schema: Json) -> list[str]:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    return list(properties) if isinstance(properties, dict) else []
+
+
+def _typed(schema: Json) -> frozenset[str]:
+    """Keys whose values may be of a class: objects with properties of their own."""
+    if not isinstance(schema, dict):
+        return frozenset()
+    shapes = {key: schema["properties"][key] for key in _keys(schema) if key != "messages"}
+    return frozenset(key for key, shape in shapes.items() if isinstance(shape, dict) and ("$ref" in str(shape) or "properties" in shape))
 
 
 def _version(assistant: Mapping[str, Any]) -> tuple[str, str]:

@@ -32,13 +32,20 @@ MESSAGES: dict[str, type[BaseMessage]] = {
 }
 STREAM_MODES = {"messages": "messages", "tasks": "tasks", "updates": "updates", "custom": "custom"}
 ENDS = ("__start__", "__end__")
+ANY_DECISION: dict[str, Any] = {
+    "description": "the server does not say which decisions it takes",
+    "discriminator": {"propertyName": "type", "mapping": dict.fromkeys(("approve", "edit", "reject", "respond"), "")},
+}
+"""Stands for the schema of a tool call's answer where the server leaves it out. A decision that the graph does not take is refused there
+before it is stored, and the call is asked again."""
 
 
-def snapshot_of(state: Mapping[str, Any]) -> StateSnapshot:
-    """The snapshot in an answer to `GET /threads/…/state`."""
-    tasks = tuple(_task(task) for task in state["tasks"])
+def snapshot_of(state: Mapping[str, Any], schemas: Mapping[str, Any] = {}) -> StateSnapshot:
+    """The snapshot in an answer to `GET /threads/…/state`. `schemas`: of answers, by interrupt id, where a server leaves them out."""
+    tasks = tuple(_task(task, schemas) for task in state["tasks"])
     checkpoint, parent = state.get("checkpoint") or {}, state.get("parent_checkpoint")
-    pending = [_interrupt(one) for one in state["interrupts"]] if "interrupts" in state else [i for task in tasks for i in task.interrupts]
+    listed = state.get("interrupts")
+    pending = [_interrupt(one, schemas) for one in listed] if listed is not None else [i for task in tasks for i in task.interrupts]
     return StateSnapshot(
         values=with_messages(state["values"]),
         next=tuple(state["next"] or ()),
@@ -51,15 +58,15 @@ def snapshot_of(state: Mapping[str, Any]) -> StateSnapshot:
     )
 
 
-def _task(task: Mapping[str, Any]) -> PregelTask:
+def _task(task: Mapping[str, Any], schemas: Mapping[str, Any]) -> PregelTask:
     inner, checkpoint = task.get("state"), task.get("checkpoint")
     return PregelTask(
         id=task["id"],
         name=task["name"],
         path=tuple(task.get("path") or ()),
         error=Exception(_error_text(task["error"])) if task.get("error") else None,
-        interrupts=tuple(_interrupt(one) for one in task["interrupts"]),
-        state=snapshot_of(inner) if inner else {"configurable": dict(checkpoint)} if checkpoint else None,
+        interrupts=tuple(_interrupt(one, schemas) for one in task["interrupts"]),
+        state=snapshot_of(inner, schemas) if inner else {"configurable": dict(checkpoint)} if checkpoint else None,
         result=with_messages(task.get("result")),
     )
 
@@ -70,8 +77,22 @@ def _error_text(error: Any) -> str:
     return str(error)
 
 
-def _interrupt(one: Mapping[str, Any]) -> Interrupt:
-    return Interrupt(one["value"], id=one["id"], response_schema=one.get("response_schema"))
+def _interrupt(one: Mapping[str, Any], schemas: Mapping[str, Any]) -> Interrupt:
+    schema = one.get("response_schema") or schemas.get(one["id"])
+    if schema is None and isinstance(one["value"], Mapping) and one["value"].get("type") == "tool_approval":
+        schema = ANY_DECISION
+    return Interrupt(one["value"], id=one["id"], response_schema=schema)
+
+
+def schemas_in(event: str, data: Any) -> dict[str, Any]:
+    """Schemas of answers in an event of a stream, by interrupt id: some servers have them nowhere else."""
+    if not isinstance(data, Mapping):
+        return {}
+    raised = data.get("interrupts") if event.startswith("tasks") else data.get("__interrupt__")
+    listed = raised if isinstance(raised, list) else []
+    return {
+        one["id"]: one["response_schema"] for one in listed if isinstance(one, Mapping) and one.get("id") and one.get("response_schema")
+    }
 
 
 def with_messages(values: Any) -> Any:

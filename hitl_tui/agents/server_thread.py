@@ -11,19 +11,23 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import httpx
 from langchain_core.messages import BaseMessage
+from langgraph.types import StateSnapshot
 from langgraph_sdk.errors import APIStatusError, ConflictError, NotFoundError
 from langgraph_sdk.schema import StreamPart
 
+from hitl_tui import canonical_json
 from hitl_tui.agents import interrupts, tool_gates
 from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
+from hitl_tui.agents.messages import messages_in
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
 from hitl_tui.agents.server_lessons import ServerLessons
-from hitl_tui.agents.server_state import as_json, part_of, snapshot_of
+from hitl_tui.agents.server_state import ANY_DECISION, as_json, part_of, schemas_in, snapshot_of
 from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
     AppliedHandback,
@@ -37,7 +41,9 @@ from hitl_tui.agents.source import (
     is_gate,
 )
 from hitl_tui.agents.stream_events import EventReader
+from hitl_tui.agents.takeover_updates import GraphShape, HandbackPosition, node_of_results, plan_updates
 from hitl_tui.errors import HitlError, LeaseLost, Refused
+from hitl_tui.formatting import exact_duration
 from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
 
 MODES = ("tasks", "updates", "messages-tuple", "custom")
@@ -46,6 +52,8 @@ ENDED = ("success", "error", "timeout", "interrupted", DELETED)
 """States of a server's run that has ended; the last is not the server's, which has no row then."""
 AGAIN_S = 0.05
 """Pause before a stream that broke off is joined again."""
+CLOCKS_S = 3600.0
+"""Age of a run beyond which the clocks of server and worker are not compared."""
 SILENT_S = 2.0
 """Silence of a stream after which its run is looked at."""
 RESERVE_S = 2
@@ -54,6 +62,12 @@ AWAY_S = 60.0
 """How long a run is followed through a server's outage before it is put off."""
 CANCEL_S = 5.0
 """Time for a server to stop a run."""
+UNKNOWN_DECISIONS = "the server does not say which decisions this takes: one that it does not take is refused there, and asked again"
+FAILED_BEFORE = "an earlier answer made it fail, and may be used again in place of yours; if it fails, retry lets it ask anew"
+HISTORY = 10
+"""Checkpoints that are read to find what ran last."""
+OVERWRITE = "__overwrite__"
+"""LangGraph's key for a value that replaces what a reducer would add to."""
 ROW = ("thread_id", "status", "updated_at", "metadata")
 
 
@@ -85,11 +99,13 @@ class ServerThread:
         connection: to the server.
         assistant: the assistant's id.
         graph_info: what is known of its graph, with the gates of this run.
+        shape: what updates of the state need to know of its graph.
         run: the run.
         key: names the run among all homes that use the server.
         confidence: the confidence sources of the agent.
         holds: whether the worker still has the run's lease.
         seen: by thread, its row's `updated_at` when it was read last.
+        schemas: of answers, by interrupt id, as streams had them.
         lessons: writes lessons into the server's store.
     """
 
@@ -100,28 +116,33 @@ class ServerThread:
         connection: ServerConnection,
         assistant: str,
         graph_info: GraphInfo,
+        shape: GraphShape,
         run: Run,
         key: str,
         confidence: Callable[[], ConfidenceSources],
         holds: Callable[[], bool],
         seen: MutableMapping[str, str],
+        schemas: MutableMapping[str, Any],
         lessons: ServerLessons,
     ) -> None:
         self._connection = connection
         self._assistant = assistant
         self._graph_info = graph_info
+        self._shape = shape
         self._run = run
         self._thread = run.thread
         self._key = key
         self._confidence = confidence
         self._holds = holds
         self._seen = seen
+        self._schemas = schemas
         self._lessons = lessons
         self._events = EventReader()
         self._drain = asyncio.Event()
         self._keys: dict[str, Any] = {}
         self._decision = ""
         self._by = ""
+        self._moved_by = ""
         self._may_go_on = run.is_retry
         """Somebody wants the run to go on from where it stands; else only answers let it."""
 
@@ -134,6 +155,10 @@ class ServerThread:
 
     async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
         """Read the newest checkpoint. Whether the thread stands at a static gate is read from the server, and not from `stopped`."""
+        return (await self._read(gates))[0]
+
+    async def _read(self, gates: Collection[str], stopped: bool | None = None) -> tuple[ThreadSnapshot, StateSnapshot]:
+        """The newest checkpoint. `stopped`: the thread stands at a gate if it has a next node; None if the server is to tell."""
         async with self._connection.talking() as client:
             rows = await client.threads.search(ids=[self._thread], select=list(ROW), limit=1)  # type: ignore[arg-type]
             if not rows and (self._is_foreign or self._run.lease > 1):
@@ -141,46 +166,51 @@ class ServerThread:
             with reading():
                 updated_at = str(rows[0]["updated_at"]) if rows else ""
             state = await self._state()
-            pauses, poisoned = await self._pauses(state, gates)
+            pauses, poisoned = await self._pauses(state, gates, stopped)
             run = await self._run_of(state)
         if updated_at:
             self._seen[self._thread] = updated_at
-        return thread_snapshot(state, self._graph_info, pauses, poisoned, run)
+        return replace(thread_snapshot(state, self._graph_info, pauses, poisoned, run), moved_by=self._moved_by), state
 
-    async def _state(self, subgraphs: bool = True) -> Any:
+    async def _state(self, subgraphs: bool = True) -> StateSnapshot:
         async with self._connection.talking() as client:
             try:
                 found = await client.threads.get_state(self._thread, subgraphs=subgraphs)
             except NotFoundError:
                 found = {"values": {}, "next": [], "tasks": [], "interrupts": [], "checkpoint": {"thread_id": self._thread}}  # type: ignore[typeddict-item]
             with reading():
-                return snapshot_of(found)
+                return snapshot_of(found, self._schemas)
 
-    async def _pauses(self, state: Any, gates: Collection[str]) -> tuple[tuple[Pause, ...], bool]:
+    async def _pauses(self, state: StateSnapshot, gates: Collection[str], stopped: bool | None = None) -> tuple[tuple[Pause, ...], bool]:
         """What the thread waits for, and whether a saved answer keeps failing."""
         found: tuple[Pause, ...] = ()
         if state.interrupts:
-            found = tuple(map(self._warned, interrupts.interrupted(state, self._graph_info, {}, self._confidence())))
+            found = tuple(self._warned(pause, state) for pause in interrupts.interrupted(state, self._graph_info, {}, self._confidence()))
         if found:
             return found, self._run.is_retry and any(_is_poisoned(task) for task in state.tasks)
         if state.tasks and state.next:
             gate = interrupts.gated(state, self._graph_info, {}, self._confidence())
-            if gate.interrupt in gates or interrupts.at_gate(state, self._graph_info) or await self._stopped_by_itself(state):
-                return (self._warned(gate),), False
+            known = stopped or gate.interrupt in gates or interrupts.at_gate(state, self._graph_info)
+            if known or (stopped is None and await self._stopped_by_itself(state)):
+                return (self._warned(gate, state),), False
         return (), False
 
-    def _warned(self, pause: Pause) -> Pause:
-        """The pause with a warning if nobody can answer it from here."""
-        return replace(pause, note=f"nothing can be decided here: {self._connection.read_only}") if self._connection.read_only else pause
+    def _warned(self, pause: Pause, state: StateSnapshot) -> Pause:
+        """The pause with what a reviewer must know about its server."""
+        raised = [(task, one) for task, _, _ in interrupts.leaves(state) for one in task.interrupts if one.id == pause.interrupt]
+        notes = [pause.note, f"nothing can be decided here: {self._connection.read_only}" if self._connection.read_only else ""]
+        notes += [UNKNOWN_DECISIONS for _, one in raised if one.response_schema is ANY_DECISION]
+        cautions = [pause.caution, *(FAILED_BEFORE for task, _ in raised if not self._run.is_retry and _is_poisoned(task))]
+        return replace(pause, note="; ".join(filter(None, notes)), caution="; ".join(filter(None, cautions)))
 
-    async def _stopped_by_itself(self, state: Any) -> bool:
+    async def _stopped_by_itself(self, state: StateSnapshot) -> bool:
         """Whether the newest run reached a pause: then a thread that asks nothing and is not finished stands at a static gate."""
         if any(task.error for task, _, _ in interrupts.leaves(state)):
             return False
         newest = await self._runs(1)
         return bool(newest) and newest[0]["status"] == "success"
 
-    async def _run_of(self, state: Any) -> int | None:
+    async def _run_of(self, state: StateSnapshot) -> int | None:
         """The run that wrote the checkpoint. A thread that others move belongs to its newest run here."""
         written = (state.metadata or {}).get("hitl_run")
         if state.created_at is None:
@@ -201,7 +231,7 @@ class ServerThread:
 
     async def _newest_own(self) -> Any:
         """The newest run on the server that was made for this run; None if there is none."""
-        return next((one for one in await self._runs(20) if (one.get("metadata") or {}).get("hitl_run") == self._key), None)
+        return next(filter(self._made, await self._runs(20)), None)
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read by one request: a decision waits for it."""
@@ -249,12 +279,19 @@ class ServerThread:
             ServerRunFailed: this run's newest has failed, and nobody wants it to go on.
         """
         while running := next((one for one in await self._runs(5) if one["status"] not in ENDED), None):
-            async for event in self._follow(running, is_own=(running.get("metadata") or {}).get("hitl_run") == self._key):
+            async for event in self._follow(running, is_own=self._made(running)):
                 yield event
-        if not self._may_go_on and not self._is_foreign:
-            own, newest = await self._newest_own(), await self._runs(1)
-            if own and newest and own["run_id"] == newest[0]["run_id"] and own["status"] != "success":
-                raise await self._failure(str(own["status"]), None)
+        newest = next(iter(await self._runs(1)), None)
+        if newest is None:
+            return
+        if not self._made(newest):
+            self._moved_by = _actor(newest)
+        elif newest["status"] != "success" and not self._may_go_on:
+            raise await self._failure(str(newest["status"]), None)
+
+    def _made(self, run: Any) -> bool:
+        """Whether a run of the server was made for this run."""
+        return bool((run.get("metadata") or {}).get("hitl_run") == self._key)
 
     async def was_sent(self, decisions: str) -> bool | None:
         """Whether the server has a run with these decisions."""
@@ -368,7 +405,9 @@ class ServerThread:
         except ConflictError:
             raise NotPending("the thread is busy", await self._who_was_first()) from None
 
-    async def _create(self, *, configurable: Mapping[str, Any] = {}, interrupt_after: Any = None, **options: Any) -> Any:
+    async def _create(
+        self, *, configurable: Mapping[str, Any] = {}, interrupt_before: Any = None, interrupt_after: Any = None, **options: Any
+    ) -> Any:
         """Start a run on the server.
 
         Raises:
@@ -394,7 +433,7 @@ class ServerThread:
                 stream_mode=list(MODES),
                 stream_subgraphs=True,
                 stream_resumable=True,
-                interrupt_before=list(info.own_before) if info.own_before else None,
+                interrupt_before=interrupt_before or (list(info.own_before) if info.own_before else None),
                 interrupt_after=interrupt_after or (list(info.own_after) if info.own_after else None),
             )
 
@@ -411,11 +450,10 @@ class ServerThread:
 
     async def _who_was_first(self) -> str:
         """A sentence about who moved the thread last; empty if unknown."""
-        others = [one for one in await self._runs(3) if (one.get("metadata") or {}).get("hitl_run") != self._key or self._is_foreign]
+        others = [one for one in await self._runs(3) if not self._made(one)]
         if not others:
             return ""
-        by = str((others[0].get("metadata") or {}).get("hitl_by") or "somebody else")
-        return f"{by} was first"
+        return f"{_actor(others[0])} answered {_before_now(others[0])}"
 
     async def _cancel(self, run: Any) -> None:
         """Stop a run of the server, and wait until it has stopped."""
@@ -460,6 +498,7 @@ class ServerThread:
                 async with contextlib.aclosing(self._parts(parts, followed)) as stream:  # type: ignore[type-var]
                     async for part in stream:
                         followed.last = part.id or followed.last
+                        self._schemas.update(schemas_in(part.event, part.data))
                         if part.event == "error":
                             followed.error = part.data
                         elif read := part_of(part.event, part.data):
@@ -565,22 +604,66 @@ class ServerThread:
     # Takeover
 
     async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
-        """Not possible yet."""
-        raise Refused("runs on a server cannot be handed back yet", "decide what it asks")
+        """Write the plan as state updates. A server's checkpoints cannot carry the takeover's number."""
+        state = await self._state()
+        pauses, _ = await self._pauses(state, (), stopped=None if not failed else False)
+        place = HandbackPosition(self._shape, self._graph_info, state, await self._leading(state), pauses, failed)
+        plan = plan_updates(place, takeover.plan, takeover.actor)
+        if any(len(step) != 1 or not isinstance(step[0].values, dict | None) for step in plan.steps):
+            raise Refused("a server cannot write this update in one step", "guide the agent, answer in its place, or decide what it asks")
+        try:
+            for step in plan.steps:
+                await self._write(step[0].values, step[0].as_node, messages_in(state.values))
+        except NotPending as reason:
+            raise Refused(reason.told or "somebody else was first, and the run goes on", "look at it again") from None
+        return AppliedHandback(plan.unapproved, plan.at_gate, plan.passes_gate, plan.node_asks)
+
+    async def _leading(self, state: StateSnapshot) -> tuple[str, ...]:
+        """The nodes whose edges led to where the thread stands: those that were next before, as the history tells."""
+        if node := node_of_results(state, self._graph_info):
+            return (node,)
+        wanted = set(state.next)
+        async with self._connection.talking() as client:
+            history = await client.threads.get_history(self._thread, limit=HISTORY)
+            with reading():
+                earlier = [set(one["next"]) for one in history[1:] if set(one["next"]) != wanted]
+        before = earlier[0] if earlier else set()
+        return tuple(sorted(node for node in before if wanted & set(self._graph_info.after(node))))
+
+    async def _write(self, values: Any, as_node: str | None, before: Sequence[BaseMessage]) -> None:
+        """Write one update. Whether a key has a reducer shows only in what comes of it: then it is written again, as `Overwrite`."""
+        if not values:
+            await self._update(values, as_node)
+            return
+        sent = dict(values)
+        if "messages" in sent:
+            sent["messages"] = [message for message in sent["messages"] if not any(message is one for one in before)]
+        await self._update(sent, as_node)
+        found = (await self._state()).values
+        merged = {key: value for key, value in values.items() if key != "messages" and _differs(found.get(key), value)}
+        if merged:
+            await self._update({key: {OVERWRITE: value} for key, value in merged.items()}, as_node)
 
     def has_handback(self, takeover: int) -> bool:
-        """No checkpoint of a server carries a takeover's number."""
+        """Whether all of it was applied cannot be told: no checkpoint of a server carries a takeover's number."""
         return False
 
     async def snapshot_after(self, applied: AppliedHandback) -> ThreadSnapshot:
         """Read the checkpoint after a hand-back."""
-        found = await self.snapshot(stopped=applied.at_gate)
-        return replace(found, pauses=()) if applied.passes_gate else found
+        found, state = await self._read((), stopped=applied.at_gate)
+        if applied.passes_gate:
+            found = replace(found, pauses=())
+        if found.finished or found.pauses or not applied.unapproved or applied.node_asks:
+            return found
+        return (await self._read((), stopped=True))[0] if all(map(self._graph_info.runs_tools, state.next)) else found
 
-    def continue_after(self, applied: AppliedHandback) -> AsyncIterator[StreamEvent]:
-        """Run on after a hand-back."""
-        self._may_go_on = True
-        return self.proceed()
+    async def continue_after(self, applied: AppliedHandback) -> AsyncIterator[StreamEvent]:
+        """Run on, and stop before tool nodes that would run unapproved calls without asking."""
+        info, stops = self._graph_info, bool(applied.unapproved) and not applied.node_asks
+        tools = filter(info.runs_tools, info.nodes) if stops else ()
+        before = sorted({*info.gates_before, *tools}) if stops else None
+        async for event in self._follow(await self._create(input=None, interrupt_before=before)):
+            yield event
 
 
 async def _next(parts: AsyncIterator[StreamPart]) -> StreamPart | None:
@@ -599,3 +682,17 @@ def _is_poisoned(task: Any) -> bool:
     if not (task.error and task.interrupts):
         return False
     return not any(one.response_schema for one in task.interrupts) and "ValidationError" not in str(task.error)
+
+
+def _actor(run: Any) -> str:
+    return str((run.get("metadata") or {}).get("hitl_by") or "somebody else")
+
+
+def _before_now(run: Any) -> str:
+    """When a run of the server began, as a clause: `3 s before you`. Only `before you` if the clocks differ."""
+    passed_s = time.time() - datetime.fromisoformat(str(run["created_at"])).timestamp()
+    return f"{exact_duration(round(passed_s))} before you" if 0 <= passed_s < CLOCKS_S else "before you"
+
+
+def _differs(found: Any, wanted: Any) -> bool:
+    return canonical_json.canonical(canonical_json.as_json(found)) != canonical_json.canonical(canonical_json.as_json(wanted))

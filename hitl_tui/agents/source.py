@@ -102,6 +102,8 @@ class ThreadSnapshot:
     """Where the thread stands, for a person who takes the run over; None once it is finished."""
     result: Json = None
     """The final state of a finished thread."""
+    moved_by: str = ""
+    """Who moved the thread since this home last saw it, for people; empty if nobody did, or it is unknown."""
 
     @property
     def finished(self) -> bool:

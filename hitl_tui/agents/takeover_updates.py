@@ -42,13 +42,37 @@ Steps = list[list[StateUpdate]]
 
 
 @dataclass(frozen=True, slots=True)
+class GraphShape:
+    """What updates need to know of a graph."""
+
+    channels: Mapping[str, BaseChannel[Any, Any, Any] | None]
+    """The channels of its state, by key; None where only the key is known. Empty for a graph without named state."""
+    input_keys: frozenset[str]
+    conditional: frozenset[str]
+    """Nodes after which a condition decides what is next."""
+    typed: frozenset[str] = frozenset()
+    """Keys without a channel whose values may be of a class, which plain JSON would lose."""
+
+    @classmethod
+    def of(cls, graph: Pregel[Any, Any, Any, Any]) -> GraphShape:
+        """The shape of a graph in this process."""
+        channels = state_channels(graph)
+        if not channels:
+            return cls({}, frozenset(), frozenset())
+        builder: Any = graph.builder  # type: ignore[attr-defined]  # a graph with state channels has one
+        conditional = frozenset(node for node in graph.nodes if builder.branches.get(node))
+        return cls(channels, frozenset(builder.schemas[builder.input_schema]), conditional)
+
+
+@dataclass(frozen=True, slots=True)
 class HandbackPosition:
     """The graph and the thread's state when a run is handed back."""
 
-    graph: Pregel[Any, Any, Any, Any]
+    shape: GraphShape
     graph_info: GraphInfo
     snapshot: StateSnapshot
-    checkpoint: CheckpointTuple
+    leading: tuple[str, ...]
+    """The nodes whose edges led to where the thread stands; empty if a node's own `Command` did."""
     pauses: tuple[Pause, ...]
     failed: bool
     """It failed or was cancelled: its next step starts again, and nothing is asked."""
@@ -105,7 +129,7 @@ def plan_updates(place: HandbackPosition, plan: TakeoverPlan, by: str) -> Handba
     Raises:
         Refused: it cannot be done where the run stands.
     """
-    if not state_channels(place.graph):
+    if not place.shape.channels:
         raise Refused("its graph has no state that could be edited", "answer what it asks, or cancel the run")
     return _Recipe(place, plan, by).updates()
 
@@ -117,7 +141,7 @@ class _Recipe:
         self._place = place
         self._plan = plan
         self._by = by
-        self._channels = state_channels(place.graph)
+        self._channels = place.shape.channels
         values = place.snapshot.values
         self._before = messages_in(values)
         ended = results(place.snapshot)  # the snapshot's values may contain them, but its checkpoint does not
@@ -268,7 +292,7 @@ class _Recipe:
         """Write as the nodes that led here, so that the same nodes come next, or those that their edges choose for the new values."""
         if others := [name for name, result in self._results() if result.keys() != {"messages"}]:
             raise Refused(f"{others[0]} has already ended in this step, and would run again", "decide what waits first")
-        nodes = _leading_nodes(self._place)
+        nodes = self._place.leading
         if not nodes:
             return self._by_goto(values)
         if nodes == (START,) and not values.keys() <= self._input_keys():
@@ -290,14 +314,10 @@ class _Recipe:
         return [[StateUpdate(values, (self._plain_nodes() or sorted(self._place.graph_info.nodes))[0], None)]]
 
     def _plain_nodes(self) -> list[str]:
-        return sorted(node for node in self._place.graph_info.nodes if not self._builder.branches.get(node))
+        return sorted(self._place.graph_info.nodes - self._place.shape.conditional)
 
-    def _input_keys(self) -> set[str]:
-        return set(self._builder.schemas[self._builder.input_schema])
-
-    @property
-    def _builder(self) -> Any:
-        return self._place.graph.builder  # type: ignore[attr-defined]  # a graph with state channels has one
+    def _input_keys(self) -> frozenset[str]:
+        return self._place.shape.input_keys
 
     def _tool_nodes(self) -> list[str]:
         found = sorted(filter(self._place.graph_info.runs_tools, self._place.graph_info.nodes))
@@ -340,9 +360,13 @@ class _Recipe:
     # Values
 
     def _stored(self, name: str, value: Json) -> Any:
-        channel = self._channels.get(name)
-        if channel is None or name == "messages":
+        if name not in self._channels or name == "messages":
             raise Refused(f"the graph's state has no {name!r} to edit", f"it has {', '.join(n for n in self._channels if n != 'messages')}")
+        channel = self._channels[name]
+        if name in self._place.shape.typed:
+            raise Refused(f"{name} may be of a class, and a server takes it only as plain JSON", "guide the agent, or answer in its place")
+        if channel is None:
+            return canonical_json.restored(value, self._original(name))
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(channel.ValueType)
         except Exception:  # noqa: BLE001 - pydantic has no schema for some types: the value is stored as it is
@@ -376,30 +400,37 @@ def _typed(adapter: TypeAdapter[Any], value: Json, original: Any) -> Any:
         return adapter.validate_python(edited)  # new parts as JSON beside objects that JSON does not have
 
 
-def _leading_nodes(place: HandbackPosition) -> tuple[str, ...]:
+def leading_nodes(snapshot: StateSnapshot, graph_info: GraphInfo, checkpoint: CheckpointTuple) -> tuple[str, ...]:
     """The nodes whose edges led to where a thread stands: those that ran last, or as which the last update was written.
 
     A node called by a `Send` leaves no trace; then the edges tell, together with a tool's result as the last message. Empty if no edge led
     there, but a node's own `Command`.
     """
-    wanted, graph_info = set(place.snapshot.next), place.graph_info
-    metadata: Mapping[str, Any] = place.checkpoint.metadata
+    wanted = set(snapshot.next)
+    metadata: Mapping[str, Any] = checkpoint.metadata
     named = metadata.get(AS_NODE) if metadata.get("source") == "update" else None
     if named and wanted & set(graph_info.after(named)):
         return (named,)
-    messages = messages_in(place.snapshot.values)
-    if messages and isinstance(messages[-1], ToolMessage):
-        tools = [node for node in sorted(graph_info.nodes) if graph_info.runs_tools(node) and wanted & set(graph_info.after(node))]
-        if len(tools) == 1:
-            return (tools[0],)
-    seen = place.checkpoint.checkpoint["versions_seen"]
-    newest = {node: max(map(str, versions.values())) for node, versions in seen.items() if versions and node in place.graph.nodes}
+    if node := node_of_results(snapshot, graph_info):
+        return (node,)
+    seen = checkpoint.checkpoint["versions_seen"]
+    known = {START, *graph_info.nodes}
+    newest = {node: max(map(str, versions.values())) for node, versions in seen.items() if versions and node in known}
     leading = {node: version for node, version in newest.items() if wanted & set(graph_info.after(node))}
     last = max(leading.values(), default="")
     return tuple(sorted(node for node, version in leading.items() if version == last))
 
 
-def _put(channel: BaseChannel[Any, Any, Any], value: Any) -> Any:
+def node_of_results(snapshot: StateSnapshot, graph_info: GraphInfo) -> str:
+    """The node that ran tools right before, if the last message is a tool's result and only one node can have led here; else empty."""
+    messages, wanted = messages_in(snapshot.values), set(snapshot.next)
+    if not messages or not isinstance(messages[-1], ToolMessage):
+        return ""
+    tools = [node for node in sorted(graph_info.nodes) if graph_info.runs_tools(node) and wanted & set(graph_info.after(node))]
+    return tools[0] if len(tools) == 1 else ""
+
+
+def _put(channel: BaseChannel[Any, Any, Any] | None, value: Any) -> Any:
     return Overwrite(value) if isinstance(channel, BinaryOperatorAggregate | DeltaChannel) else value
 
 

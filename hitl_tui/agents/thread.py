@@ -278,7 +278,8 @@ class LocalThread:
         checkpoint = await self._saver.aget_tuple(self._config)
         if checkpoint is None:
             raise Refused("its checkpoint is gone", "launch the run again")
-        place = takeover_updates.HandbackPosition(self._graph, self._graph_info, state, checkpoint, snapshot.pauses, failed)
+        shape, leading = takeover_updates.GraphShape.of(self._graph), takeover_updates.leading_nodes(state, self._graph_info, checkpoint)
+        place = takeover_updates.HandbackPosition(shape, self._graph_info, state, leading, snapshot.pauses, failed)
         plan = takeover_updates.plan_updates(place, takeover.plan, takeover.actor)
         await self._write(plan, takeover.id)
         return AppliedHandback(plan.unapproved, plan.at_gate, plan.passes_gate, plan.node_asks)

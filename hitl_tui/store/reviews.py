@@ -254,6 +254,12 @@ async def submitted(store: Store, run: int) -> dict[int, str]:
     return {int(review): str(interrupt) for review, interrupt in found}
 
 
+async def unsent(store: Store, run: int) -> dict[int, str]:
+    """Reviews whose answer is not given or not sent yet, with their interrupts."""
+    found = await store.all("SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided')", (run,))
+    return {int(review): str(interrupt) for review, interrupt in found}
+
+
 # Write, within a transaction
 
 

@@ -288,6 +288,10 @@ class Turn:
         """Store where the thread stands, and the outcomes of sent answers, given as interrupts by review."""
         sent, doubt, run = sent or {}, doubt or Doubt(), self._run
         pauses, outcomes = outcomes_of(snapshot, sent, doubt)
+        if snapshot.moved_by:
+            pending = {pause.interrupt for pause in pauses}
+            left = {review: one for review, one in (await reviews.unsent(self._store, run.id)).items() if one not in pending}
+            outcomes |= dict.fromkeys(left, ReviewOutcome(ReviewState.STALE, f"{snapshot.moved_by} answered it elsewhere"))
         if snapshot.left_out_calls and outcomes:
             outcomes |= await self._left_out(snapshot, outcomes)
         if snapshot.finished:
