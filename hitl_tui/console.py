@@ -22,6 +22,7 @@ from hitl_tui.settings import Settings, login, read_settings
 if TYPE_CHECKING:
     from hitl_tui.inbox import Inbox
     from hitl_tui.policy.loader import Policies
+    from hitl_tui.store import Store
     from hitl_tui.supervisor import Supervisor
     from hitl_tui.ui.app import HitlApp
 
@@ -29,25 +30,45 @@ DRIVER_VARIABLE = "TEXTUAL_DRIVER"
 """Set where something else than a terminal shows the console: by textual-serve, for a browser."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that ask the console to end."""
+SERVICE_POLL_S = 1.0
+SERVICE_GAP_S = 10.0
+"""Time without a living service after which a console starts a worker of its own: a service that restarts takes less."""
 WITHOUT_TERMINAL = "without one, use `hitl-tui queue`, `show` and `decide`"
 
 
 class Workers:
-    """A console's workers: one supervised process for each target."""
+    """A console's workers: one supervised process for each target whose agents no service runs."""
 
-    def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0, python: str = "") -> None:
-        """Prepare the workers of these targets, or of the default one. `read_targets` must be called before `start`."""
+    def __init__(
+        self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0, python: str = "", starts: bool = True
+    ) -> None:
+        """Prepare the workers of these targets, or of the default one. `use` must be called before `start`.
+
+        Without `starts` there are none: the console shows what the workers of others do.
+        """
         self._given = list(targets)
         self.labels: list[str] = []
         self.targets: list[str] = []
+        self.served: set[str] = set()
+        """Labels of the projects whose agents a service runs."""
         self.problems: list[tuple[str, str]] = []
         self.told = ""
         self._home = home
         self._concurrency = concurrency
         self._time_limit_s = time_limit_s
         self._python = python
+        self._starts = starts
+        self._store: Store | None = None
         self._supervisors: list[Supervisor] = []
         self._tasks: list[asyncio.Future[None]] = []
+
+    async def use(self, store: Store) -> None:
+        """Read the projects that the store knows, where no worker is started."""
+        self._store = store
+        if not self._starts:
+            from hitl_tui.store import agents
+
+            self.targets = await agents.targets(store)
 
     def read_targets(self) -> None:
         """Read what the targets name. Not done when they are given, for the first frame would wait for it.
@@ -55,6 +76,8 @@ class Workers:
         Raises:
             BadTarget: a given target cannot be read. The default one may be broken: then it is a problem that the console shows.
         """
+        if not self._starts:
+            return
         if self._given:
             self._read()
             return
@@ -92,12 +115,37 @@ class Workers:
 
         for label, problem in self.problems:
             self._on_death(f"{label} cannot be loaded: {problem}")
-        for target, label in zip(self._given, self.labels, strict=True) if not self.problems else ():
+        if self.problems or not self._starts:
+            return
+        for target, label, key in zip(self._given, self.labels, self.targets, strict=True):
             supervisor = Supervisor(
                 target, label, self._home.path, self._concurrency, self._on_ring, self._on_death, self._time_limit_s, self._python
             )
-            self._supervisors.append(supervisor)
-            self._tasks.append(asyncio.ensure_future(supervisor.run()))
+            self._tasks.append(asyncio.ensure_future(self._keep(supervisor, key)))
+
+    async def _keep(self, supervisor: Supervisor, target: str) -> None:
+        """Run a worker of a project, once no service runs its agents."""
+        label, seen_at = supervisor.label, -SERVICE_GAP_S - 1
+        while target in (services := await self._services()) or time.monotonic() < seen_at + SERVICE_GAP_S:
+            self.served.add(label)
+            seen_at = time.monotonic() if target in services else seen_at
+            await asyncio.sleep(SERVICE_POLL_S)
+        if label in self.served:
+            self.served.remove(label)
+            self._on_death(f"the service that ran the agents of {label} has ended; this console runs them")
+        self._supervisors.append(supervisor)
+        await supervisor.run()
+
+    async def _services(self) -> set[str]:
+        """Targets of the projects whose agents a living service runs; none where the store cannot be read."""
+        from hitl_tui.store import agents
+
+        with contextlib.suppress(HitlError):
+            if self._store and await agents.services(self._store):
+                from hitl_tui.worker.liveness import served_targets
+
+                return await served_targets(self._store, self._home)
+        return set()
 
     def ring(self) -> None:
         """Tell every worker to check for work."""
@@ -123,11 +171,17 @@ class Workers:
 
 
 def run_console(
-    home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None, python: str = ""
+    home: str | None,
+    targets: Sequence[str],
+    reviewer: str | None = None,
+    concurrency: int | None = None,
+    python: str = "",
+    starts_workers: bool = True,
 ) -> int:
     """Show the console until the person quits, and return the exit code; `targets.or_default` says what runs without targets.
 
-    `python` names an interpreter or environment for the agents in place of those of their projects.
+    `python` names an interpreter or environment for the agents in place of those of their projects. Without `starts_workers` the agents
+    are left to the workers of others.
 
     Raises:
         HitlError: there is no terminal, or the home, its settings or a given target cannot be used.
@@ -138,7 +192,7 @@ def run_console(
         _check_terminal()
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
     gc.disable()  # until the queue is shown, which garbage collections during imports would delay
-    workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s, python)
+    workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s, python, starts_workers)
     return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
 
 
@@ -181,6 +235,7 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             from hitl_tui.store import Store
 
             store = await stack.enter_async_context(Store.open(home.database))
+            await workers.use(store)
             policies = functools.partial(_policies, home, workers)
             inbox = Inbox(
                 store, reviewer, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True,

@@ -36,6 +36,9 @@ SECTIONS = {
         "resume": ("agents", "Let paused agents go on: all of them, or one."),
         "worker": ("worker", "Run agents without a console."),
     },
+    "Team": {
+        "service": ("service", "Print a systemd unit that runs the agents."),
+    },
     "Policy": {
         "policy": ("policy", "Write, check, explain and replay policy.toml."),
         "autonomy": ("autonomy", "List and set the autonomy level of each tool."),

@@ -17,7 +17,10 @@ from hitl_tui.console import run_console
     "--concurrency", type=click.IntRange(1, 1000), help="Runs that each worker drives at a time; default: config.toml, else by CPU."
 )
 @python_option
+@click.option("--no-worker", is_flag=True, help="Start no worker: others run the agents, as a service does.")
 @common_options
-def console(targets: tuple[str, ...], concurrency: int | None, python: str, home: str | None, reviewer: str | None) -> None:
+def console(
+    targets: tuple[str, ...], concurrency: int | None, python: str, no_worker: bool, home: str | None, reviewer: str | None
+) -> None:
     """Open the console (the default)."""
-    sys.exit(run_console(home, targets, reviewer, concurrency, python))
+    sys.exit(run_console(home, targets, reviewer, concurrency, python, starts_workers=not no_worker))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 import click
@@ -18,6 +19,8 @@ from hitl_tui.home import OWN_PYTHON, Home, find_home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import read_settings
 from hitl_tui.supervisor import worker_command
+
+ENDED_POLL_S = 0.5
 
 
 @command("hitl-tui worker --until-idle", "hitl-tui worker ./my_project ./agent.py:graph")
@@ -65,7 +68,10 @@ def worker(
 
 
 def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool, python: str) -> int:
-    """Run a worker process for each target. Ends them when this process is ended; returns 0 if all exited with 0."""
+    """Run a worker process for each target. Ends them when this process is ended, and unless `until_idle`, when one of them has ended.
+
+    Returns 0 if all exited with 0.
+    """
     extra = [*(["--concurrency", str(concurrency)] if concurrency else []), *(["--until-idle"] if until_idle else [])]
     extra += ["--python", python] if python else []
     processes = [subprocess.Popen([*worker_command(home.path), *extra, "--", target]) for target in targets]
@@ -76,4 +82,8 @@ def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: 
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
+    if not until_idle:  # as a service: what started this process starts all again
+        while all(process.poll() is None for process in processes):
+            time.sleep(ENDED_POLL_S)
+        end()
     return int(any([process.wait() for process in processes]))

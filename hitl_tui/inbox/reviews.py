@@ -172,6 +172,23 @@ class Reviews:
         found = await self.get(review)
         return await history.similar(self._store, review, found.row.agent, {action.name for action in found.actions})
 
+    def others_looking(self) -> dict[int, tuple[str, ...]]:
+        """The other people who look at a review now, by review. Synchronous."""
+        from hitl_tui.store import presence
+
+        return presence.others(self._store, self._inbox.reviewer)
+
+    async def look_at(self, console: str, review: int | None) -> None:
+        """Tell others which review a console shows now; None for none. It counts for `presence.PRESENT_S` seconds.
+
+        Args:
+            console: an id of the console's own.
+            review: the review that it shows.
+        """
+        from hitl_tui.store import presence
+
+        await presence.look_at(self._store, console, self._inbox.reviewer, review)
+
     def attention_check(self, review: int) -> AttentionCheck | None:
         """Result of an attention check; None while it is undecided, and for every ordinary review. Synchronous."""
 

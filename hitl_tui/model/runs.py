@@ -217,3 +217,5 @@ class Worker:
     """Whether loaded files of the project were edited since: it runs the old code until it is restarted."""
     lock: str | None = None
     """Name of the file that its process locks while it lives; None for a worker of a version without."""
+    service: bool = False
+    """Whether it runs until it is stopped, whichever console leaves."""

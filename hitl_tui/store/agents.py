@@ -31,12 +31,12 @@ TARGET = """
 SELECT p.target FROM reviews v JOIN runs r ON r.id = v.run JOIN projects p ON p.id = r.project WHERE v.id = ?
 """
 REGISTER_WORKER = """
-INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at, lock)
-VALUES (:id, :project, :host, :pid, :started, :concurrency, :now, :lock)
+INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at, lock, service)
+VALUES (:id, :project, :host, :pid, :started, :concurrency, :now, :lock, :service)
 """
 WORKERS = """
 SELECT w.id, w.project, p.label, w.pid, w.started, w.concurrency, w.beat_at, (SELECT count(*) FROM runs r WHERE r.worker = w.id),
-    w.code_changed, w.lock, w.host
+    w.code_changed, w.lock, w.service, w.host
 FROM workers w JOIN projects p ON p.id = w.project ORDER BY w.id
 """
 
@@ -76,6 +76,13 @@ async def target_of(store: Store, review: int) -> str:
     """The target of a review's project; empty if unknown."""
     row = await store.one(TARGET, (review,))
     return str(row[0]) if row else ""
+
+
+async def services(store: Store) -> list[tuple[str, Worker, str]]:
+    """Every worker that no console owns, with its project's target and its host, including dead ones until their runs are recovered."""
+    found = [(worker, host) for worker, host in await list_workers(store) if worker.service]
+    targets = dict(await store.all("SELECT id, target FROM projects")) if found else {}
+    return [(str(targets[worker.project]), worker, host) for worker, host in found]
 
 
 async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str, str]]:
@@ -137,6 +144,7 @@ async def register_worker(store: Store, worker: Worker, host: str) -> None:
     values = {
         "id": worker.id, "project": worker.project, "host": host, "pid": worker.pid, "started": worker.started,
         "concurrency": worker.concurrency, "now": time.time(), "lock": worker.lock,
+        "service": worker.service,
     }  # fmt: skip
     await store.write(REGISTER_WORKER, values)
 
@@ -154,6 +162,6 @@ async def beat(store: Store, worker: str, concurrency: int, code_changed: bool =
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:
     """Every worker with its host, including dead ones until their runs are recovered."""
     return [
-        (Worker(id_, project, label, pid, started, concurrency, beat_at, running, bool(code_changed), lock), str(host))
-        for id_, project, label, pid, started, concurrency, beat_at, running, code_changed, lock, host in await store.all(WORKERS)
+        (Worker(id_, project, label, pid, started, concurrency, beat_at, running, bool(code_changed), lock, bool(service)), str(host))
+        for id_, project, label, pid, started, concurrency, beat_at, running, code_changed, lock, service, host in await store.all(WORKERS)
     ]

@@ -41,6 +41,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("7_servers"),
     _step("8_people"),
     _step("9_signatures"),
+    _step("10_services_and_presence"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

@@ -31,7 +31,7 @@ from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
-from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, worker_status
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, own, worker_status
 from hitl_tui.ui.theme import THEMES, completed
 from hitl_tui.ui.views import TOO_SMALL, VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
@@ -441,6 +441,11 @@ class HitlApp(LeavableApp):
         self._updates.ring()
 
     def action_restart(self) -> None:
+        if self._pool.served and not own(self._pool):
+            self.notify(
+                "a service runs the agents: restart it there, as with `systemctl restart hitl-tui`", severity="warning", markup=False
+            )
+            return
         self.notify("restarting the worker; runs continue from their checkpoint", timeout=3, markup=False)
         self._restart()
 

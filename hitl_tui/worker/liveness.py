@@ -18,6 +18,7 @@ import psutil
 from hitl_tui.errors import BadHome
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
+from hitl_tui.store import Store, agents
 
 HOST = socket.gethostname()
 OLD_LEASE_S = 30.0
@@ -87,6 +88,11 @@ def is_gone(home: Home, worker: Worker, host: str) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+async def served_targets(store: Store, home: Home) -> set[str]:
+    """The targets of projects whose agents a living service runs."""
+    return {target for target, worker, host in await agents.services(store) if not is_gone(home, worker, host)}
 
 
 def forget(home: Home, worker: Worker) -> None:

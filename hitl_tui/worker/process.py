@@ -73,6 +73,11 @@ class Options:
     note: str = ""
     """Why the agents do not run in the project's own environment; empty if they do, or if it has none."""
 
+    @property
+    def is_service(self) -> bool:
+        """Whether it runs until it is stopped, and no console owns it."""
+        return self.doorbell is None and not self.until_idle
+
 
 def run_worker(target: AnyTarget, home: Home, options: Options, say: Callable[[str], None]) -> int:
     """Work until told to stop. Returns the exit code. `say` prints for a person who started the worker by hand."""
@@ -173,7 +178,9 @@ async def _work(
         store = await stack.enter_async_context(Store.open(home.database))
         number = await agents.register_project(store, target.key, target.label)
         parallel, pid = ParallelRuns(options.concurrency), os.getpid()
-        me = Worker(uuid.uuid4().hex, number, target.label, pid, started(pid), parallel.limit, 0.0, 0, lock=lock.name)
+        me = Worker(
+            uuid.uuid4().hex, number, target.label, pid, started(pid), parallel.limit, 0.0, 0, lock=lock.name, service=options.is_service
+        )
         bell = Doorbell(socket.socket(fileno=options.doorbell)) if options.doorbell is not None else None
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:

@@ -101,3 +101,25 @@ async def test_typed_text_returns_when_the_other_decision_is_undone(start_consol
         await ann.settle()
         await ann.press("enter")
         assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "reject", None, "mine")]
+
+
+async def test_who_looks_at_a_review_is_shown_to_others_until_they_leave(start_console: StartConsole) -> None:
+    async with start_console() as ann:
+        async with second(ann) as bob:
+            await bob.press("j")
+            screen = await ann.until_shown("bob is looking at it")
+            assert screen.count("bob is looking") == 1  # in the list; ann has another review in the details
+            await ann.press("j")
+            screen = await ann.until_shown("bob is looking at it")
+            assert screen.count("bob is looking") == 2 and "ann is looking" not in screen
+            await bob.until_shown("ann is looking at it")
+            await bob.press("f2")
+            for _ in range(200):
+                if "bob is looking" not in ann.screen_text():
+                    break
+                await ann.pilot.pause(0.05)
+            assert "bob is looking" not in ann.screen_text()
+            await bob.press("f1")
+            await ann.until_shown("bob is looking at it")
+        assert await ann.store.all("SELECT reviewer FROM presence") == [("ann",)]
+        assert await ann.store.one("SELECT count(*) FROM audit WHERE kind LIKE '%look%' OR kind LIKE '%presen%'") == (0,)

@@ -24,7 +24,7 @@ GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
 HOPELESS = 300
 """After so many unreadable rows in a row, the interior page above them must be damaged, and reading stops."""
-REBUILT = ("changes", "workers", "cells", "tallies", "beliefs", "lessons_due")
+REBUILT = ("changes", "workers", "presence", "cells", "tallies", "beliefs", "lessons_due")
 """Tables that are not copied, because their readers fill them again, like the history."""
 HEADER, PAGE = 100, 4096
 """Bytes of the file's header, and of a page in every home."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
@@ -44,6 +44,8 @@ class QueueList(VirtualList[ReviewRow]):
         self._reviewer = reviewer
         self.marks: set[int] = set()
         """Reviews that the person has marked."""
+        self.viewers: Mapping[int, Sequence[str]] = {}
+        """The other people who look at a review now, by review."""
         self.groups = Groups()
         self.group_notes: dict[int, str] = {}
         """How the calls of a group differ, by the review that stands for it."""
@@ -111,7 +113,7 @@ class QueueList(VirtualList[ReviewRow]):
             yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
             said = self.group_notes.get(row.id) or asked(row, self._above(row))
-            yield from _second(row, width, assignment.phrases(row, self._reviewer, now), said)
+            yield from _second(row, width, assignment.phrases(row, self._reviewer, now, self.viewers.get(row.id, ())), said)
 
     def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
         if part == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ from hitl_tui.ui.review import render
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.runtime.clipboard import copy
-from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.runtime.errors import reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.views import ViewContext
@@ -138,6 +139,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             await self.load()
         self.apply(changes.reviews)
         self._queue.refresh_snoozes()
+        self._show_viewers()
         await self.follow()
         await self._read_empty_state()
 
@@ -205,11 +207,22 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._counting = None if wait is None else self.set_timer(wait, self._count_down)
 
     def _tick(self) -> None:
-        """Redraw ages, deadlines and claims, once a second."""
+        """Redraw ages, deadlines, claims and who looks at what, once a second."""
+        self._tracker.renew()
+        with contextlib.suppress(*store_errors()):  # it is tried again in a second
+            self._show_viewers()
         self.items.refresh()
         if self.has_class("-empty"):
             self._read_empty_state_again()
         if self.row is not None and (self.row.deadline_at or self.row.claimed_until):
+            self.pane.count_down()
+
+    def _show_viewers(self) -> None:
+        """Show who else looks at the reviews now."""
+        viewers = self._inbox.reviews.others_looking()
+        if viewers != self.items.viewers:
+            self.items.viewers = self.pane.viewers = viewers
+            self.items.refresh()
             self.pane.count_down()
 
     def _count_down(self) -> None:

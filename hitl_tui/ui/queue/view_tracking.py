@@ -1,10 +1,11 @@
-"""Tracks how long a review is viewed, and loads similar reviews and people once somebody stays on it."""
+"""Tracks how long a review is viewed, tells others who looks at it, and loads similar reviews and people once somebody stays on it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import Coroutine
 
 from textual.timer import Timer
@@ -19,6 +20,8 @@ STAYED_S = 0.25
 """Time on a review after which its context is loaded."""
 LOOKED_S = 0.7
 """Time on a review after which it counts as seen."""
+RENEW_S = 10.0
+"""How often others are told anew what is looked at: see `store/presence.py`."""
 LEAVE_S = 1.0
 """Longest wait for the last view to be stored when the console ends."""
 
@@ -36,6 +39,10 @@ class ViewTracker:
         self._counted: float | None = None
         self._stayed: Timer | None = None
         self._looked: Timer | None = None
+        self._console = uuid.uuid4().hex
+        self._present_at: int | None = None
+        """The review that others were told."""
+        self._told_at = 0.0
 
     def at(self, review: int | None) -> None:
         """Track the review under the cursor; call it again when the review changes or the pane appears."""
@@ -45,6 +52,7 @@ class ViewTracker:
         if self._stayed:
             self._stayed.stop()
         if review is None:
+            self._tell_presence()
             return
         self._stayed = self._owner.set_timer(STAYED_S, self._stay)
         if self._counted is None:
@@ -57,12 +65,28 @@ class ViewTracker:
         """Stop tracking: the pane is hidden."""
         self.at(None)
 
+    def renew(self) -> None:
+        """Tell others again what is looked at, where that is due; to be called every second or so."""
+        shown = self._review if self._shown else None
+        if shown != self._present_at or (shown is not None and time.monotonic() - self._told_at > RENEW_S):
+            self._tell_presence()
+
     async def leave(self) -> None:
         """Store the last view when the console ends, if that takes no longer than `LEAVE_S`."""
         rest = self._rest()
-        if rest is not None and self._review is not None:
-            with contextlib.suppress(TimeoutError, *store_errors()):
-                await asyncio.wait_for(self._inbox.reviews.record_view(self._review, rest), LEAVE_S)
+        with contextlib.suppress(TimeoutError, *store_errors()):
+            async with asyncio.timeout(LEAVE_S):
+                if rest is not None and self._review is not None:
+                    await self._inbox.reviews.record_view(self._review, rest)
+                if self._present_at is not None:
+                    await self._inbox.reviews.look_at(self._console, None)
+
+    def _tell_presence(self) -> None:
+        """Tell others the review that is shown now, or that none is."""
+        review = self._review if self._shown else None
+        if review is not None or self._present_at is not None:
+            self._present_at, self._told_at = review, time.monotonic()
+            self._do(self._inbox.reviews.look_at(self._console, review), "presence")
 
     def _leave(self) -> None:
         rest = self._rest()
@@ -85,6 +109,8 @@ class ViewTracker:
     def _stay(self) -> None:
         if self._review is not None and self._shown:
             self._do(self._show_context(self._review), "around")
+        if self._review != self._present_at:
+            self._tell_presence()
 
     async def _show_context(self, review: int) -> None:
         self._pane.show_context(review, await self._cache.read_context(review))

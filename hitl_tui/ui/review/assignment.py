@@ -82,14 +82,16 @@ def mine(activity: ReviewActivity, reviewer: str) -> set[int]:
     return {one.slot for one in activity.endorsements if same_person(one.actor, reviewer)}
 
 
-def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
-    """State of an open review, most important first."""
+def phrases(row: ReviewRow, reviewer: str, now: float, viewers: Sequence[str] = ()) -> list[Phrase]:
+    """State of an open review, most important first; `viewers` are the other people who look at it now."""
     said: list[Phrase] = []
     if row.decided:
         progress = one_line(row.progress.told(reviewer), 60)
         said.append(Phrase((progress, NAMES.sub("", progress)), "warning"))
     if (claim := _claim(row, reviewer, now)) is not None:
         said.append(claim)
+    if viewers:
+        said.append(_looking(viewers))
     if row.escalated:
         to = one_line(row.escalated, NAME)
         unassigned = row.escalated == ANYBODY
@@ -99,6 +101,13 @@ def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
     if (end := _deadline(row, now)) is not None:
         said.insert(0, end)
     return said
+
+
+def _looking(viewers: Sequence[str]) -> Phrase:
+    """Who looks at it now: one by name, several by the first name and a number."""
+    more = f" +{len(viewers) - 1}" if len(viewers) > 1 else ""
+    who = f"{one_line(viewers[0], NAME)}{more}"
+    return Phrase((f"{who} {'are' if more else 'is'} looking at it", f"{who} looking"), "accent")
 
 
 def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
@@ -123,13 +132,15 @@ def _deadline(row: ReviewRow, now: float) -> Phrase | None:
     return Phrase((f"{then} by itself {when}", f"{then} {when}"), "warning" if is_near else "muted")
 
 
-def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float, room: int) -> list[tuple[str, str]]:
+def told(
+    review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float, room: int, viewers: Sequence[str] = ()
+) -> list[tuple[str, str]]:
     """The same for the details of one action: texts and styles, in forms that fit into `room` cells with `GAP` between them."""
     row = review.row
     if row.state != ReviewState.OPEN:
         return []
     plain = replace(row, progress=Progress(), deadline_at=None)
-    lines = reversed(phrases(plain, reviewer, now))  # there is room for all: who waits comes first
+    lines = reversed(phrases(plain, reviewer, now, viewers))  # there is room for all: who waits comes first
     parts = [Phrase(tuple(f"↑ {form}" for form in one.forms), one.style) if one.style == "warning" else one for one in lines]
     if action.reviewers > 1 and action.slot in review.undecided:
         parts.append(Phrase((agreed(action, activity, reviewer),), "warning"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -58,6 +58,8 @@ class ReviewPane(DetailPane):
         self._viewed_s: defaultdict[int, float] = defaultdict(float)
         self.zoomed = False
         self._bare = True
+        self.viewers: Mapping[int, Sequence[str]] = {}
+        """The other people who look at a review now, by review."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="hands")
@@ -189,7 +191,9 @@ class ReviewPane(DetailPane):
         if not self.review or not self.action:
             return []
         room = max(0, self.size.width - 2)
-        told = assignment.told(self.review, self.action, self._activity, self._reviewer, self._clock(), room)
+        told = assignment.told(
+            self.review, self.action, self._activity, self._reviewer, self._clock(), room, self.viewers.get(self.review.row.id, ())
+        )
         return [(text, FACT_STYLES.get(style, "")) for text, style in told]
 
     def say(self, text: str) -> None:

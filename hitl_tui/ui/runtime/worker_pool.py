@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from hitl_tui.sanitize import one_line
@@ -22,6 +22,11 @@ class WorkerPool(Protocol):
     @property
     def targets(self) -> Sequence[str]:
         """The same projects, as they are registered in the store."""
+        ...
+
+    @property
+    def served(self) -> Collection[str]:
+        """Those of these names whose agents a service runs, so that this console has no worker for them."""
         ...
 
     @property
@@ -53,6 +58,7 @@ class NoWorkers:
 
     labels: Sequence[str] = ()
     targets: Sequence[str] = ()
+    served: Collection[str] = ()
     alive = 0
     problems: Sequence[tuple[str, str]] = ()
     told = ""
@@ -64,6 +70,11 @@ class NoWorkers:
         """Nothing to replace."""
 
 
+def own(pool: WorkerPool) -> set[str]:
+    """The projects for which this console has a worker."""
+    return set(pool.labels) - set(pool.served)
+
+
 SILENT_S = 8.0
 """Age of a worker's last heartbeat from which on it counts as blocked by an agent."""
 
@@ -73,8 +84,8 @@ def edited_code(workers: Sequence[Worker], pool: WorkerPool, key: str) -> str:
     labels = sorted({worker.label for worker in workers if worker.code_changed})
     if not labels:
         return ""
-    names, own = one_line(", ".join(labels), 60), set(labels) <= set(pool.labels)
-    return f"the code of {names} changed on disk: {f'{key} loads it' if own else 'restart its worker to load it'}"
+    names, is_own = one_line(", ".join(labels), 60), set(labels) <= own(pool)
+    return f"the code of {names} changed on disk: {f'{key} loads it' if is_own else 'restart its worker to load it'}"
 
 
 def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float, began_at: float) -> tuple[str, str]:
@@ -82,13 +93,13 @@ def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float, began
     if now - began_at < SILENT_S:  # workers that were silent before have probably died with the last console
         workers = [worker for worker in workers if now - worker.beat_at < SILENT_S]
     running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
-    total = len(pool.labels)
+    total = len(own(pool))
     if total and pool.alive < total:
         return ("✗ down" if not pool.alive else f"✗ {pool.alive} of {total} alive"), "error"
     if workers and (silent := now - min(w.beat_at for w in workers)) > SILENT_S:
         quiet = {worker.label for worker in workers if now - worker.beat_at > SILENT_S}
-        own = quiet <= set(pool.labels)
-        return f"✗ not responding for {int(silent)} s: {'blocked by an agent, R replaces it' if own else 'see F2'}", "error"
+        is_own = quiet <= own(pool)
+        return f"✗ not responding for {int(silent)} s: {'blocked by an agent, R replaces it' if is_own else 'see F2'}", "error"
     if workers:
         return f"● {running} of {room} runs", "success"
     return ("◌ starting", "muted") if total else ("○ none", "muted")
