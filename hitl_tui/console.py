@@ -47,6 +47,7 @@ class Workers:
         Without `starts` there are none: the console shows what the workers of others do.
         """
         self._given = list(targets)
+        self._is_default = not targets
         self.labels: list[str] = []
         self.targets: list[str] = []
         self.served: set[str] = set()
@@ -63,8 +64,13 @@ class Workers:
         self._tasks: list[asyncio.Future[None]] = []
 
     async def use(self, store: Store) -> None:
-        """Read the projects that the store knows, where no worker is started."""
+        """Look for services, and without a worker of its own for the projects that the store knows.
+
+        No worker is started for the default target where a service runs other agents on this home.
+        """
         self._store = store
+        if self._is_default and await self._services():
+            self._starts, self._given, self.labels, self.problems, self.told = False, [], [], [], ""
         if not self._starts:
             from hitl_tui.store import agents
 
@@ -251,6 +257,7 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
         finally:
             start.cancel()
             await workers.stop()
+            app.keep_drafts()
         if app.failure:
             raise app.failure
         if app.crash:

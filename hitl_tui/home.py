@@ -58,6 +58,21 @@ class Home:
         """Folder with a file for each living worker, which its process holds locked."""
         return self.path / "workers"
 
+    @property
+    def web(self) -> Path:
+        """Folder of `hitl-tui serve`: the links that it accepts, and where it is."""
+        return self.path / "web"
+
+    @property
+    def web_address(self) -> Path:
+        """File with the address of the running `hitl-tui serve`."""
+        return self.web / "address"
+
+    @property
+    def drafts(self) -> Path:
+        """Folder of texts that were typed and not sent in sessions that ended."""
+        return self.path / "drafts"
+
     def run_log(self, run: int) -> Path:
         """Log file of what a run's agent printed."""
         return self.logs / f"run-{run}.log"
@@ -109,7 +124,7 @@ class Home:
         if not open_to_others or not self.is_ours():
             return
         _make_private(self.path, 0o700)
-        for folder in (self.logs, self.path / "work", self.workers):
+        for folder in (self.logs, self.path / "work", self.workers, self.web, self.drafts):
             _make_private(folder, 0o700)
 
     def is_ours(self) -> bool:
@@ -121,13 +136,13 @@ class Home:
 
     def open_to_others(self) -> list[Path]:
         """Paths in the home that other users of this machine may enter or read, the folder itself first."""
-        inside = (*self.files, self.logs, self.path / "work", self.workers, *sorted(self.logs.glob("*")))
+        inside = (*self.files, self.logs, self.path / "work", self.workers, self.web, self.drafts, *sorted(self.logs.glob("*")))
         found = [path for path in inside if _is_open(path)]
         return [self.path, *found] if _is_open(self.path) else found
 
 
 def _is_our_name(name: str) -> bool:
-    return name in ("logs", "work", "workers", "config.toml", "policy.toml", "setup.lock") or name.startswith(
+    return name in ("logs", "work", "workers", "web", "drafts", "config.toml", "policy.toml", "setup.lock") or name.startswith(
         ("hitl.db", "checkpoints.db", "memory.db", ".room-")
     )
 

@@ -27,9 +27,14 @@ SILENT_S = 10.0
 """Silence after which a worker with a cancelled or overdue run is killed: a thread holds the GIL, so its own watchdog cannot act."""
 
 
+def own_command() -> list[str]:
+    """The command that starts hitl-tui once more, without arguments."""
+    return [os.environ.get(OWN_PYTHON, sys.executable), "-P", "-m", "hitl_tui"]
+
+
 def worker_command(home: Path) -> list[str]:
     """The command that starts a worker on this home, without options and target."""
-    return [os.environ.get(OWN_PYTHON, sys.executable), "-P", "-m", "hitl_tui", "worker", "--home", str(home)]
+    return [*own_command(), "worker", "--home", str(home)]
 
 
 class Supervisor:

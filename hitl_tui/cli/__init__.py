@@ -37,7 +37,10 @@ SECTIONS = {
         "worker": ("worker", "Run agents without a console."),
     },
     "Team": {
-        "service": ("service", "Print a systemd unit that runs the agents."),
+        "service": ("service", "Print a systemd unit that runs the agents of the TARGETs."),
+        "serve": ("serve", "Show the console in browsers."),
+        "web-link": ("serve", "Print a link that lets a person in."),
+        "ssh-session": ("ssh_session", "Serve a reviewer who connects over SSH."),
     },
     "Policy": {
         "policy": ("policy", "Write, check, explain and replay policy.toml."),

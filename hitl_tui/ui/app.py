@@ -23,6 +23,7 @@ from textual.widgets import Static
 
 from hitl_tui.errors import BadHome, HitlError
 from hitl_tui.home import Home
+from hitl_tui.pinned_session import is_pinned
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, elsewhere, group, read_keymap, shown_key
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     )
     from hitl_tui.ui.queue.view import QueueView
     from hitl_tui.ui.runs.view import RunsView
+    from hitl_tui.ui.runtime.kept_drafts import KeptDrafts
     from hitl_tui.ui.takeover.open import TakeoverDrafts
     from hitl_tui.ui.widgets.list_detail import ListDetail
 
@@ -74,6 +76,9 @@ ENDED_S = 20.0
 """How long the line on a run that has ended stays, where there is no other message."""
 TEXTUAL_COMMANDS = frozenset({"Theme", "Quit", "Screenshot"})
 """Textual's own commands in the palette. Its keys are replaced by the help; another enlarges a part of a view."""
+
+FILES = frozenset({"Screenshot"})
+"""Those of them that write a file."""
 
 DIGITS = frozenset("123456789")
 
@@ -123,6 +128,7 @@ class HitlApp(LeavableApp):
         self._making = asyncio.Lock()
         self._drafts: dict[tuple[int, str, str], str] = {}
         self._takeover_drafts: TakeoverDrafts = {}
+        self._kept_drafts: KeptDrafts | None = None
         self._messages = Messages()
         self._message_due: Timer | None = None
         self._had_focus: list[tuple[Screen[Any], Widget | None]] = []
@@ -235,6 +241,7 @@ class HitlApp(LeavableApp):
         self._terminal = TerminalStatus(self, self._inbox, self._settings, self._clock)
         self._add_styles(VIEW_STYLES)
         await self._show("queue")
+        self._load_drafts()
         self._has_view.set()
         if self._pool.told:
             self.notify(self._pool.told, timeout=STARTED_S, markup=False)
@@ -257,6 +264,23 @@ class HitlApp(LeavableApp):
             await self._updates.run()
         finally:
             self._terminal.leave()
+
+    def _load_drafts(self) -> None:
+        """In a session that may be cut off: begin with what was typed in the last one."""
+        if is_pinned():
+            from hitl_tui.ui.runtime.kept_drafts import KeptDrafts
+
+            self._kept_drafts = KeptDrafts(self._home, self._inbox.reviewer)
+            texts = self._kept_drafts.load()
+            self._queue.drafts.update(texts.reviews)
+            self._drafts.update(texts.launches)
+
+    def keep_drafts(self) -> None:
+        """Once it has ended: keep what was typed for the next session, if this one may have been cut off."""
+        if self._kept_drafts:
+            from hitl_tui.ui.runtime.kept_drafts import Texts
+
+            self._kept_drafts.save(Texts(self._queue.drafts, self._drafts))
 
     def _report(self, error: Exception) -> None:
         report(self, error)
@@ -453,6 +477,13 @@ class HitlApp(LeavableApp):
     async def _restart(self) -> None:
         await self._pool.restart()
 
+    def action_suspend_process(self) -> None:
+        """Go back to the shell, which a session without one does not do."""
+        if is_pinned():
+            self.notify("a session over SSH or in a browser cannot be suspended", severity="warning", markup=False)
+        else:
+            super().action_suspend_process()
+
     def action_help(self) -> None:
         from hitl_tui.ui.dialogs.help import HelpScreen
 
@@ -476,7 +507,11 @@ class HitlApp(LeavableApp):
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
         yield SystemCommand("Keys", BY_ID["help"].about, self.action_help)
-        yield from (command for command in super().get_system_commands(screen) if command.title in TEXTUAL_COMMANDS)
+        yield from (
+            command
+            for command in super().get_system_commands(screen)
+            if command.title in TEXTUAL_COMMANDS - (FILES if is_pinned() else set())
+        )
 
     # The status line
 

@@ -1,12 +1,15 @@
-"""Real OpenSSH in tests: keys, ssh-agents, and the reason to skip where the programs are missing."""
+"""Real OpenSSH in tests: keys, ssh-agents, servers, and the reason to skip where the programs are missing."""
 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,74 @@ def add(socket: Path, key: Path, *options: str) -> None:
         if done.returncode == 0:
             return
         assert b"Error connecting" in done.stderr or b"connection" in done.stderr, done.stderr
+
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+needs_sshd = pytest.mark.skipif(SSHD is None and not os.environ.get("CI"), reason="sshd is not installed")
+"""Skips a test where there is no SSH server to start."""
+CLIENT = (
+    "ssh", "-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes",
+    "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes",
+)  # fmt: skip
+CONFIG = """
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+AcceptEnv *
+Subsystem sftp internal-sftp
+"""
+"""Of a server that takes every variable of its clients, as no server should."""
+
+
+class SshServer:
+    """A server on loopback that lets the keys of its folder's `authorized_keys` in."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+
+    def let_in(self, line: str) -> None:
+        """Add a line to `authorized_keys`."""
+        with (self._folder / "authorized_keys").open("a") as file:
+            file.write(line + "\n")
+
+    def client(self, key: Path, *options: str) -> list[str]:
+        """The command that connects with a key; what it should run comes after it."""
+        return [*CLIENT, *options, "-p", str(self._port), "-i", str(key), f"{getpass.getuser()}@127.0.0.1"]
+
+    def run(self, key: Path, *words: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Connect with a key and run a command."""
+        return subprocess.run(
+            [*self.client(key, *options), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        )
+
+
+@contextlib.contextmanager
+def ssh_server(folder: Path) -> Iterator[SshServer]:
+    """Start a server for as long as the block."""
+    assert SSHD, "sshd is not installed"
+    folder.mkdir(exist_ok=True)
+    make_key(folder, "host")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # an empty folder that sshd wants, and that systemd makes elsewhere
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "sshd_config").write_text(CONFIG.format(port=port, folder=folder))
+    log = folder / "sshd.log"
+    process = subprocess.Popen([SSHD, "-D", "-f", str(folder / "sshd_config"), "-E", str(log)])
+    try:
+        deadline = time.monotonic() + 30
+        while "Server listening" not in (log.read_text() if log.exists() else ""):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        yield SshServer(folder, port)
+    finally:
+        process.terminate()
+        process.wait()

@@ -23,6 +23,7 @@ from hitl_tui import canonical_json
 from hitl_tui.argument_text import name_line
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer
+from hitl_tui.pinned_session import is_pinned
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
 from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
@@ -162,16 +163,21 @@ def calls_view(actions: Sequence[Action]) -> TextView:
     return view
 
 
+def _offered(keys: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The keys that do something in this session."""
+    return tuple((key, what) for key, what in keys if what != "$EDITOR" or not is_pinned())
+
+
 class KeyHints(Static):
     """Keys and what they do, on one row. Where it is too short, those before the last are left out."""
 
     def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
         super().__init__(id="dialog-keys")
-        self._keys = tuple(keys)
+        self._keys = _offered(keys)
 
     def show(self, keys: Iterable[tuple[str, str]]) -> None:
         """Show other keys."""
-        self._keys = tuple(keys)
+        self._keys = _offered(keys)
         self._draw()
 
     def on_resize(self) -> None:

@@ -51,7 +51,7 @@ class PromptOptions:
 
 @dataclass
 class Drafts:
-    """Texts typed and not submitted, by review, slot and decision; in memory only."""
+    """Texts typed and not submitted, by review, slot and decision."""
 
     texts: dict[tuple[int, int, str], str] = field(default_factory=dict)
 
@@ -84,6 +84,11 @@ class Prompts:
     def asks_about(self) -> int | None:
         """The review a dialog is open about."""
         return self._open[0] if self._open else None
+
+    @property
+    def drafts(self) -> dict[tuple[int, int, str], str]:
+        """Texts typed and not submitted, by review, slot and decision."""
+        return self._drafts.texts
 
     def tell(self, review: Review, viewer: Viewer) -> None:
         """Show in an open dialog if somebody else has decided its review."""

@@ -113,6 +113,11 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         return review.actions if review and review.row.id == self.items.cursor else ()
 
     @property
+    def drafts(self) -> dict[tuple[int, int, str], str]:
+        """Texts typed and not submitted, by review, slot and decision."""
+        return self._prompts.drafts
+
+    @property
     def viewer(self) -> Viewer:
         """The reviewer, and the time now."""
         return self.pane.viewer

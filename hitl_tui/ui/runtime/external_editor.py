@@ -15,6 +15,7 @@ from pathlib import Path
 from textual.app import App, SuspendNotSupported
 
 from hitl_tui.errors import Refused
+from hitl_tui.pinned_session import refuse_if_pinned
 from hitl_tui.ui.text.syntax import suffix_of
 
 EDITORS_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
@@ -55,6 +56,7 @@ def edit_file(app: App[object], path: Path) -> None:
 
 
 def _edit(app: App[object], path: Path, failed: str) -> None:
+    refuse_if_pinned("$EDITOR")
     command, code = _command(), 0
     try:
         with app.suspend():  # nothing may be raised in here: the screen would not come back
