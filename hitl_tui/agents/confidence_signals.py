@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 from hitl_tui import canonical_json
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.messages import messages_in, unanswered
-from hitl_tui.agents.source import ConfidenceSources
+from hitl_tui.agents.source import AgentSettings
 from hitl_tui.model import Action, Confidence, Json, Pause, PauseKind, worst
 from hitl_tui.policy.confidence import Signals, assess
 from hitl_tui.policy.engine import risk_of
@@ -21,17 +21,17 @@ MESSAGE_FIELDS = ("content", "additional_kwargs", "response_metadata", "metadata
 REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
 
 
-def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: ConfidenceSources) -> Pause:
+def rated(pause: Pause, values: Any, graph_info: GraphInfo, settings: AgentSettings) -> Pause:
     """The pause with the confidence and risk of each action. `values` is the state in which it happened."""
     message, calls = unanswered(messages_in(values))
     said = _plain(message or _last_message(values))
-    state = _state(values, confidence.state_key)
+    state = _state(values, settings.state_key)
     left = [canonical_json.as_json(call) for call in calls]
     actions = []
     for action in pause.actions:
         call = None if pause.kind.asks_person else _call_of(action, left)
-        signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, confidence.state_key)
-        sure = REWRITTEN if _is_rewritten(message) else assess(signals, confidence.order)
+        signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, settings.state_key)
+        sure = REWRITTEN if _is_rewritten(message) else assess(signals, settings.confidence_order)
         actions.append(replace(action, confidence=sure, risk=_risk(pause, action, graph_info)))
     return replace(pause, actions=tuple(actions), confidence=lowest(actions), risk=worst(action.risk for action in actions))
 

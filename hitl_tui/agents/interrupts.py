@@ -1,4 +1,4 @@
-"""Finds a thread's pauses in LangGraph's snapshot: one per pending interrupt, or one for a static gate.
+"""Finds a thread's pauses in LangGraph's snapshot: one per pending interrupt, one for a static gate, or one for calls left open at the end.
 
 `interrupt_payloads.py` reads what each asks.
 """
@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage
-from langgraph.constants import START
+from langgraph.constants import END, START
 from langgraph.types import PregelTask, StateSnapshot
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.confidence_signals import rated
-from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, EDIT, REJECT, action, normalise
+from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, EDIT, REJECT, RESPOND, action, normalise
 from hitl_tui.agents.introspection import GraphInfo, is_named_like_tools
-from hitl_tui.agents.messages import context_of, messages_in, state_of, unanswered
+from hitl_tui.agents.messages import calls_at_end, context_of, messages_in, state_of, unanswered
 from hitl_tui.agents.proposals import cautions, shared_ids, without_edit
-from hitl_tui.agents.source import GATE, ConfidenceSources
+from hitl_tui.agents.source import END_CALLS, GATE, AgentSettings
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace
 from hitl_tui.model import Action, Context, Pause, PauseKind
+from hitl_tui.policy import globs
 
 PULL = "__pregel_pull"
 """First part of the path of a task that the graph's edges led to; other tasks come from a `Send`."""
@@ -63,7 +64,7 @@ def namespace(task: PregelTask, owner: StateSnapshot) -> str:
 
 
 def interrupted(
-    snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources
+    snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], settings: AgentSettings
 ) -> list[Pause]:
     """One pause for each pending interrupt. `places`: by interrupt id, where it was raised in graphs that the snapshot does not show."""
     pending = {interrupt.id for interrupt in snapshot.interrupts}
@@ -74,7 +75,7 @@ def interrupted(
                 place = places.get(interrupt.id)
                 if place and place.has_answer:
                     continue  # answered; only the task around it does not know yet
-                found[interrupt.id] = _pause(interrupt, (task, path, owner), place, graph_info, confidence)
+                found[interrupt.id] = _pause(interrupt, (task, path, owner), place, graph_info, settings)
     warning = _warn_of_gates_beside(snapshot)
     return [replace(pause, note="; ".join(filter(None, [pause.note, warning]))) for pause in found.values()]
 
@@ -103,7 +104,7 @@ def _place(leaf: Leaf, inside: SubgraphPlace | None) -> _Place:
     return _Place(", ".join(inside.nodes) or task.name, inside.path, inside.values)
 
 
-def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo, confidence: ConfidenceSources) -> Pause:
+def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo, settings: AgentSettings) -> Pause:
     place = _place(leaf, inside)
     kind, actions = normalise(interrupt.value, place.node, graph_info.tools, interrupt.response_schema)
     messages = messages_in(place.values)
@@ -125,7 +126,7 @@ def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info:
         note=_warn_of_lost_answer(leaf[0], graph_info) or _warn_of_mixed_answers(leaf, inside, graph_info),
         caution=cautions(messages, message, actions, kind),
     )
-    return rated(pause, place.values, graph_info, confidence)
+    return rated(pause, place.values, graph_info, settings)
 
 
 def _context(place: _Place, error: str, graph_info: GraphInfo) -> Context:
@@ -190,7 +191,7 @@ def _with_call_ids(actions: Sequence[Action], message: AIMessage | None, calls: 
     return tuple(found)
 
 
-def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources) -> Pause:
+def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], settings: AgentSettings) -> Pause:
     """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
 
     `places`: by task id, where graphs stand that the snapshot does not show.
@@ -209,7 +210,38 @@ def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, S
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
     caution = cautions(messages, message if calls else None, actions, kind)
     pause = Pause(f"{GATE}{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", graph_info), caution=caution)
-    return rated(pause, place.values, graph_info, confidence)
+    return rated(pause, place.values, graph_info, settings)
+
+
+def at_end(snapshot: StateSnapshot, graph_info: GraphInfo, settings: AgentSettings) -> Pause | None:
+    """The tool calls with which an agent ended, as one pause; None if it made no call of a front-end tool, or cannot read a result.
+
+    The message's other calls without a result are asked too: a model goes on only when each of its calls has one.
+    """
+    message, calls = calls_at_end(messages_in(snapshot.values))
+    listed = any(globs.matches(glob, str(call["name"])) for call in calls for glob in settings.frontend_tools)
+    if not listed or not graph_info.adds_messages or not all(call["id"] for call in calls):
+        return None
+    means = {"respond": "gives the agent this as the tool's result", "reject": "tells the agent that the call was rejected, and why"}
+    actions = tuple(
+        action(
+            slot,
+            str(call["name"]),
+            canonical_json.as_json(call["args"]),
+            (REJECT, RESPOND),
+            description="no node of the graph runs this call: your answer is its result",
+            tool_call=call["id"],
+            means=means,
+        )
+        for slot, call in enumerate(calls)
+    )
+    messages, place = messages_in(snapshot.values), _Place("", (), snapshot.values)
+    caution = cautions(messages, message, actions, PauseKind.FRONTEND_TOOLS)
+    checkpoint, value = snapshot.config["configurable"]["checkpoint_id"], {"calls": [asked.name for asked in actions]}
+    pause = Pause(
+        f"{END_CALLS}{checkpoint}", PauseKind.FRONTEND_TOOLS, END, (), value, actions, _context(place, "", graph_info), caution=caution
+    )
+    return rated(pause, snapshot.values, graph_info, settings)
 
 
 def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:

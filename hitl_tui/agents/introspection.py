@@ -12,7 +12,7 @@ from typing import Annotated, Any, NotRequired, Required, get_args, get_origin
 from langchain_core.runnables import Runnable, RunnableSequence
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.tools import BaseTool
-from langgraph.channels import EphemeralValue, UntrackedValue
+from langgraph.channels import BinaryOperatorAggregate, DeltaChannel, EphemeralValue, UntrackedValue
 from langgraph.channels.base import BaseChannel
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
@@ -55,6 +55,8 @@ class GraphInfo:
     edges: tuple[tuple[str, str], ...] = ()
     forgetful: frozenset[str] = frozenset()
     """Subgraph nodes compiled with `checkpointer=False`: their interrupts get a new id each time (CONTRACT 3)."""
+    adds_messages: bool = False
+    """The messages of an input are added to those of the state."""
     own_before: tuple[str, ...] | None = None
     """A run's own gates, with the compiled ones, which LangGraph would otherwise drop. None: the compiled ones alone."""
     own_after: tuple[str, ...] | None = None
@@ -126,7 +128,14 @@ def inspect_graph(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
         any(sub.interrupt_before_nodes or sub.interrupt_after_nodes for _, sub in _subgraphs(graph)),
         _edges(graph),
         frozenset(name for name, node in graph.nodes.items() if any(map(_forgets, _steps(node.bound)))),
+        _adds_messages(graph),
     )
+
+
+def _adds_messages(graph: Pregel[Any, Any, Any, Any]) -> bool:
+    builder = getattr(graph, "builder", None)
+    takes = builder is not None and "messages" in builder.schemas[builder.input_schema]
+    return takes and isinstance(state_channels(graph).get("messages"), BinaryOperatorAggregate | DeltaChannel)
 
 
 def _forgets(step: Any) -> bool:

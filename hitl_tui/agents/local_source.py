@@ -8,7 +8,7 @@ import fcntl
 import functools
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from hitl_tui.agents.introspection import (
 )
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
-from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage
+from hitl_tui.agents.source import AgentSettings, KnownThreads, Outage
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import LocalThread
 from hitl_tui.errors import BadHome, BadTarget, LeaseLost, Refused
@@ -51,7 +51,7 @@ class LocalSource:
         saver: CheckpointSaver,
         memory: LongTermStore,
         reader: CheckpointReader,
-        confidence: Callable[[str], ConfidenceSources],
+        settings: Callable[[str], AgentSettings],
         lessons: LessonSync,
     ) -> None:
         self.label = target.label
@@ -61,8 +61,11 @@ class LocalSource:
         self._saver = saver
         self._memory = memory
         self._reader = reader
-        self._confidence = confidence
+        self._settings = settings
         self._lessons = lessons
+        self._graph_names: dict[str, str] = {}
+        """Graphs by the names that runs have for them."""
+        self._input_schemas: dict[str, Json] = {}
         self._objects: dict[str, Any] = {}
         self._code = ""
         self._files: loader.LoadedFiles | None = None
@@ -76,13 +79,13 @@ class LocalSource:
         cls,
         target: Target,
         home: Home,
-        confidence: Callable[[str], ConfidenceSources],
+        settings: Callable[[str], AgentSettings],
         lessons: Callable[[int], LessonSet | None],
     ) -> AsyncIterator[LocalSource]:
         """Open the checkpoints and load the graphs. A graph that fails to load is listed with its error.
 
         Args:
-            confidence: gives the confidence sources of an agent; asked at each pause.
+            settings: gives what the policy says about an agent; asked at each pause.
             lessons: gives all lessons if any changed since a revision, else None.
 
         Raises:
@@ -96,18 +99,24 @@ class LocalSource:
                 await _set_up(home.memory, memory)
             report_foreign_types(_print)
             with CheckpointReader.open(home.checkpoints, saver.serde) as reader:
-                source = cls(target, home, saver, memory, reader, confidence, LessonSync(memory, lessons))
+                source = cls(target, home, saver, memory, reader, settings, LessonSync(memory, lessons))
                 source.warnings += [no_index] if no_index else []
                 for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
                     source.agents.append(await source._describe(loaded))
+                source._graph_names = {agent.name: agent.name for agent in source.agents}
                 source._code, source._files = loader.fingerprint(target), loader.LoadedFiles(target)
                 saver.allow(types_of_this_process())
                 yield source
 
     @property
     def names(self) -> list[str]:
-        """Names of the agents that can run."""
-        return [agent.name for agent in self.agents if not agent.error]
+        """Names by which runs may call the agents that can run."""
+        return [name for name, graph in self._graph_names.items() if graph in self._objects]
+
+    def rename(self, graphs: Mapping[str, str]) -> None:
+        """Let runs call the agents by their names in this home."""
+        self._graph_names = dict(graphs)
+        self._lessons.older_names = {name: graph for name, graph in graphs.items() if graph in graphs}
 
     @property
     def outage(self) -> Outage | None:
@@ -128,6 +137,7 @@ class LocalSource:
                 async with loader.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
                     self._saver.allow(declared_types(graph))
                     schema, state, context = input_schema(graph), state_schema(graph), context_schema(graph)
+                    self._input_schemas[spec.name] = schema
                     self._graph_info[spec.name] = inspect_graph(graph)
                     if serves_every_run(loaded.found):
                         self._graphs[spec.name] = graph
@@ -159,22 +169,25 @@ class LocalSource:
             "hitl_code": self._code,
         }
         config: RunnableConfig = {**given, "configurable": configurable}  # type: ignore[typeddict-item]  # `launch` checked its keys
-        graph_info = self._graph_info[run.agent].gated(run.options.gates_before, run.options.gates_after)
-        confidence = functools.partial(self._confidence, run.agent)
+        graph_name = self._graph_names[run.agent]
+        graph_info = self._graph_info[graph_name].gated(run.options.gates_before, run.options.gates_after)
+        settings = functools.partial(self._settings, run.agent)
         async with contextlib.AsyncExitStack() as stack:
-            graph = self._graphs.get(run.agent)
+            graph = self._graphs.get(graph_name)
             if graph is None:
                 runtime = loader.execution_runtime(self._memory, run.options.context)
-                graph = await stack.enter_async_context(loader.opened(self._objects[run.agent], config, self._saver, self._memory, runtime))
+                graph = await stack.enter_async_context(
+                    loader.opened(self._objects[graph_name], config, self._saver, self._memory, runtime)
+                )
                 self._saver.allow(declared_types(graph))
             context = run.options.context or default_context(graph)
-            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, confidence, holds, context)
+            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, settings, holds, context)
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""
         if "text" not in run.input:
             return run.input["input"]
-        schema = next(agent.input_schema for agent in self.agents if agent.name == run.agent)
+        schema = self._input_schemas[self._graph_names[run.agent]]
         given = text_input(schema, run.input["text"])
         if given is None:
             raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")

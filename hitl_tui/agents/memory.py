@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,6 +34,8 @@ class LessonSync:
         self._own = own
         self._changed_since = changed_since
         self._taught = LessonSet(-1, ())
+        self.older_names: Mapping[str, str] = {}
+        """By agent, a name that it had before this home told agents of several projects apart: lessons of that name are its too."""
         self._lock = asyncio.Lock()
         self._written: WeakKeyDictionary[BaseStore, dict[str, int]] = WeakKeyDictionary()
         """By foreign store and agent, the revision it holds."""
@@ -49,8 +51,11 @@ class LessonSync:
         async with self._lock:
             while new := self._changed_since(self._taught.rev):
                 for agent in agents:
-                    await write_lessons(self._own, agent, new.of(agent), exclusive=True)
+                    await write_lessons(self._own, agent, self._of(new, agent), exclusive=True)
                 self._taught = new
+
+    def _of(self, lessons: LessonSet, agent: str) -> list[Lesson]:
+        return lessons.of(agent, self.older_names.get(agent, agent))
 
     async def update_foreign(self, store: BaseStore | None, agent: str) -> str:
         """Write what changed into a graph's own store before its agent runs. Returns why that failed, or an empty text.
@@ -64,7 +69,7 @@ class LessonSync:
             taught = self._taught
             if written.get(agent) != taught.rev:
                 async with asyncio.timeout(FOREIGN_S):
-                    await write_lessons(store, agent, taught.of(agent))
+                    await write_lessons(store, agent, self._of(taught, agent))
                 written[agent] = taught.rev
         except BaseException as error:  # the store is the agent's, and so are its errors
             if is_own_cancellation(error):

@@ -90,6 +90,13 @@ def unanswered(messages: Sequence[BaseMessage]) -> tuple[AIMessage | None, list[
     return None, []
 
 
+def calls_at_end(messages: Sequence[BaseMessage]) -> tuple[AIMessage | None, list[dict[str, Any]]]:
+    """The agent's last message, and those of its calls that have no result, if nobody spoke after it."""
+    message, calls = unanswered(messages)
+    is_last = message is next((one for one in reversed(messages) if isinstance(one, AIMessage)), None)
+    return (message, calls) if is_last else (None, [])
+
+
 def attempts(messages: Sequence[BaseMessage]) -> tuple[Attempt, ...]:
     """Every tool call that has a result, in order."""
     results: dict[str, list[ToolMessage]] = {}

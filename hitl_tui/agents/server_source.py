@@ -23,7 +23,7 @@ from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_state import conditional_nodes, graph_info_of
 from hitl_tui.agents.server_thread import ServerThread
 from hitl_tui.agents.server_watch import ThreadWatch
-from hitl_tui.agents.source import ConfidenceSources, KnownThreads, Outage
+from hitl_tui.agents.source import AgentSettings, KnownThreads, Outage
 from hitl_tui.agents.takeover_updates import GraphShape
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
@@ -52,7 +52,7 @@ class ServerSource:
         self,
         target: ServerTarget,
         home: Home,
-        confidence: Callable[[str], ConfidenceSources],
+        confidence: Callable[[str], AgentSettings],
         connection: ServerConnection,
         lessons: ServerLessons,
     ) -> None:
@@ -63,6 +63,8 @@ class ServerSource:
         self._confidence = confidence
         self._connection = connection
         self._lessons = lessons
+        self._graphs: dict[str, str] | None = None
+        """Names of agents by those that runs have for them; None while they are the same."""
         self._assistants: dict[str, Mapping[str, Any]] = {}
         """By the names of their agents."""
         self._described: dict[tuple[str, str], _Described] = {}
@@ -77,7 +79,7 @@ class ServerSource:
         cls,
         target: ServerTarget,
         home: Home,
-        confidence: Callable[[str], ConfidenceSources],
+        confidence: Callable[[str], AgentSettings],
         lessons: Callable[[int], LessonSet | None],
     ) -> AsyncIterator[ServerSource]:
         """Connect, and list the assistants if the server can be used. The arguments are those of `LocalSource.open`."""
@@ -103,7 +105,16 @@ class ServerSource:
     @property
     def names(self) -> list[str]:
         """Names of the agents that can run: none while the server is away."""
-        return [] if self.outage else [agent.name for agent in self.agents if not agent.error]
+        usable = {agent.name for agent in self.agents if not agent.error}
+        graphs = self._graphs if self._graphs is not None else {name: name for name in usable}
+        return [] if self.outage else [name for name, graph in graphs.items() if graph in usable]
+
+    def rename(self, graphs: Mapping[str, str]) -> None:
+        """Let runs call the agents by their names in this home."""
+        self._graphs = dict(graphs)
+
+    def _graph_of(self, run: Run) -> str:
+        return (self._graphs or {}).get(run.agent, run.agent)
 
     async def _list(self) -> None:
         """Read what the server is, and list its assistants.
@@ -193,12 +204,13 @@ class ServerSource:
             return None
         assistant, graph = metadata.get("assistant_id"), metadata.get("graph_id")
         by_id = next((name for name, one in self._assistants.items() if one["assistant_id"] == assistant), None)
-        return by_id or next((name for name, one in self._assistants.items() if name == one["graph_id"] == graph), None)
+        found = by_id or next((name for name, one in self._assistants.items() if name == one["graph_id"] == graph), None)
+        return next((name for name, of in (self._graphs or {}).items() if of == found), found)
 
     @contextlib.asynccontextmanager
     async def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[ServerThread]:
         """The run's thread on the server."""
-        assistant = self._assistants.get(run.agent)
+        assistant = self._assistants.get(self._graph_of(run))
         if assistant is None:
             raise Refused(f"{self.label} has no agent {run.agent}", "its assistant was deleted, or is not reviewed here")
         described = self._described.get(_version(assistant)) or await self._describe(assistant)
@@ -227,7 +239,7 @@ class ServerSource:
         """The input with which the run's graph starts."""
         if "text" not in run.input:
             return run.input["input"]
-        schema = next((agent.input_schema for agent in self.agents if agent.name == run.agent), None)
+        schema = next((agent.input_schema for agent in self.agents if agent.name == self._graph_of(run)), None)
         given = text_input(schema, run.input["text"])
         if given is None:
             raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")

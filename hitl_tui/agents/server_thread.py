@@ -30,8 +30,8 @@ from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_state import ANY_DECISION, as_json, part_of, schemas_in, snapshot_of
 from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
+    AgentSettings,
     AppliedHandback,
-    ConfidenceSources,
     Drained,
     NotPending,
     PendingInterrupt,
@@ -119,7 +119,7 @@ class ServerThread:
         shape: GraphShape,
         run: Run,
         key: str,
-        confidence: Callable[[], ConfidenceSources],
+        confidence: Callable[[], AgentSettings],
         holds: Callable[[], bool],
         seen: MutableMapping[str, str],
         schemas: MutableMapping[str, Any],

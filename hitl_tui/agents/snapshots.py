@@ -25,6 +25,7 @@ def thread_snapshot(
     progress = progress_of(state)
     checkpoint = state.config["configurable"].get("checkpoint_id")
     runs_on = progress not in (StepProgress.NOT_STARTED, StepProgress.FINISHED)
+    is_over = progress is StepProgress.FINISHED and not pauses
     return ThreadSnapshot(
         None if checkpoint is None else str(checkpoint),
         progress,
@@ -35,8 +36,8 @@ def thread_snapshot(
         has_open_tasks=any(task.result is None and not task.interrupts for task, _, _ in interrupts.leaves(state)),
         completed_calls=_calls(state, completed_calls) if runs_on else frozenset(),
         left_out_calls=_calls(state, functools.partial(left_out_calls, is_over=not runs_on)),
-        head=takeover_updates.head_of(state, graph_info, pauses) if runs_on else None,
-        result=result_of(state.values) if progress is StepProgress.FINISHED else None,
+        head=takeover_updates.head_of(state, graph_info, pauses) if runs_on or pauses else None,
+        result=result_of(state.values) if is_over else None,
     )
 
 

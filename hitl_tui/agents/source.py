@@ -6,6 +6,7 @@ no LangGraph object does. Three rules make every source safe to resume from:
 - Only a snapshot opens or closes reviews. The stream is for the trace.
 - A dynamic interrupt is answered by its id and strictly: of several who resume it, one wins, and the others get `NotPending`.
 - A static gate has no id. Its snapshot invents one from the checkpoint, and the run goes on without an answer value.
+- Neither have calls of front-end tools, with which the agent has ended. The run goes on with their results as its next input.
 
 A run is cancelled by cancelling the task that consumes its stream; the source must then stop the agent's code.
 """
@@ -39,6 +40,8 @@ from hitl_tui.policy.confidence import ConfidenceSource as ConfidenceSource
 
 GATE = "gate:"
 """Prefix of the ids that snapshots give to static gates; the checkpoint's id follows."""
+END_CALLS = "end:"
+"""The same for calls of front-end tools with which the agent has ended."""
 
 
 def is_gate(interrupt: str) -> bool:
@@ -75,7 +78,7 @@ class StepProgress(Enum):
     STEP_ENDED = "step ended"
     """Every task has ended, but the step was not stored as ended: its worker died. The next step may have started."""
     FINISHED = "finished"
-    """Nothing is left to run."""
+    """Nothing is left to run; a person may still be asked for the results of front-end tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ class ThreadSnapshot:
     """Ids of the tool calls that have a result in the state; where calls of a message share one, all of them have."""
     left_out_calls: frozenset[str] = frozenset()
     """Ids of tool calls without a result, although the agent has gone on after them."""
+    calls_at_end: tuple[str, ...] = ()
+    """Names of the tool calls with which a finished thread ended, and which nobody ran."""
     head: RunHead | None = None
     """Where the thread stands, for a person who takes the run over; None once it is finished."""
     result: Json = None
@@ -107,8 +112,8 @@ class ThreadSnapshot:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to run."""
-        return self.progress in (StepProgress.NOT_STARTED, StepProgress.FINISHED)
+        """Whether nothing is left to run, and nobody is asked."""
+        return self.progress in (StepProgress.NOT_STARTED, StepProgress.FINISHED) and not self.pauses
 
     @property
     def at_gate(self) -> bool:
@@ -162,11 +167,15 @@ class AppliedHandback:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfidenceSources:
-    """Where an agent's confidence is read from, in order of preference."""
+class AgentSettings:
+    """What the policy says about how an agent's pauses are read."""
 
-    order: tuple[ConfidenceSource, ...] = DEFAULT_ORDER
+    confidence_order: tuple[ConfidenceSource, ...] = DEFAULT_ORDER
+    """Where its confidence is read from, in order of preference."""
     state_key: str = STATE_KEY
+    """Key of its state that holds a confidence."""
+    frontend_tools: tuple[str, ...] = ()
+    """Globs of tools that no node runs: a person gives the results of calls with which the agent ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +215,7 @@ class Source(Protocol):
 
     @property
     def names(self) -> list[str]:
-        """Names of the agents that can run."""
+        """Names by which runs call the agents that can run."""
 
     @property
     def outage(self) -> Outage | None:
@@ -216,6 +225,12 @@ class Source(Protocol):
         """Threads that others begin and move, in batches as they are noticed. A source where nobody else runs agents ends at once.
 
         A batch, which may be empty, also comes when `agents` or `outage` has changed. The next batch is made once this one is handled.
+        """
+
+    def rename(self, graphs: Mapping[str, str]) -> None:
+        """Let runs call the agents by their names in this home. `graphs` are their names in `agents`, by all those that runs have for them.
+
+        Before this, the names are the same.
         """
 
     def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AbstractAsyncContextManager[Thread]:

@@ -87,6 +87,11 @@ class HandbackPosition:
         """True if it waits at a static gate in front of a node that runs no tool calls."""
         return any(pause.kind is PauseKind.GATE for pause in self.pauses)
 
+    @property
+    def has_ended(self) -> bool:
+        """True if the agent has ended with calls of front-end tools, and waits for their results."""
+        return any(pause.kind is PauseKind.FRONTEND_TOOLS for pause in self.pauses)
+
 
 @dataclass(frozen=True, slots=True)
 class HandbackUpdates:
@@ -163,7 +168,10 @@ class _Recipe:
             values["messages"] = _put(self._channels["messages"], self._messages)
         stays, passes = False, False
         if plan.answer is not None:
-            steps = [*self._as_plain_node(values), [StateUpdate(None, END, None)]]
+            steps = self._as_end(values)
+        elif self._place.has_ended:
+            goes_on = plan.guidance or (plan.results and not self._open)
+            steps = self._from_start(values) if goes_on else self._as_end(values)  # what is left of the calls is asked again
         elif self._place.stands_at_plain_gate and not self._inside:
             steps, passes = self._as_leading_nodes(values), True
         elif plan.guidance and (self._had_calls or self._inside or not self._place.failed):
@@ -271,9 +279,15 @@ class _Recipe:
         """Let the agent read its guidance: after its tools if it had called some, else from the graph's start."""
         if self._had_calls and self._tool_nodes():
             return self._as_tool_node(values)
+        return self._from_start(values)
+
+    def _from_start(self, values: dict[str, Any]) -> Steps:
         if values.keys() <= self._input_keys():
             return [[StateUpdate(values, START, None)]]
         return [*self._as_plain_node(values), [StateUpdate({}, START, None)]]
+
+    def _as_end(self, values: dict[str, Any]) -> Steps:
+        return [*self._as_plain_node(values), [StateUpdate(None, END, None)]]
 
     def _as_tool_node(self, values: dict[str, Any]) -> Steps:
         """Write as the node that runs the tools. Ended calls may have changed more than messages: that is written too."""

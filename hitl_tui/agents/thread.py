@@ -20,10 +20,12 @@ from hitl_tui.agents.checkpoint_reader import RESUME, CheckpointReader
 from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
+from hitl_tui.agents.messages import calls_at_end, messages_in
 from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
+    END_CALLS,
+    AgentSettings,
     AppliedHandback,
-    ConfidenceSources,
     Drained,
     NotPending,
     PendingInterrupt,
@@ -38,6 +40,8 @@ from hitl_tui.agents.tool_guard import LeaseGuard, ToolGuard
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
 
+INPUT = "__input__"
+"""The node as which LangGraph's `update_state` stores an input, without running anything."""
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
 
 
@@ -53,7 +57,7 @@ class LocalThread:
         reader: CheckpointReader,
         run: Run,
         lessons: LessonSync,
-        confidence: Callable[[], ConfidenceSources],
+        settings: Callable[[], AgentSettings],
         holds: Callable[[], bool],
         context: Json = None,
     ) -> None:
@@ -66,7 +70,7 @@ class LocalThread:
         self._graph_info = graph_info
         self._run = run
         self._lessons = lessons
-        self._confidence = confidence
+        self._settings = settings
         self._context = context
         self._events = EventReader()
         self._control = RunControl()
@@ -81,18 +85,21 @@ class LocalThread:
         state = await self._graph.aget_state(self._config, subgraphs=True)
         found: tuple[Pause, ...] = ()
         if state.interrupts:
-            found = tuple(interrupts.interrupted(state, self._graph_info, await self._asking_inside(state), self._confidence()))
+            found = tuple(interrupts.interrupted(state, self._graph_info, await self._asking_inside(state), self._settings()))
         if found:
             return state, self._snapshot(state, found, await self._is_poisoned(state))
         # Also reached if all interrupts are answered: LangGraph keeps listing them while a subgraph stands at a gate.
         if state.tasks and state.next:
-            gate = interrupts.gated(state, self._graph_info, await self._stopped_inside(state), self._confidence())
+            gate = interrupts.gated(state, self._graph_info, await self._stopped_inside(state), self._settings())
             if stopped or gate.interrupt in gates or interrupts.at_gate(state, self._graph_info):
                 found = (gate,)
+        elif not state.tasks and not _ended_by_person(state) and (asked := interrupts.at_end(state, self._graph_info, self._settings())):
+            found = (asked,)
         return state, self._snapshot(state, found)
 
     def _snapshot(self, state: StateSnapshot, pauses: tuple[Pause, ...], poisoned: bool = False) -> ThreadSnapshot:
-        return thread_snapshot(state, self._graph_info, pauses, poisoned, self._run_of(state))
+        snapshot = thread_snapshot(state, self._graph_info, pauses, poisoned, self._run_of(state))
+        return replace(snapshot, calls_at_end=_calls_at_end(state)) if snapshot.finished else snapshot
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read without LangGraph's slower state: a decision waits for it."""
@@ -133,6 +140,8 @@ class LocalThread:
             return self._pass_gate(answers[0])
         if first.kind is PauseKind.TOOL_GATE:
             return self._pass_tool_gate(first, answers)
+        if first.kind is PauseKind.FRONTEND_TOOLS:
+            return self._give_results(first, answers)
         values = {
             asked.interrupt: resume_value(asked.kind, asked.actions, with_exact_args(asked.kind, asked.value, given))
             for asked, given in answered
@@ -171,6 +180,19 @@ class LocalThread:
 
     def name_decisions(self, decisions: str, by: str) -> None:
         """Nothing: only workers of this home read the checkpoints, and they have the decisions."""
+
+    async def _give_results(self, asked: PendingInterrupt, answers: Mapping[int, Answer]) -> AsyncIterator[StreamEvent]:
+        """Go on with the results of front-end tools as the next input. It is stored before anything runs: a crash never sends it twice."""
+        state = await self._graph.aget_state(self._config)
+        if f"{END_CALLS}{state.config['configurable'].get('checkpoint_id')}" != asked.interrupt:
+            raise NotPending("the thread has moved")
+        results = [
+            tool_gates.refusal({"id": action.tool_call, "name": action.name, "args": action.args}, answers[action.slot])
+            for action in asked.actions
+        ]
+        await self._graph.aupdate_state(self._config, {"messages": results}, as_node=INPUT)
+        async for event in self._stream(None):
+            yield event
 
     def request_drain(self) -> None:
         """Stop the stream at the next step boundary."""
@@ -338,6 +360,18 @@ class LocalThread:
         checkpoint = await self._saver.aget_tuple(self._config) if failed else None
         writes = (checkpoint.pending_writes or ()) if checkpoint else ()
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
+
+
+def _ended_by_person(state: StateSnapshot) -> bool:
+    """Whether a person ended the thread, with what waited in it left undone. A hand-back may also leave calls to be asked."""
+    metadata: Mapping[str, Any] = state.metadata or {}
+    return metadata.get("source") == "update" and takeover_updates.TAKEOVER not in metadata
+
+
+def _calls_at_end(state: StateSnapshot) -> tuple[str, ...]:
+    if _ended_by_person(state):
+        return ()
+    return tuple(str(call["name"]) for call in calls_at_end(messages_in(state.values))[1])
 
 
 def _with_configurable(config: RunnableConfig, more: dict[str, Any]) -> RunnableConfig:

@@ -74,7 +74,7 @@ def run(
         async with _worker(opened, target, project.label, python) as process:
             known = await _loaded(inbox, process, agent, project.key)
             (made,) = await inbox.runs.launch(
-                agent, text=text, given=given, thread=thread, project=known.project, options=options, assistant=assistant
+                known.name, text=text, given=given, thread=thread, project=known.project, options=options, assistant=assistant
             )
             process.supervisor.ring()
             code = await _Foreground(inbox, process, made, approve_all, approve_unknown).drive()
@@ -130,7 +130,7 @@ async def _loaded(inbox: Inbox, process: _Worker, agent: str, target: str) -> Ag
                 f"the agents of {process.supervisor.label} cannot be loaded", f"`hitl-tui agents {process.supervisor.target}` says why"
             )
         await asyncio.sleep(STARTING_S)
-    found = {one.name: one for one in await inbox.agents.of_target(target)}
+    found = {one.graph: one for one in await inbox.agents.of_target(target)}
     if agent not in found:
         raise Refused(f"{target} has no agent {agent}", f"it has {', '.join(sorted(found))}")
     if found[agent].error:

@@ -16,7 +16,7 @@ from hitl_tui.store import autonomy as rows
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
 
-SHARED = "several projects have an agent of this name: none of their levels counts"
+SHARED = "agents of several projects had this name: its level applies to none of them"
 OFF = (
     "no tool can earn anything: the policy has no [autonomy]",
     "remove the # before [autonomy] in policy.toml; `hitl-tui policy init` writes one into the home",

@@ -41,12 +41,12 @@ class Runs:
         """Queue `count` runs of an agent. An unknown agent is accepted: its run waits for a worker that has it.
 
         Args:
-            agent: the agent's name.
+            agent: the agent's name in this home, or that of its graph.
             text: the input as plain text; takes precedence over `given`.
             given: the input as JSON.
             count: number of runs.
             thread: LangGraph thread id; a new one by default.
-            project: id of the project, needed when several have an agent of this name.
+            project: id of the project, for a graph's name that several have.
             options: limits and settings of the runs.
             assistant: name of an assistant whose context and config apply below those of the options.
 
@@ -55,13 +55,8 @@ class Runs:
         """
         from uuid import uuid4
 
-        from hitl_tui.store import agents
-
-        known = [a for a in await agents.list_agents(self._store, agent) if project in (None, a.project)]
-        if len({a.project for a in known}) > 1:
-            labels = ", ".join(f"{a.label} ({a.project})" for a in known)
-            raise Refused(f"several projects have an agent {agent}: {labels}", "say which with --project ID")
-        found = known[0] if known else None
+        found = await self._agent(agent, project)
+        agent = found.name if found else agent
         if found and found.error:
             raise Refused(f"{agent} cannot be loaded: {found.error}", "fix it and restart the worker")
         if thread is not None and not thread.strip():
@@ -79,6 +74,16 @@ class Runs:
         failpoints.reached(Failpoint.LAUNCHED)
         self._inbox.ring()
         return [await self.get(id_) for id_ in ids]
+
+    async def _agent(self, name: str, project: int | None) -> Agent | None:
+        """The agent of that name, also of its graph's name; None if no agent is known by it."""
+        from hitl_tui.store import agents
+
+        known = [a for a in await agents.list_agents(self._store) if name in (a.name, a.graph) and project in (None, a.project)]
+        known = [a for a in known if a.name == name] or known
+        if len(known) > 1:
+            raise Refused(f"several projects have an agent {name}: {', '.join(a.name for a in known)}", "say which")
+        return known[0] if known else None
 
     async def _assistant(self, agent: str, name: str) -> Assistant:
         known = {one.name: one for one in await self._inbox.agents.assistants(agent)}

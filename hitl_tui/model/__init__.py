@@ -54,6 +54,7 @@ from hitl_tui.model.runs import (
     RunOptions,
     RunState,
     Worker,
+    graph_of,
 )
 from hitl_tui.model.takeovers import Call, RunHead, Takeover, TakeoverPlan
 from hitl_tui.model.values import Json
@@ -68,5 +69,5 @@ __all__ = [
     "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review", "ReviewOutcome",
     "ReviewRow", "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions",
     "RunState", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "call_id",
-    "calls_told", "digest_of", "effect_of", "has_digest", "person_key", "same_person", "worst",
+    "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "same_person", "worst",
 ]  # fmt: skip

@@ -23,6 +23,8 @@ class PauseKind(StrEnum):
     """A static gate before a node that runs the tool calls of the last message."""
     GATE = "gate"
     """Any other static gate, before or after a node."""
+    FRONTEND_TOOLS = "frontend_tools"
+    """Tool calls with which the agent ended and which no node runs: a person gives their results."""
     AGENT_INBOX = "agent_inbox"
     """The agent-inbox schema: `action_request` and `config`."""
     MCP_ELICITATION = "mcp_elicitation"
@@ -39,17 +41,17 @@ class PauseKind(StrEnum):
     @property
     def is_tool_call(self) -> bool:
         """Whether its actions are an agent's tool calls: edits are objects, and a response is the tool's result, as text."""
-        return self in (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
+        return self in (*_CALLS, PauseKind.AGENT_INBOX)
 
     @property
     def has_tool_results(self) -> bool:
         """Whether its actions are tool calls of the conversation, so that a result in the state shows that the call ran."""
-        return self in (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE)
+        return self in _CALLS
 
     @property
     def is_revisable(self) -> bool:
         """Whether the agent reads the reason of a rejection, so that it can revise the action."""
-        return self in (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT)
+        return self in (*_CALLS, PauseKind.DRAFT)
 
     @property
     def asks_person(self) -> bool:
@@ -60,6 +62,10 @@ class PauseKind(StrEnum):
     def acts_on_any_answer(self) -> bool:
         """Whether any answer but a rejection may have an effect, because the graph decides what it does with it."""
         return self in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION)
+
+
+_CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.FRONTEND_TOOLS)
+"""Kinds whose actions are tool calls of the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class Pause:
     """One thing that a graph waits for, in a form that is the same for all kinds: the content of a review."""
 
     interrupt: str
-    """LangGraph's interrupt id; `gate:<checkpoint id>` for a static gate."""
+    """LangGraph's interrupt id; `gate:<checkpoint id>` for a static gate, `end:<checkpoint id>` for calls of front-end tools."""
     kind: PauseKind
     node: str
     path: tuple[str, ...]

@@ -48,6 +48,7 @@ class Agent:
     """A graph that can be launched."""
 
     name: str
+    """Its name in this home, which no other agent has: that of its graph, or `graph@project`."""
     project: int
     label: str
     """The project's name, for people."""
@@ -64,6 +65,16 @@ class Agent:
     """JSON Schema of the arguments by tool, where known."""
     context_schema: Json = None
     """JSON Schema of the context that its runs take; None if they take none."""
+
+    @property
+    def graph(self) -> str:
+        """Its name in its project."""
+        return graph_of(self.name)
+
+
+def graph_of(agent: str) -> str:
+    """The name that an agent of this home has in its project."""
+    return agent.rpartition("@")[0] or agent
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class AnswerRule:
 
     def matches(self, agent: str, node: str) -> bool:
         """Whether it applies to the questions of a node."""
-        return any(globs.matches(glob, agent) for glob in self.agents) and any(globs.matches(glob, node) for glob in self.nodes)
+        return any(globs.names(glob, agent) for glob in self.agents) and any(globs.matches(glob, node) for glob in self.nodes)
 
     def about(self) -> str:
         """What it matches, in words: `ask of planner`."""

@@ -231,7 +231,7 @@ def selects(rule: Rule, facts: Facts, now: float) -> bool:
     """Whether a rule's globs, tags and hours match, its condition aside."""
     return (
         any(globs.matches(glob, facts.tool) for glob in rule.tools)
-        and any(globs.matches(glob, facts.agent) for glob in rule.agents)
+        and any(globs.names(glob, facts.agent) for glob in rule.agents)
         and all(tag in facts.tags for tag in rule.tags)
         and (rule.hours is None or rule.hours.contain(now))
     )

@@ -107,8 +107,10 @@ def _mismatches(rule: Rule, facts: Facts, now: float) -> Iterator[str]:
     """Every reason why a rule does not match."""
     if rule.when and selects(rule, facts, now):
         yield f"{rule.when.text} is false{_values_read(rule, facts)}"
-    for what, named, listed in (("tool", facts.tool, rule.tools), ("agent", facts.agent, rule.agents)):
-        if not any(globs.matches(glob, named) for glob in listed):
+    for what, named, listed, fits in (
+        ("tool", facts.tool, rule.tools, globs.matches), ("agent", facts.agent, rule.agents, globs.names),
+    ):  # fmt: skip
+        if not any(fits(glob, named) for glob in listed):
             yield f"its {what} {named} is not {_or(listed)}"
     missing = [tag for tag in rule.tags if tag not in facts.tags]
     if missing:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hitl_tui.errors import BadExpression
-from hitl_tui.model import Facts
+from hitl_tui.model import Facts, graph_of
 from hitl_tui.suggest import did_you_mean
 
 LENGTH = 2000
@@ -28,7 +28,7 @@ DEPTH = 25
 """Most levels of its tree."""
 NAMES: Mapping[str, Callable[[Facts], Any]] = {
     "args": lambda facts: facts.args,
-    "agent": lambda facts: facts.agent,
+    "agent": lambda facts: graph_of(facts.agent),
     "tool": lambda facts: facts.tool,
     "kind": lambda facts: facts.kind,
     "confidence": lambda facts: facts.confidence,

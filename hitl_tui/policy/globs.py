@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hitl_tui.model import graph_of
+
 
 def is_plain(glob: str) -> bool:
     """Whether the glob has no wildcards."""
     return "*" not in glob and "?" not in glob
+
+
+def names(glob: str, agent: str) -> bool:
+    """Whether a glob names an agent: by its name in this home, or by that of its graph, which agents of other projects may have too."""
+    return matches(glob, agent) or matches(glob, graph_of(agent))
 
 
 def matches(glob: str, text: str) -> bool:

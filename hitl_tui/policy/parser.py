@@ -28,7 +28,7 @@ from hitl_tui.suggest import did_you_mean
 from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_lines, line_of, load
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
-       "answer")  # fmt: skip
+       "answer", "agents")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed")
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
@@ -151,6 +151,7 @@ class _PolicyParser(TomlReader):
             attention=self._read((), raw, "attention", self._attention, 0),
             review=self._read((), raw, "review", self._review, ReviewSettings()),
             answers=self._read((), raw, "answer", self._answers, ()),
+            frontend_tools=self._read((), raw, "agents", self._agents, {}),
         )
 
     def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
@@ -231,6 +232,17 @@ class _PolicyParser(TomlReader):
         if len(set(names)) < len(names):
             raise self._wrong(path, f"{self._name(path)} names a source twice", "name each once")
         return tuple(ConfidenceSource(name) for name in names)
+
+    def _agents(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
+        """Read the tables of single agents, by name or glob. Returns their front-end tools."""
+        table = self._table(path, value)
+        return {glob: self._read(path, table, glob, self._agent, ()) for glob in table}
+
+    def _agent(self, path: Path, value: Any) -> tuple[str, ...]:
+        raw = self._table(path, value, ("frontend_tools",))
+        if raw.get("frontend_tools") == []:
+            return ()
+        return self._read(path, raw, "frontend_tools", self._texts, ())
 
     def _attention(self, path: Path, value: Any) -> int:
         raw = self._table(path, value, ("every",))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
-from hitl_tui.model import Outcome, Risk
+from hitl_tui.model import Outcome, Risk, graph_of
 from hitl_tui.policy import globs
 from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.confidence import DEFAULT_ORDER, SELF_REPORTED, STATE_KEY, ConfidenceSource
@@ -14,6 +14,7 @@ from hitl_tui.policy.expression import Expression
 from hitl_tui.policy.notification import Notify
 from hitl_tui.policy.schedule import Hours
 
+T = TypeVar("T")
 Then = Literal["escalate", "reject"]
 Unseen = Literal["never", "confirm", "allow"]
 UNKNOWN_RISK = "unknown"
@@ -108,9 +109,7 @@ class ConfidenceSettings:
 
     def of(self, agent: str) -> tuple[ConfidenceSource, ...]:
         """The order for an agent: that under its name, else under the first glob that matches, else `order`."""
-        if agent in self.agents:
-            return self.agents[agent]
-        return next((order for glob, order in self.agents.items() if globs.matches(glob, agent)), self.order)
+        return _of_agent(self.agents, agent, self.order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +129,13 @@ class ReviewSettings:
     def undo_s_of(self, risk: str | None, default: float) -> float:
         """The grace time, in seconds, of a call of that risk, in the graph's words or None where nobody says."""
         return self.undo_s.get(_known_risk(risk), default)
+
+
+def _of_agent(by_agent: Mapping[str, T], agent: str, default: T) -> T:
+    """The value under an agent's name, else under that of its graph, else under the first glob that matches."""
+    found = next((name for name in (agent, graph_of(agent)) if name in by_agent), None)
+    found = found or next((glob for glob in by_agent if globs.names(glob, agent)), None)
+    return default if found is None else by_agent[found]
 
 
 def _known_risk(risk: str | None) -> str:
@@ -160,10 +166,16 @@ class Policy:
     """Average number of decisions by people between attention checks; 0 for none."""
     review: ReviewSettings = ReviewSettings()
     answers: tuple[AnswerRule, ...] = ()
+    frontend_tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Globs of front-end tools, by name or glob of the agent."""
     problem: str = ""
     """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
     accepted: bool = True
     """False while nobody has accepted the file; `problem` then says so."""
+
+    def frontend_tools_of(self, agent: str) -> tuple[str, ...]:
+        """Globs of the agent's front-end tools: those under its name, else under the first glob that matches, else none."""
+        return _of_agent(self.frontend_tools, agent, ())
 
     def people(self, to: str) -> tuple[str, ...]:
         """The members of a group, or the person of that name."""

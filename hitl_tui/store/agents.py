@@ -12,7 +12,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Agent, Worker
-from hitl_tui.store.connection import Store
+from hitl_tui.store.connection import Store, Transaction
 
 SELECT = """
 SELECT a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema, a.tools,
@@ -23,6 +23,10 @@ REGISTER_PROJECT = """
 INSERT INTO projects (target, label, seen_at) VALUES (:target, :label, :now)
 ON CONFLICT (target) DO UPDATE SET label = excluded.label, seen_at = excluded.seen_at RETURNING id
 """
+OWN_NAME = "SELECT name FROM agent_names WHERE project = :project AND graph = :graph"
+IS_SHARED = "SELECT 1 FROM agent_names WHERE graph = :graph"
+IS_TAKEN = "SELECT 1 FROM agent_names WHERE name = :name"
+NAME = "INSERT INTO agent_names (name, project, graph) VALUES (:name, :project, :graph)"
 INSERT = """
 INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema, tools, context_schema)
 VALUES (:project, :name, :description, :input_schema, :takes_text, :error, :traceback, :state_schema, :tools, :context_schema)
@@ -47,19 +51,47 @@ async def register_project(store: Store, target: str, label: str) -> int:
     return int(project)
 
 
-async def replace_agents(store: Store, project: int, agents: Sequence[Agent], error: str = "", warnings: Sequence[str] = ()) -> None:
-    """Store the agents of a project, why it cannot be read at all (`error`), and what of its settings has no effect (`warnings`)."""
+async def replace_agents(
+    store: Store, project: int, agents: Sequence[Agent], error: str = "", warnings: Sequence[str] = ()
+) -> dict[str, str]:
+    """Store the agents of a project, given with the names of their graphs. Returns their graphs by the names that runs have for them.
+
+    These are their names in this home. Each keeps its own for good, so that levels, lessons and statistics, which belong to a name, are
+    those of one agent. A run may also have the graph's name, if agents of several projects had that before this home told them apart.
+
+    Args:
+        error: why the project cannot be read at all.
+        warnings: what of its settings has no effect.
+    """
     async with store.transaction() as db:
         values = {"error": error, "warnings": canonical_json.dumps(list(warnings)), "now": time.time(), "project": project}
         db.execute("UPDATE projects SET error = :error, warnings = :warnings, seen_at = :now WHERE id = :project", values)
         db.execute("DELETE FROM agents WHERE project = ?", (project,))
-        db.executemany(INSERT, [{"project": project, **_values(agent)} for agent in agents])
+        names = {_name(db, project, agent.name): agent.name for agent in agents}
+        given = zip(names, agents, strict=True)
+        db.executemany(INSERT, [{**_values(agent), "project": project, "name": name} for name, agent in given])
+        return names | {agent.name: agent.name for agent in agents if db.row(IS_TAKEN, {"name": agent.name}) is None}
+
+
+def _name(db: Transaction, project: int, graph: str) -> str:
+    """The name of a project's graph in this home: its own, unless another project's has that already."""
+    if known := db.row(OWN_NAME, {"project": project, "graph": graph}):
+        return str(known[0])
+    name = graph
+    if "@" in graph or db.row(IS_SHARED, {"graph": graph}):
+        (label,) = db.row("SELECT label FROM projects WHERE id = ?", (project,))
+        name = f"{graph}@{str(label).replace(' ', '-').replace('@', '-')}"
+        name = name if db.row(IS_TAKEN, {"name": name}) is None else f"{name}-{project}"
+    db.execute(NAME, {"name": name, "project": project, "graph": graph})
+    return name
 
 
 async def list_agents(store: Store, name: str | None = None) -> list[Agent]:
-    """Every agent of every project, or those of one name."""
-    where = "WHERE a.name = :name" if name is not None else ""
-    return [_agent(row) for row in await store.all(f"{SELECT} {where} ORDER BY p.label, a.name", {"name": name})]
+    """Every agent of every project, or only the one of that name; if there is none, those whose graph has that name."""
+    found = [_agent(row) for row in await store.all(f"{SELECT} ORDER BY p.label, a.name")]
+    if name is None:
+        return found
+    return [agent for agent in found if agent.name == name] or [agent for agent in found if agent.graph == name]
 
 
 async def of_project(store: Store, target: str) -> list[Agent]:

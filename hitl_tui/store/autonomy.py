@@ -48,10 +48,13 @@ SELECT max(at) FROM autonomy a
 WHERE agent = :agent AND tool = :tool AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2
 """
 """When a tool came to its level. Lowering that was taken back does not count, nor does taking it back."""
-OF_AGENT = f"""
-SELECT {LEVEL} FROM levels WHERE agent = :agent AND (SELECT count(*) FROM agents WHERE name = :agent) < 2
+SHARED = """
+SELECT 1 FROM agent_names n WHERE n.graph = levels.agent AND NOT EXISTS (SELECT 1 FROM agent_names o WHERE o.name = levels.agent)
 """
-"""Levels belong to an agent's name: while several projects have an agent of that name, no level applies to any of them."""
+"""Condition on a level: it is of a name that agents of several projects had, before each had one of its own. It applies to none of them."""
+OF_AGENT = f"""
+SELECT {LEVEL} FROM levels WHERE agent = :agent AND NOT EXISTS ({SHARED})
+"""
 CHECKS = """
 SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks
 WHERE caught IS NOT NULL AND found_at >= :since AND actor_key IN (SELECT value FROM json_each(:people))
@@ -76,8 +79,8 @@ def levels(store: Store, agent: str) -> dict[tuple[str, str], ToolLevel]:
 
 
 async def shared_names(store: Store) -> set[str]:
-    """Names that agents of several projects have."""
-    return {str(name) for (name,) in await store.all("SELECT name FROM agents GROUP BY name HAVING count(*) > 1")}
+    """Names that agents of several projects had before each had one of its own."""
+    return {str(name) for (name,) in await store.all(f"SELECT DISTINCT agent FROM levels WHERE EXISTS ({SHARED})")}
 
 
 async def every_level(store: Store) -> dict[tuple[str, str], ToolLevel]:

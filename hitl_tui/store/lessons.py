@@ -82,9 +82,9 @@ class LessonSet:
     rev: int
     lessons: Sequence[Lesson]
 
-    def of(self, agent: str) -> list[Lesson]:
-        """Those of one agent."""
-        return [one for one in self.lessons if one.agent == agent]
+    def of(self, *names: str) -> list[Lesson]:
+        """Those of an agent, by all the names that it has had."""
+        return [one for one in self.lessons if one.agent in names]
 
 
 async def propose(store: Store) -> bool:

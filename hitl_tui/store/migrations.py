@@ -42,6 +42,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("8_people"),
     _step("9_signatures"),
     _step("10_services_and_presence"),
+    _step("11_agent_names"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

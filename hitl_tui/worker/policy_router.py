@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hitl_tui.agents.source import ConfidenceSources
+from hitl_tui.agents.source import AgentSettings
 from hitl_tui.answer_templates import filled_in, with_templates
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, Levels, Outcome, Pause, Routed, Run, Verdict
@@ -42,10 +42,12 @@ class PolicyRouter:
         """The policy in its file now; None if there is none."""
         return self._file.current()
 
-    def confidence_sources(self, agent: str) -> ConfidenceSources:
-        """Where an agent's confidence is read from."""
+    def settings_of(self, agent: str) -> AgentSettings:
+        """How an agent's pauses are read."""
         policy = self._file.current()
-        return ConfidenceSources(policy.sources.of(agent), policy.sources.state_key) if policy else ConfidenceSources()
+        if policy is None:
+            return AgentSettings()
+        return AgentSettings(policy.sources.of(agent), policy.sources.state_key, policy.frontend_tools_of(agent))
 
     def judge_of(self, run: Run, store: Store) -> Callable[[Pause], Routed] | None:
         """A function that routes a pause of this run; None if there is no policy.

@@ -21,7 +21,7 @@ from typing import Any
 
 from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.memory import model_name, reworded
-from hitl_tui.agents.source import ConfidenceSources, Source
+from hitl_tui.agents.source import AgentSettings, Source
 from hitl_tui.agents.targets import AnyTarget
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
@@ -189,7 +189,7 @@ async def _work(
             await _requeue_own_runs(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
         router = PolicyRouter(store, home.path, target.root)
-        source = await stack.enter_async_context(_opened(target, home, store, router.confidence_sources))
+        source = await stack.enter_async_context(_opened(target, home, store, router.settings_of))
         watch = SourceWatch(store, number, source, [options.note], ring)
         await watch.note_source()
         gc.freeze()  # modules stay for good: garbage collection need not walk them again
@@ -219,16 +219,14 @@ async def _work(
         return replacement.wanted
 
 
-def _opened(
-    target: AnyTarget, home: Home, store: Store, confidence: Callable[[str], ConfidenceSources]
-) -> AbstractAsyncContextManager[Source]:
+def _opened(target: AnyTarget, home: Home, store: Store, settings: Callable[[str], AgentSettings]) -> AbstractAsyncContextManager[Source]:
     """The source of a target."""
     changed_lessons = functools.partial(lessons.changed_since, store)
     if isinstance(target, ServerTarget):
         from hitl_tui.agents.server_source import ServerSource  # imports an HTTP client, which local agents do without
 
-        return ServerSource.open(target, home, confidence, changed_lessons)
-    return LocalSource.open(target, home, confidence, changed_lessons)
+        return ServerSource.open(target, home, settings, changed_lessons)
+    return LocalSource.open(target, home, settings, changed_lessons)
 
 
 async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hitl_tui import failpoints, takeover_plan
+from hitl_tui import canonical_json, failpoints, takeover_plan
 from hitl_tui.agents.source import NotPending, PendingInterrupt, ReadOnly, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
 from hitl_tui.errors import HitlError
 from hitl_tui.failpoints import Failpoint
@@ -295,7 +295,7 @@ class Turn:
         if snapshot.left_out_calls and outcomes:
             outcomes |= await self._left_out(snapshot, outcomes)
         if snapshot.finished:
-            self._say("done", {})
+            self._say("done", {"text": _not_run(snapshot.calls_at_end, run.agent)} if snapshot.calls_at_end else {})
             await self._writer.flush()
             await reconcile.close(self._store, outcomes)
             await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=snapshot.result)
@@ -320,3 +320,9 @@ class Turn:
 
     def _say(self, kind: str, body: dict[str, Any]) -> None:
         self._writer.note(self._run.id, self._trace.line(kind, body))
+
+
+def _not_run(names: Sequence[str], agent: str) -> str:
+    """What the trace says about the tool calls with which a run ended."""
+    listed = ", ".join(canonical_json.one_line(name, 40) for name in dict.fromkeys(names))
+    return f"ended with calls that nobody ran: {listed}; to give their results, list them in policy.toml: [agents.{agent}] frontend_tools"

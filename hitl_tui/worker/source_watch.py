@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
 
 from hitl_tui.agents.source import Outage, Source
 from hitl_tui.errors import Storage
@@ -65,7 +64,7 @@ class SourceWatch:
         source, changed = self._source, False
         if source.outage is None and source.agents is not self._agents:
             listed, warnings = list(source.agents), [*filter(None, self._notes), *source.warnings]
-            await agents.replace_agents(self._store, self._project, [replace(one, project=self._project) for one in listed], "", warnings)
+            source.rename(await agents.replace_agents(self._store, self._project, listed, "", warnings))
             self._agents, changed = source.agents, True
         if source.outage != self._outage or self._agents is None:
             out = source.outage

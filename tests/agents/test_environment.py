@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -16,7 +17,7 @@ from hitl_tui.agents.environment import CARRIED, Environment, environment_of
 from hitl_tui.agents.rpds_fallback import HashTrieMap, HashTrieSet, List
 from hitl_tui.agents.targets import parse_local
 from hitl_tui.errors import BadTarget
-from tests.support.harness import PROJECTS, SandboxFactory
+from tests.support.harness import PROJECTS, Sandbox, SandboxFactory
 
 GRAPH = """
 import sys
@@ -137,10 +138,48 @@ def test_rpds_fallback_changes_collections_by_copies() -> None:
 def interpreter(version: str) -> str:
     """A Python of that version on this machine; skips the test if there is none."""
     installed = sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
-    for python in filter(None, (shutil.which(f"python{version}"), *installed)):
+    uv = Path(sys.executable).with_name("uv")
+    found = [str(uv), "python", "find", "--no-project", version]
+    by_uv = subprocess.run(found, capture_output=True, text=True, check=False).stdout.strip() if uv.exists() else ""
+    for python in filter(None, (shutil.which(f"python{version}"), by_uv, *installed)):
         if subprocess.run([python, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
             return python
     pytest.skip(f"no Python {version} on this machine")
+
+
+ROWS: list[tuple[str, dict[str, Any], list[str], Any]] = [
+    ("flat", {"text": "go"}, [], "relative in flatagent.graph"),
+    ("context_defaults", {"text": "go"}, [], "Defaults nobody"),
+    ("context_required", {"text": "go"}, ["--context", '{"user": "ann"}'], "Required ann"),
+    ("context_typed_dict", {"text": "go"}, ["--context", '{"user": "ann"}'], "dict ann"),
+    ("context_pydantic", {"text": "go"}, [], "Model nobody"),
+    ("three_keys", {"topic": "cats"}, [], ["on cats"]),
+    ("private_state", {"topic": "cats"}, [], ["cats one", "cats two"]),
+    ("pydantic_input", {"item": "pens"}, [], "1 pens"),
+    ("default_config", {"text": "go"}, [], "model default"),
+    ("server_runtime", {"text": "go"}, [], "threads.create_run None True"),
+    ("search", {"text": "is my pet a dog?"}, [], "the cat sleeps"),
+]
+"""Rows of tests/projects/foreign: agent, input, options of the launch, and what its author meant as the end."""
+KEYS = ("text", "item", "drafts", "sections")
+
+
+def ends_of_foreign_runs(sandbox: Sandbox, python: Path) -> dict[str, Any]:
+    """Run each of the rows in another interpreter. Returns the end of each, by agent."""
+    target = str(PROJECTS / "foreign")
+    sandbox.cli("agents", "--python", str(python), target, code=None)  # one of its graphs is JavaScript
+    for agent, given, options, _ in ROWS:
+        sandbox.cli("launch", agent, "--input", json.dumps(given), *options)
+    worker = ["worker", "--home", str(sandbox.home.path), "--until-idle", "--python", str(python), "--", target]
+    subprocess.run([sys.executable, "-P", "-m", "hitl_tui", *worker], check=True, env=sandbox.env)
+    ends = {}
+    for run in sandbox.cli_json("runs"):
+        if run["agent"] in {agent for agent, *_ in ROWS}:
+            found = sandbox.cli_json("show", run["run"])
+            assert found["state"] == "done", found["traceback"]
+            end = next(found["result"][key] for key in KEYS if key in found["result"])
+            ends[run["agent"]] = sorted(end) if isinstance(end, list) else end
+    return ends
 
 
 @pytest.mark.slow
@@ -164,3 +203,5 @@ def test_agents_run_in_the_environment_of_their_project(new_sandbox: SandboxFact
     assert found["state"] == "done", found["traceback"]
     assert (found["result"]["amount"], found["result"]["python"]) == (7, [int(part) for part in version.split(".")])
     assert found["result"]["langgraph"].startswith(f"{project.resolve()}/.venv/")
+    if version == "3.12":
+        assert ends_of_foreign_runs(sandbox, project / ".venv/bin/python") == {agent: end for agent, _, _, end in ROWS}

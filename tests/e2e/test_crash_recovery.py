@@ -107,6 +107,22 @@ async def test_kill_at_each_failpoint_loses_nothing_and_repeats_nothing(fresh_re
     assert set(await fresh_reviewer.review_states(run)) <= {"applied", "failed", "stale"}
 
 
+@pytest.mark.parametrize("step", sampled([Failpoint.RESUMED, Failpoint.SUBMITTED, Failpoint.INTERRUPTED, Failpoint.APPLIED]))
+async def test_result_of_a_front_end_tool_is_sent_once_when_the_worker_is_killed(fresh_reviewer: Reviewer, step: Failpoint) -> None:
+    sandbox = fresh_reviewer.sandbox
+    (sandbox.home.path / "policy.toml").write_text('[agents.frontend]\nfrontend_tools = "pick_date"\n')
+    run = await fresh_reviewer.launch("frontend", [("pick_date", {})])
+    first = sandbox.start()
+    review = await fresh_reviewer.open_review(run)
+    first.kill()
+    await fresh_reviewer.decide(review, respond("2 May"))
+    worker = sandbox.start(kill_at=step)
+    assert worker.wait() == -signal.SIGKILL, "the step was reached"
+    sandbox.start()
+    assert tool_results(await fresh_reviewer.result_of(run)) == {"pick_date": ["2 May"]}
+    assert await fresh_reviewer.review_states(run) == ["applied"]
+
+
 # Inside a tool that somebody approved
 
 

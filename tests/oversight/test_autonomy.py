@@ -297,15 +297,25 @@ async def home(tmp_path: Path) -> AsyncIterator[AutonomyHome]:
 
 async def test_agents_of_one_name_have_separate_levels(home: AutonomyHome) -> None:
     await home.climbed(Level.ACT)
-    assert autonomy_rows.levels(home.store, "desk")["desk", "move"].level is Level.ACT
-    one, other = [await agents.register_project(home.store, name, name) for name in ("one", "other")]
+    one, other = [await agents.register_project(home.store, name, name) for name in ("one", "the other")]
     twin = Agent("desk", one, "one", "", None, True)
+    assert await agents.replace_agents(home.store, one, [twin]) == {"desk": "desk"}
+    assert await agents.replace_agents(home.store, other, [twin]) == {"desk@the-other": "desk"}
+    assert [agent.name for agent in await agents.list_agents(home.store) if agent.graph == "desk"] == ["desk", "desk@the-other"]
+    assert autonomy_rows.levels(home.store, "desk")["desk", "move"].level is Level.ACT
+    assert autonomy_rows.levels(home.store, "desk@the-other") == {}
+
+
+async def test_names_of_agents_are_kept_when_their_projects_cannot_be_read(home: AutonomyHome) -> None:
+    one, other, third = [await agents.register_project(home.store, name, label) for name, label in (("1", "a"), ("2", "b"), ("3", "b"))]
+    twin = Agent("twin", one, "", "", None, True)
     await agents.replace_agents(home.store, one, [twin])
-    assert autonomy_rows.levels(home.store, "desk")
-    await agents.replace_agents(home.store, other, [dataclasses.replace(twin, project=other)])
-    assert autonomy_rows.levels(home.store, "desk") == {}
-    (shared,) = await home.ann.autonomy.tools()
-    assert (shared.proposed, shared.says) == (None, "several projects have an agent of this name: none of their levels counts")
+    await agents.replace_agents(home.store, one, [], error="broken")
+    assert await agents.replace_agents(home.store, other, [twin]) == {"twin@b": "twin"}
+    assert await agents.replace_agents(home.store, third, [twin]) == {f"twin@b-{third}": "twin"}
+    assert await agents.replace_agents(home.store, one, [twin]) == {"twin": "twin"}
+    odd = dataclasses.replace(twin, name="twin@b")
+    assert await agents.replace_agents(home.store, one, [odd]) == {"twin@b@a": "twin@b"}, "the last @ is always ours"
 
 
 async def test_reviewer_cannot_be_named_autonomy(home: AutonomyHome) -> None:

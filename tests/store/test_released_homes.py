@@ -10,8 +10,8 @@ import pytest
 
 from hitl_tui.filter_language import Filter
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, ReviewState
-from hitl_tui.store import Store, audit, history, migrations
+from hitl_tui.model import Agent, Answer, DecisionKind, ReviewState
+from hitl_tui.store import Store, agents, assistants, audit, autonomy, history, migrations, pauses
 from hitl_tui.store.statistics import period_counts
 
 HOMES = sorted((Path(__file__).parent / "homes").glob("*.sql"))
@@ -53,3 +53,30 @@ async def test_released_schema_is_never_edited(tmp_path: Path) -> None:
     schema = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'history_text_%' ORDER BY 1, 2"
     async with Store.open(restored(HOMES[0], tmp_path / "old.db")) as old, Store.open(tmp_path / "new.db") as new:
         assert await old.all(schema) == await new.all(schema)
+
+
+SHARED_NAME = """
+INSERT INTO projects (id, target, label, seen_at) VALUES (8, '/a', 'the shop', 0), (9, '/b', 'the@shop', 0), (10, '/c', 'desk', 0);
+INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback) VALUES
+    (8, 'chat', '', 'null', 1, '', ''), (9, 'chat', '', 'null', 1, '', ''), (9, 'solo', '', 'null', 1, '', ''),
+    (10, 'chat', '', 'null', 1, '', '');
+INSERT INTO pauses (agent, actor, at) VALUES ('chat', 'ann', 1.0);
+INSERT INTO assistants (agent, name, context, config, actor, at) VALUES ('chat', 'formal', '{}', NULL, 'ann', 1.0);
+INSERT INTO autonomy (agent, tool, was, level, actor, actor_kind, at, why) VALUES ('chat', 'send', 'ask', 'act', 'ann', 'person', 1.0, ''),
+    ('solo', 'send', 'ask', 'act', 'ann', 'person', 1.0, '');
+"""
+
+
+async def test_agents_that_shared_a_name_get_one_of_their_own_each(tmp_path: Path) -> None:
+    path = restored(Path(__file__).parent / "homes" / "unreleased-6.sql", tmp_path / "hitl.db")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(SHARED_NAME)
+    names = ["chat@desk", "chat@the-shop-8", "chat@the-shop-9"]
+    async with Store.open(path) as store:
+        assert sorted(agent.name for agent in await agents.list_agents(store, "chat")) == names
+        assert [pause.agent for pause in pauses.active(store)] == ["chat", *names], "what was paused stays paused"
+        assert [one.agent for one in await assistants.find(store)] == ["chat", *names]
+        assert (autonomy.levels(store, "chat"), await autonomy.shared_names(store)) == ({}, {"chat"}), "a level of three agents is nobody's"
+        assert list(autonomy.levels(store, "solo")) == [("solo", "send")]
+        runs_call_it = await agents.replace_agents(store, 8, [Agent("chat", 8, "", "", None, True)])
+        assert runs_call_it == {"chat@the-shop-8": "chat", "chat": "chat"}, "a run that waits has the old name"

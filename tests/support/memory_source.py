@@ -126,6 +126,9 @@ class MemorySource:
     def names(self) -> list[str]:
         return list(self._scripts)
 
+    def rename(self, graphs: Mapping[str, str]) -> None:
+        """Nothing: its agents have names that no other project has."""
+
     async def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         nothing: list[Sequence[MovedThread]] = []
         for batch in nothing:

@@ -25,6 +25,7 @@ KINDS = {
     PauseKind.TOOL_APPROVAL: "tool call",
     PauseKind.TOOL_GATE: "tool call, stopped before its node",
     PauseKind.GATE: "gate: the graph stops here by design",
+    PauseKind.FRONTEND_TOOLS: "front-end tool call",
     PauseKind.AGENT_INBOX: "agent-inbox request",
     PauseKind.MCP_ELICITATION: "question from an MCP server",
     PauseKind.ESCALATION: "the agent asks for a person",
