@@ -187,7 +187,6 @@ class ServerSource:
                 if self.outage or time.monotonic() - listed_at > LIST_S:
                     await self._list()
                     listed_at = time.monotonic()
-                yield ()
                 await self._describe_all()
                 await self._lessons.write(self.names)
                 async for batch in self._watch.look(known):
@@ -195,7 +194,7 @@ class ServerSource:
                 failures = 0
             except ServerProblem:
                 failures += 1
-                yield ()
+            yield ()  # it has looked through everything, or is away
             await (backoff(failures) if failures else asyncio.sleep(self._target.poll_s))
 
     def _agent_of(self, metadata: Mapping[str, Any]) -> str | None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from langchain_core.messages import HumanMessage
 from langgraph_sdk.errors import NotFoundError
 
+from hitl_tui.agents.messages import messages_in, text_of
 from hitl_tui.agents.server_connection import ServerConnection, reading
+from hitl_tui.agents.server_state import snapshot_of
 from hitl_tui.agents.source import KnownThreads
 from hitl_tui.model import MovedThread
 
@@ -28,6 +31,8 @@ WAITING = ("interrupted", "error")
 """States of threads that may wait: a failed run leaves its questions pending."""
 ROW = ("thread_id", "status", "updated_at", "metadata")
 GONE = "gone"
+TITLE = 80
+"""Characters of what a thread is about."""
 
 Row = Mapping[str, Any]
 
@@ -46,48 +51,46 @@ class ThreadWatch:
         self._seen = seen
         self._agent_of = agent_of
         self._newest: datetime | None = None
-        self._recent: dict[str, str] = {}
-        """Threads within the margin, by the `updated_at` under which they were reported."""
         self._scanned_at: float | None = None
 
     async def look(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
-        """What changed since the last look, in batches.
+        """What changed since the last look, in batches that are not empty.
 
         Raises:
             ServerProblem: the server cannot be used now.
         """
+        if self._newest is None:
+            await self._note_newest()
         if self._scanned_at is None or time.monotonic() - self._scanned_at > SCAN_S:
-            if self._newest is None:
-                await self._changed()
             began = time.monotonic()
             async for batch in self._scan(known):
-                yield batch
+                if batch:
+                    yield batch
             self._scanned_at = began
-        if rows := await self._changed():
-            yield await self._moved(rows, known)
+        if moved := await self._moved(await self._changed(), known):
+            yield moved
+
+    async def _note_newest(self) -> None:
+        """Remember where the first look begins: the scan that follows reads what is older."""
+        rows = await self._search(sort_by="updated_at", sort_order="desc", limit=1)
+        with reading():
+            self._newest = _time(rows[0]) if rows else datetime.fromtimestamp(0, UTC)
 
     async def _changed(self) -> list[Row]:
-        """Rows that changed since the last look, newest first."""
+        """Rows that changed since shortly before the last look, newest first."""
+        assert self._newest
         found: list[Row] = []
-        since = self._newest - MARGIN if self._newest else None
-        newest = self._newest
+        since = self._newest - MARGIN if self._newest.timestamp() else self._newest
         while True:
-            page = await self._search(sort_by="updated_at", sort_order="desc", limit=PAGE if since else 1, offset=len(found))
+            page = await self._search(sort_by="updated_at", sort_order="desc", limit=PAGE, offset=len(found))
             with reading():
-                times = [_time(row) for row in page]
-            found += page
-            newest = max([*times, *([newest] if newest else [])], default=None)
-            if since is None or len(page) < PAGE or times[-1] < since:
+                fresh = [row for row in page if _time(row) >= since]
+            found += fresh
+            if len(page) < PAGE or len(fresh) < len(page):
                 break
-        self._newest = newest
-        if since is None or newest is None:
-            return []
-        fresh = [row for row in found if self._recent.get(str(row["thread_id"])) != str(row["updated_at"])]
-        self._recent = {str(row["thread_id"]): str(row["updated_at"]) for row in found if _time(row) >= newest - MARGIN}
-        for row in found:
-            if _time(row) < newest - MARGIN:
-                self._seen.pop(str(row["thread_id"]), None) if str(row["updated_at"]) != self._seen.get(str(row["thread_id"])) else None
-        return [row for row in fresh if _time(row) >= since]
+        with reading():
+            self._newest = max([self._newest, *map(_time, found)])
+        return found
 
     async def _search(self, **filters: Any) -> list[Row]:
         async with self._connection.talking() as client:
@@ -108,47 +111,63 @@ class ThreadWatch:
         for start in range(0, len(ids), IDS):
             chunk = ids[start : start + IDS]
             rows = await self._search(ids=chunk, limit=IDS)
-            yield await self._moved(rows, known)
+            yield await self._moved(rows, known, have_runs=True)
             gone = set(chunk) - {str(row["thread_id"]) for row in rows}
             yield [MovedThread(thread, "", GONE, "", waits=False) for thread in sorted(gone) if known.versions([thread]) != {thread: GONE}]
 
-    async def _moved(self, rows: Sequence[Row], known: KnownThreads) -> list[MovedThread]:
-        """Those of these rows that are not known in this version."""
+    async def _moved(self, rows: Sequence[Row], known: KnownThreads, have_runs: bool = False) -> list[MovedThread]:
+        """Those of these rows that are not known in this version, and may wait or have a run here (as all do with `have_runs`)."""
         with reading():
-            handled = known.versions([str(row["thread_id"]) for row in rows])
-            changed = [row for row in rows if handled.get(str(row["thread_id"])) != str(row["updated_at"])]
-            new = [row for row in changed if self._seen.get(str(row["thread_id"])) != str(row["updated_at"])]
-            reviewed = [row for row in new if row["status"] in WAITING and self._agent_of(row.get("metadata") or {})]
+            by_thread = {str(row["thread_id"]): row for row in rows}
+            handled = known.versions(list(by_thread)) if rows else {}
+            changed = {thread: row for thread, row in by_thread.items() if handled.get(thread) != str(row["updated_at"])}
+            seen = {thread for thread, row in changed.items() if self._seen.get(thread) == str(row["updated_at"])}
+            reviewed = [thread for thread, row in changed.items() if thread not in seen and self._is_reviewed(row)]
             asking = await self._asking(reviewed)
-            news = {str(row["thread_id"]) for row in new}
-            return [self._moved_thread(row, asking, news) for row in changed]
+            told = [thread for thread in changed if have_runs or thread in handled or thread in seen or thread in reviewed]
+            for thread in seen:
+                self._seen.pop(thread, None)  # from now on, the version that is stored says that it is known
+            return [self._moved_thread(changed[thread], asking.get(thread), thread in seen) for thread in told]
 
-    def _moved_thread(self, row: Row, asking: Collection[str], news: Collection[str]) -> MovedThread:
-        metadata, thread = row.get("metadata") or {}, str(row["thread_id"])
-        agent = self._agent_of(metadata) or ""
-        title = metadata.get("title") if isinstance(metadata.get("title"), str) else f"thread {thread[:8]}"
-        return MovedThread(thread, agent, str(row["updated_at"]), str(title), bool(agent) and thread in asking, thread not in news)
+    def _is_reviewed(self, row: Row) -> bool:
+        return row["status"] in WAITING and self._agent_of(row.get("metadata") or {}) is not None
 
-    async def _asking(self, rows: Sequence[Row]) -> set[str]:
-        """The threads among these that ask something or stand at a gate. A row alone does not tell: it may have been cancelled there."""
+    def _moved_thread(self, row: Row, about: str | None, is_known: bool) -> MovedThread:
+        thread, metadata = str(row["thread_id"]), row.get("metadata") or {}
+        title = metadata.get("title") if isinstance(metadata.get("title"), str) else about or f"thread {thread[:8]}"
+        return MovedThread(thread, self._agent_of(metadata) or "", str(row["updated_at"]), str(title), about is not None, is_known)
+
+    async def _asking(self, threads: Sequence[str]) -> dict[str, str]:
+        """What those of these threads are about that ask something or stand at a gate.
+
+        A row alone does not tell: a thread may have been cancelled there.
+        """
         limit = asyncio.Semaphore(AT_ONCE)
-        answers = await asyncio.gather(*(self._asks(str(row["thread_id"]), limit) for row in rows))
-        return {str(row["thread_id"]) for row, asks in zip(rows, answers, strict=True) if asks}
+        answers = await asyncio.gather(*(self._asks(thread, limit) for thread in threads))
+        return {thread: about for thread, about in zip(threads, answers, strict=True) if about is not None}
 
-    async def _asks(self, thread: str, limit: asyncio.Semaphore) -> bool:
+    async def _asks(self, thread: str, limit: asyncio.Semaphore) -> str | None:
+        """What a thread is about, which may be empty; None if it asks nothing."""
         async with limit, self._connection.talking() as client:
             try:
-                state = await client.threads.get_state(thread)
+                state = await client.threads.get_state(thread, subgraphs=True)
                 with reading():
-                    if any(task["interrupts"] for task in state["tasks"]):
-                        return True
-                    if not state["next"] or any(task.get("error") for task in state["tasks"]):
-                        return False
+                    found = snapshot_of(state)
+                    if found.interrupts:
+                        return _about(found.values)
+                    if not found.next or any(task.error for task in found.tasks):
+                        return None
                 runs = await client.runs.list(thread, limit=1)
                 with reading():
-                    return bool(runs) and runs[0]["status"] == "success"
+                    return _about(found.values) if runs and runs[0]["status"] == "success" else None
             except NotFoundError:
-                return False
+                return None
+
+
+def _about(values: Any) -> str:
+    """The first thing that a person said in a thread, in one line."""
+    said = next((text_of(message) for message in messages_in(values) if isinstance(message, HumanMessage)), "")
+    return " ".join(said.split())[:TITLE]
 
 
 def _time(row: Row) -> datetime:

@@ -224,7 +224,8 @@ class Source(Protocol):
     def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """Threads that others begin and move, in batches as they are noticed. A source where nobody else runs agents ends at once.
 
-        A batch, which may be empty, also comes when `agents` or `outage` has changed. The next batch is made once this one is handled.
+        An empty batch says that all threads were looked through, or that the source is away. `agents` and `outage` may have changed with
+        each batch. The next one is made once this one is handled.
         """
 
     def rename(self, graphs: Mapping[str, str]) -> None:

@@ -92,4 +92,5 @@ class SourceWatch:
             if await moved_threads.take_up(self._store, self._project, batch[start : start + AT_ONCE]):
                 self._ring()
                 self._wake()
-        self._looked.set()
+        if not batch:
+            self._looked.set()
