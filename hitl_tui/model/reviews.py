@@ -143,6 +143,8 @@ class ReviewRow:
     """Tool name and risk of each call, in order."""
     variants: tuple[CallVariant, ...] = ()
     """The different calls: irreversible ones first, then in order; of many only the first ones."""
+    read_only: str = ""
+    """Why nobody can decide it here, as a clause about its server; empty if people can."""
 
     @property
     def facts(self) -> QueueFacts:
@@ -172,7 +174,8 @@ class ReviewRow:
     @property
     def note(self) -> str:
         """All warnings, as one sentence."""
-        return "; ".join(filter(None, [self.warning, self.policy_note]))
+        server = f"nothing can be decided on its server: {self.read_only}" if self.read_only else ""
+        return "; ".join(filter(None, [self.warning, self.policy_note, server]))
 
     @property
     def decided(self) -> str:

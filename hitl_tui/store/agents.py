@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.errors import Refused
 from hitl_tui.model import Agent, Worker
 from hitl_tui.store.connection import Store, Transaction
 
@@ -130,7 +131,10 @@ async def project_warnings(store: Store) -> list[tuple[str, str]]:
 
 
 async def note_outage(store: Store, project: int, why: str, since: float | None) -> None:
-    """Store why the server of a project cannot be used, and since when (Unix time); an empty `why` if it can."""
+    """Store why the server of a project cannot be used, and since when (Unix time); an empty `why` if it can.
+
+    A reason without a time is for good: its threads are shown, and nothing can be decided (`read_only`).
+    """
     values = {"project": project, "why": canonical_json.storable(why), "since": since}
     await store.write("UPDATE projects SET outage = :why, outage_since = :since WHERE id = :project", values)
 
@@ -138,9 +142,25 @@ async def note_outage(store: Store, project: int, why: str, since: float | None)
 async def outages(store: Store, targets: Sequence[str]) -> list[tuple[str, str, float]]:
     """Label, reason, and since when (Unix time), of those of the targets whose server cannot be used now."""
     out = (
-        "SELECT label, outage, outage_since FROM projects WHERE outage != '' AND target IN (SELECT value FROM json_each(?)) ORDER BY label"
+        "SELECT label, outage, outage_since FROM projects "
+        "WHERE outage_since IS NOT NULL AND target IN (SELECT value FROM json_each(?)) ORDER BY label"
     )
     return [(str(label), str(why), float(since)) for label, why, since in await store.all(out, (json.dumps(list(targets)),))]
+
+
+READ_ONLY = "(SELECT p.outage FROM runs r JOIN projects p ON p.id = r.project WHERE r.id = {run} AND p.outage_since IS NULL)"
+"""Why nothing can be decided on the server of a run: empty if it can, NULL if the run has no project."""
+
+
+def must_be_decidable(db: Transaction, run: int) -> None:
+    """Check that decisions of a run can be carried out where it is.
+
+    Raises:
+        Refused: its server is only shown.
+    """
+    found = db.row(f"SELECT {READ_ONLY.format(run=':run')}", {"run": run})
+    if found[0]:
+        raise Refused(f"nothing can be decided on the server of run r{run}: {found[0]}", "decide where it was started")
 
 
 def _values(a: Agent) -> dict[str, Any]:

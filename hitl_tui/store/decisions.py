@@ -29,7 +29,7 @@ from hitl_tui.model import (
     call_id,
     effect_of,
 )
-from hitl_tui.store import attention_checks, audit, audit_verify, errors, levels
+from hitl_tui.store import agents, attention_checks, audit, audit_verify, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 from hitl_tui.store.signatures import SignedStatements
@@ -259,6 +259,7 @@ def _must_be_decidable(db: Transaction, found: _LiveReview, digests: Mapping[int
     changed = [slot for slot, digest in digests.items() if slot not in found.calls or found.calls[slot].digest != digest]
     if changed:
         raise Stale(f"action {changed} of review {found.id} is not the one that was shown", "look at it again")
+    agents.must_be_decidable(db, found.run)
     if found.taken_over_by:
         raise errors.taken_over(found.id, found.taken_over_by, found.taken_over_key == by.key)
     if found.claimed_by and found.claimed_until is not None and found.claimed_until > now and found.claimed_key != by.key:

@@ -40,6 +40,7 @@ from hitl_tui.model import (
 )
 from hitl_tui.policy import escalation
 from hitl_tui.store import audit, policy_log
+from hitl_tui.store.agents import READ_ONLY
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
 
@@ -59,7 +60,7 @@ FIRST_ARGS = f"(SELECT substr(args, 1, {BRIEF_ARGS}) FROM actions WHERE review =
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.effective_at, "
     "v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then, v.policy_note, "
-    f"{TOOLS}, {VARIANTS}, {PROGRESS}"
+    f"{TOOLS}, {VARIANTS}, coalesce({READ_ONLY.format(run='v.run')}, ''), {PROGRESS}"
 )
 """Columns that `read_row` reads."""
 URGENT = "state = 'open' AND (escalated != '' OR deadline_at IS NOT NULL OR risk = 'irreversible')"
@@ -355,12 +356,12 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
 def read_row(row: Any) -> ReviewRow:
     """The review of a row of `ROW`."""
     (id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, effective_at, route, recipient, escalated,
-     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, tools, variants, *progress) = row  # fmt: skip
+     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, tools, variants, read_only, *progress) = row  # fmt: skip
     return ReviewRow(
         id_, run, agent, PauseKind(kind), ReviewState(state), title, summary, slots, opened_at, risk, confidence, note,
         read_progress(progress), effective_at, route and Outcome(route), recipient, escalated, claimed_by, claimed_until, deadline_at,
         deadline_then, policy_note, tuple((name, tool_risk) for name, tool_risk in json.loads(tools)),
-        tuple(CallVariant(name, args, count) for name, args, count in json.loads(variants)),
+        tuple(CallVariant(name, args, count) for name, args, count in json.loads(variants)), read_only,
     )  # fmt: skip
 
 

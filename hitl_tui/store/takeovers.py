@@ -26,7 +26,7 @@ from hitl_tui.model import (
     person_key,
     same_person,
 )
-from hitl_tui.store import attention_checks, audit, reviews, run_states
+from hitl_tui.store import agents, attention_checks, audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import when
 from hitl_tui.store.pauses import NOT_PAUSED
@@ -79,6 +79,7 @@ async def take(store: Store, run: int, by: Actor, reason: str) -> Takeover | Non
             _must_be_free(db, run, actor, None, reason)
             attention_checks.caught(db, actor, "taken over", run=run)
             return None
+        agents.must_be_decidable(db, run)
         head = db.row("SELECT checkpoint FROM heads WHERE run = ?", (run,))
         if head is None:
             raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")

@@ -32,7 +32,7 @@ from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
-from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, own, worker_status
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, outages_told, own, worker_status
 from hitl_tui.ui.theme import THEMES, completed
 from hitl_tui.ui.views import TOO_SMALL, VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
@@ -336,6 +336,7 @@ class HitlApp(LeavableApp):
 
         workers = await self._inbox.agents.workers()
         worker, style = worker_status(workers, self._pool, self._clock(), self._began_at)
+        outages = await self._inbox.agents.outages(self._pool.targets)
         runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
         if not self._is_up:
             return
@@ -350,6 +351,7 @@ class HitlApp(LeavableApp):
         view, failed = self._shown.parent or self._shown.name, len(self._outcomes.failures)
         self.header = HeaderStatus(view, counts, failed, worker, style, self._inbox.reviewer, time_)
         self._terminal.show(waiting or 0, failed)
+        self._messages.outage = Status(outages_told(outages), "warning", passing=False)
         self._messages.edited = Status(edited_code(workers, self._pool, shown_key("restart", self.keymap)), "warning", passing=False)
         self._show_messages()
 

@@ -189,6 +189,8 @@ class DecisionController:
         viewer = self._pane.viewer
         if review.row.state != ReviewState.OPEN:
             self._refuse(f"review {review.row.id} is {render.outcome(review, viewer)}")
+        elif review.row.read_only:
+            self._refuse(f"nothing can be decided on its server: {review.row.read_only}")
         elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
             self._refuse(assignment.first_claim(review.row, viewer.now))
         elif kind not in action.allowed:

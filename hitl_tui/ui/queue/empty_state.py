@@ -9,7 +9,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Run, RunState
 from hitl_tui.sanitize import one_line, shortened
 from hitl_tui.ui.runs.outcome import last_message
-from hitl_tui.ui.runtime.worker_pool import WorkerPool
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, outage_told
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
@@ -27,6 +27,8 @@ class EmptyState:
     """Projects that cannot be read: label and error."""
     loading: Sequence[str] = ()
     """Projects whose agents are not known yet."""
+    outages: Sequence[tuple[str, str, float]] = ()
+    """Servers that cannot be used now: label, why, and since when as Unix time."""
     warnings: Sequence[tuple[str, str]] = ()
     """Settings of projects that have no effect here: label and sentence."""
 
@@ -45,10 +47,12 @@ async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     """Read what the page shows."""
     agents = await inbox.agents.all()
     problems = [*pool.problems, *await inbox.agents.project_errors(pool.targets)]
-    known = {agent.label for agent in agents} | {label for label, _ in problems}
+    outages = await inbox.agents.outages(pool.targets)
+    known = {agent.label for agent in agents} | {label for label, *_ in (*problems, *outages)}
     loading = [label for label in pool.labels if label not in known]
     warnings = [(label, warning) for label, warning in await inbox.agents.warnings() if label in pool.labels]
-    return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED), problems, loading, warnings)
+    runs, ended = await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED)
+    return EmptyState(agents, runs, ended, problems, loading, outages, warnings)
 
 
 def empty_lines(now: EmptyState) -> Iterator[Line]:
@@ -63,6 +67,9 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
         yield from paragraph(f"{label} cannot be loaded: {error}", "error", "✗", 3, "error")
         yield line("fix it, then press R", "muted", "", 3)
         yield BLANK
+    for outage in now.outages:
+        yield from paragraph(outage_told(*outage), "warning", "✗", 3, "warning")
+        yield BLANK
     ready = [agent for agent in now.agents if not agent.error]
     if ready:
         yield line("to start a run of", "", "n", 3, "accent")
@@ -71,7 +78,7 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
             yield line(agent.description.split("\n")[0], "muted", f"   {one_line(agent.name, 40)}", column + 3, "")
     elif now.loading:
         yield line(f"The worker is loading the agents of {', '.join(now.loading)} …")
-    elif not now.problems:
+    elif not now.problems and not now.outages:
         yield line("No agent is known here yet. Start a worker: hitl-tui worker TARGET", "muted")
     yield BLANK
     for label, warning in now.warnings:

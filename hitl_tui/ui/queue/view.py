@@ -583,7 +583,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         """The keys that work now."""
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
-        if action and review and review.row.state == ReviewState.OPEN:
+        if action and review and review.row.state == ReviewState.OPEN and not review.row.read_only:
             hints += render.decision_hints(review, action, self.pane.arguments.reads_on)
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -86,6 +87,25 @@ def edited_code(workers: Sequence[Worker], pool: WorkerPool, key: str) -> str:
         return ""
     names, is_own = one_line(", ".join(labels), 60), set(labels) <= own(pool)
     return f"the code of {names} changed on disk: {f'{key} loads it' if is_own else 'restart its worker to load it'}"
+
+
+def outage_told(label: str, why: str, since: float) -> str:
+    """A sentence about a server that cannot be used: why, since when (Unix time), and what happens."""
+    return f"{one_line(label, 60)} cannot be used{_since(since)}: {one_line(why, 200)}; it is tried again by itself"
+
+
+def outages_told(outages: Sequence[tuple[str, str, float]]) -> str:
+    """The same for several servers, on one row; empty if all can be used."""
+    if len(outages) < 2:
+        return "".join(outage_told(*one) for one in outages)
+    names = one_line(", ".join(label for label, _, _ in outages), 120)
+    return f"{len(outages)} servers cannot be used: {names}; they are tried again by themselves"
+
+
+def _since(since: float) -> str:
+    """` since 14:03`, with the date if it was not today."""
+    then = time.localtime(since)
+    return time.strftime(" since %H:%M" if then[:3] == time.localtime()[:3] else " since %Y-%m-%d %H:%M", then)
 
 
 def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float, began_at: float) -> tuple[str, str]:

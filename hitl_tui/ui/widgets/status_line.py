@@ -46,13 +46,15 @@ class Said(Message):
 
 
 class Messages:
-    """Chooses what the row shows: the newest message, then what failed, then code that changed, then a run that ended."""
+    """Chooses what the row shows: the newest message, then what failed, a server that is away, code that changed, and a run that ended."""
 
     def __init__(self) -> None:
         self._passing: list[tuple[float, Status]] = []
         self._ended: tuple[float, Status] | None = None
         self.failed: Status | None = None
         """Stays until a person has seen what failed."""
+        self.outage = Status()
+        """Stays while a server cannot be used; empty otherwise."""
         self.edited = Status()
         """Stays while workers run old code; empty otherwise."""
 
@@ -73,8 +75,8 @@ class Messages:
             self._ended = None
         if self._passing:
             return self._passing[-1][1]
-        standing = self.failed or (self.edited if self.edited.text else None)
-        return standing or (self._ended[1] if self._ended else Status())
+        standing = [one for one in (self.failed, self.outage, self.edited) if one and one.text]
+        return standing[0] if standing else (self._ended[1] if self._ended else Status())
 
     @property
     def next_change_s(self) -> float | None:
