@@ -11,13 +11,17 @@ import pytest
 
 from tests.support import properties as properties  # loads the profile before any test is decorated
 from tests.support.harness import PROJECTS, ForkServer, Reviewer, Sandbox, SandboxFactory, open_reviewer
+from tests.support.servers import DevServer, LangHost
 
 os.environ.setdefault("HITL_SCRIPTED_DELAY", "0")  # the sample agents stream at the speed of a real model, and tests do not watch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that share a worker in one pytest process, and start the slowest folders first."""
+    """Run tests that share a worker or a server in one pytest process, and start the slowest folders first."""
     for item in items:
+        engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")  # type: ignore[attr-defined]
+        if engine not in (None, "local"):
+            item.add_marker(pytest.mark.xdist_group(engine))
         if "shared_sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
     folders = {"e2e": 0, "worker": 1, "ui": 2}
@@ -76,3 +80,17 @@ async def pauses(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of tests/projects/pauses, whose worker the tests of the module share."""
     async with open_reviewer(shared_sandbox("pauses")) as reviewer:
         yield reviewer
+
+
+@pytest.fixture(scope="session")
+def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    """`langgraph dev` on tests/projects/servers, for all tests of this process."""
+    with DevServer(tmp_path_factory.mktemp("dev")).running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def langhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangHost]:
+    """Two processes of langhost on tests/projects/servers, for all tests of this process."""
+    with LangHost(tmp_path_factory.mktemp("langhost")).running() as server:
+        yield server
