@@ -119,6 +119,11 @@ class LocalSource:
         self._lessons.older_names = {name: graph for name, graph in graphs.items() if graph in graphs}
 
     @property
+    def read_only(self) -> str:
+        """Empty: decisions are possible."""
+        return ""
+
+    @property
     def outage(self) -> Outage | None:
         """None: this process runs the agents."""
         return None

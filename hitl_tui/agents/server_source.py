@@ -98,6 +98,11 @@ class ServerSource:
         return self._connection.outage
 
     @property
+    def read_only(self) -> str:
+        """Why nothing can be decided here."""
+        return self._connection.read_only
+
+    @property
     def warnings(self) -> Sequence[str]:
         """Why nothing can be decided here, if nothing can, and what is unsafe about the connection."""
         return [*([self._connection.read_only] if self._connection.read_only else []), *self._target.warnings]

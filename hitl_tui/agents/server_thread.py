@@ -198,8 +198,7 @@ class ServerThread:
     def _warned(self, pause: Pause, state: StateSnapshot) -> Pause:
         """The pause with what a reviewer must know about its server."""
         raised = [(task, one) for task, _, _ in interrupts.leaves(state) for one in task.interrupts if one.id == pause.interrupt]
-        notes = [pause.note, f"nothing can be decided here: {self._connection.read_only}" if self._connection.read_only else ""]
-        notes += [UNKNOWN_DECISIONS for _, one in raised if one.response_schema is ANY_DECISION]
+        notes = [pause.note, *(UNKNOWN_DECISIONS for _, one in raised if one.response_schema is ANY_DECISION)]
         cautions = [pause.caution, *(FAILED_BEFORE for task, _ in raised if not self._run.is_retry and _is_poisoned(task))]
         return replace(pause, note="; ".join(filter(None, notes)), caution="; ".join(filter(None, cautions)))
 
@@ -678,10 +677,8 @@ async def _nothing() -> AsyncIterator[StreamEvent]:
 
 
 def _is_poisoned(task: Any) -> bool:
-    """Whether a saved answer most likely makes this task fail: the server does not tell. Answers with a schema are checked before."""
-    if not (task.error and task.interrupts):
-        return False
-    return not any(one.response_schema for one in task.interrupts) and "ValidationError" not in str(task.error)
+    """Whether a saved answer most likely makes this task fail: the server does not tell. One that its schema refused was not saved."""
+    return bool(task.error and task.interrupts) and "ValidationError" not in str(task.error)
 
 
 def _actor(run: Any) -> str:

@@ -221,6 +221,10 @@ class Source(Protocol):
     def outage(self) -> Outage | None:
         """Why nothing can run here now; None if all is well."""
 
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be decided here, although it is shown, as a clause; empty if decisions are possible."""
+
     def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """Threads that others begin and move, in batches as they are noticed. A source where nobody else runs agents ends at once.
 

@@ -130,6 +130,8 @@ async def _loaded(inbox: Inbox, process: _Worker, agent: str, target: str) -> Ag
                 f"the agents of {process.supervisor.label} cannot be loaded", f"`hitl-tui agents {process.supervisor.target}` says why"
             )
         await asyncio.sleep(STARTING_S)
+    for label, why, _ in await inbox.agents.outages([target]):
+        raise BadTarget(f"{label} cannot be used: {why}", "try again once it can")
     found = {one.graph: one for one in await inbox.agents.of_target(target)}
     if agent not in found:
         raise Refused(f"{target} has no agent {agent}", f"it has {', '.join(sorted(found))}")

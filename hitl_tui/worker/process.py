@@ -24,7 +24,7 @@ from hitl_tui.agents.memory import model_name, reworded
 from hitl_tui.agents.source import AgentSettings, Source
 from hitl_tui.agents.targets import AnyTarget
 from hitl_tui.doorbell import Doorbell
-from hitl_tui.errors import HitlError, Storage
+from hitl_tui.errors import BadTarget, HitlError, Storage
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
 from hitl_tui.people.file import PeopleFile
@@ -195,6 +195,8 @@ async def _work(
         gc.freeze()  # modules stay for good: garbage collection need not walk them again
         ring()
         if options.describe_only:
+            if source.outage:
+                raise BadTarget(f"{source.label} cannot be used: {source.outage.why}", "try again once it can")
             return False
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())

@@ -33,7 +33,8 @@ class SourceWatch:
         self._ring = ring
         self._wake: Callable[[], None] = lambda: None
         self._agents: Sequence[Agent] | None = None
-        self._outage: Outage | None = None
+        self._state: tuple[Outage | None, str] | None = None
+        """The source's outage, and why it is read-only, as this worker stored them last."""
         self._looked = asyncio.Event()
 
     def versions(self, threads: Sequence[str]) -> Mapping[str, str]:
@@ -66,10 +67,11 @@ class SourceWatch:
             listed, warnings = list(source.agents), [*filter(None, self._notes), *source.warnings]
             source.rename(await agents.replace_agents(self._store, self._project, listed, "", warnings))
             self._agents, changed = source.agents, True
-        if source.outage != self._outage or self._agents is None:
-            out = source.outage
-            await agents.note_outage(self._store, self._project, out.why if out else "", out.since if out else None)
-            self._outage, changed = out, True
+        state = (source.outage, source.read_only)
+        if state != self._state:
+            out, read_only = state
+            await agents.note_outage(self._store, self._project, out.why if out else read_only, out.since if out else None)
+            self._state, changed = state, True
             if out:
                 print(f"hitl-tui: {source.label} cannot be used: {out.why}; it is tried again", file=sys.stderr, flush=True)
         if changed:

@@ -104,6 +104,7 @@ class MemorySource:
     label = "memory"
     warnings: Sequence[str] = ()
     outage: Outage | None = None
+    read_only = ""
 
     def __init__(self, scripts: Mapping[str, Sequence[Item]]) -> None:
         self._scripts = scripts
