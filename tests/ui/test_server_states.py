@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -20,8 +21,8 @@ READ_ONLY = "it is Aegra, which lets several people resume the same question at 
 class OneServer(NoWorkers):
     """A console that was started on a server, whose worker others run."""
 
-    labels = ("agents.example.com",)
-    targets = (URL,)
+    labels: Sequence[str] = ("agents.example.com",)
+    targets: Sequence[str] = (URL,)
     alive = 1
 
 
