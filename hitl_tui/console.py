@@ -239,13 +239,16 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             from hitl_tui.inbox import Inbox
             from hitl_tui.people.file import PeopleFile
             from hitl_tui.store import Store
+            from hitl_tui.store.people_log import TrustedPeople
 
             store = await stack.enter_async_context(Store.open(home.database))
             await workers.use(store)
             policies = functools.partial(_policies, home, workers)
+            people = TrustedPeople(store, PeopleFile(home.path))
+            await people.note()
             inbox = Inbox(
                 store, reviewer, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True,
-                people=PeopleFile(home.path).current, signing_key=settings.key_file,
+                people=people.current, signing_key=settings.key_file,
             )  # fmt: skip
             return inbox
 

@@ -45,6 +45,10 @@ class Home:
         return self.path / "config.toml"
 
     @property
+    def people(self) -> Path:
+        return self.path / "people.toml"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

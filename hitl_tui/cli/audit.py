@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,9 +15,12 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
+from hitl_tui.errors import Refused
 from hitl_tui.home import find_home
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.sanitize import visible
 from hitl_tui.store import audit as log
+from hitl_tui.store import signature_history
 
 
 @click.group(cls=Group, epilog=example("hitl-tui audit verify"))
@@ -36,12 +40,18 @@ def verify(head: str | None, head_file: Path | None, json_: bool, home: str | No
     """Verify the log offline.
 
     Checks every link, the tables against the log in both directions, and the
-    schema. Exits with 1 if one differs. That the whole log was written anew, or
-    that its end was cut off, shows only by a head that was kept elsewhere.
+    schema; then every signature, by the keys of people.toml. Exits with 1 if one
+    differs. That the whole log was written anew, or that its end was cut off,
+    shows only by a head that was kept elsewhere, or that somebody has signed.
     """
     text = head_file.read_text("utf-8", "replace") if head_file else head
-    found = log.verify(find_home(home).database, log.read_head(text) if text is not None else None)
-    click.echo(output.as_json(_json(found)) if json_ else visible(_text(found)))
+    where = find_home(home)
+    found, signed = log.verify(where.database, log.read_head(text) if text is not None else None), 0
+    if not found.problem:
+        with log.reading(where.database) as db:
+            signed, problem = signature_history.found(db, where.people)
+        found = replace(found, problem=problem)
+    click.echo(output.as_json(_json(found, signed)) if json_ else visible(_text(found, signed)))
     sys.exit(1 if found.problem else 0)
 
 
@@ -72,6 +82,24 @@ def export(file: Path | None, home: str | None, reviewer: str | None) -> None:
     click.echo(visible(f"{count:,} entries written to {file}"))
 
 
+@audit.command("signatures", epilog=example("hitl-tui audit signatures signatures"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@common_options
+def signatures(folder: Path, home: str | None, reviewer: str | None) -> None:
+    """Write every signature for ssh-keygen.
+
+    FOLDER, which must not exist yet, gets each signed text, its signature, and
+    the allowed signers, with which `ssh-keygen -Y verify` verifies it.
+    """
+    where = find_home(home)
+    try:
+        with log.reading(where.database) as db:
+            count = signature_history.export(db, PeopleFile(where.path).current(), folder)
+    except OSError as error:
+        raise Refused(f"{folder} cannot be made: {error.strerror}", "name a folder that does not exist") from None
+    click.echo(visible(f"{count:,} signature{'' if count == 1 else 's'} written to {folder}"))
+
+
 def _write(entries: Iterable[object], write: Callable[[str], object]) -> int:
     count = 0
     for entry in entries:
@@ -80,12 +108,14 @@ def _write(entries: Iterable[object], write: Callable[[str], object]) -> int:
     return count
 
 
-def _text(found: log.Verified) -> str:
+def _text(found: log.Verified, signed: int) -> str:
     count = f"{found.head.seq:,} entr{'y' if found.head.seq == 1 else 'ies'}"
     if found.problem:
         return f"FAILED after {count}: {found.problem}"
-    return f"verified: {count}; head {found.head}"
+    signatures = f", {signed:,} signature{'' if signed == 1 else 's'}" if signed else ""
+    return f"verified: {count}{signatures}; head {found.head}"
 
 
-def _json(found: log.Verified) -> dict[str, object]:
-    return {"good": not found.problem, "entries": found.head.seq, "head": str(found.head), "problem": found.problem or None}
+def _json(found: log.Verified, signed: int) -> dict[str, object]:
+    counts = {"entries": found.head.seq, "signatures": signed}
+    return {"good": not found.problem, **counts, "head": str(found.head), "problem": found.problem or None}

@@ -18,6 +18,7 @@ from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, agents
+from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.supervisor import worker_command
 
 TERMINATING = (signal.SIGTERM, signal.SIGHUP)
@@ -59,9 +60,11 @@ async def _inbox(home: Home, reviewer: str | None, grace_s: float) -> AsyncItera
     async with Store.open(home.database) as store:
         known = await agents.targets(store)
         who = reviewer or settings.reviewer or login()
+        people = TrustedPeople(store, PeopleFile(home.path))
+        await people.note()
         yield Inbox(
             store, who, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s,
-            people=PeopleFile(home.path).current, signing_key=settings.key_file,
+            people=people.current, signing_key=settings.key_file,
         )  # fmt: skip
 
 

@@ -52,16 +52,16 @@ class Signing:
         """
         head, statements = await self._statements(chosen)
         signed = SignedStatements(statements, "")
-        made = await self._made(signed.text, self._keys(head))
+        made = await self._made(signed.text, self._keys(head, self._people))
         return SignedStatements(statements, made.text)
 
-    async def made_of(self, text: str) -> Signature:
-        """Sign any text with a key of this reviewer.
+    async def made_of(self, text: str, people: People) -> Signature:
+        """Sign any text with a key that this reviewer has among these people.
 
         Raises:
             NotSigned: as for `sign`.
         """
-        return await self._made(text, self._keys(await self._newest()))
+        return await self._made(text, self._keys(await self._newest(), people))
 
     @property
     def _people(self) -> People:
@@ -72,13 +72,13 @@ class Signing:
         row = await self._store.one(LAST)
         return max(time.time(), row[2] if row else 0.0)
 
-    def _keys(self, now: float) -> list[PublicKey]:
-        """The keys of this reviewer that count.
+    def _keys(self, now: float, people: People) -> list[PublicKey]:
+        """The keys of this reviewer that count at that Unix time.
 
         Raises:
             NotSigned: there are none; the sentence says why.
         """
-        people, name = self._people, self._inbox.reviewer
+        name = self._inbox.reviewer
         if keys := Keys(people, now).of(name):
             return keys
         if not people.is_checked:

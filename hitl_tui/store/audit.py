@@ -121,7 +121,7 @@ def verify(database: Path, saved: AuditHead | None = None) -> Verified:
         BadHome: the file cannot be read as a database.
         Storage: the disk is full or broken.
     """
-    with _reading(database) as db:
+    with reading(database) as db:
         db.execute("BEGIN")  # one state of the database, also if somebody decides meanwhile
         return _verify(db, saved)
 
@@ -133,7 +133,7 @@ def head(database: Path) -> AuditHead:
         BadHome: the file cannot be read as a database.
         Storage: the disk is full or broken.
     """
-    with _reading(database) as db:
+    with reading(database) as db:
         row = db.execute(LAST).fetchone()
     return AuditHead(int(row[0]), str(row[1])) if row else AuditHead(0, "")
 
@@ -146,7 +146,7 @@ def entries(database: Path) -> Iterator[dict[str, Any]]:
         Storage: the disk is full or broken.
     """
     names = COLUMNS.split(", ")
-    with _reading(database) as db:
+    with reading(database) as db:
         for row in db.execute(f"SELECT {COLUMNS} FROM audit ORDER BY seq"):
             yield dict(zip(names, row, strict=True))
 
@@ -200,7 +200,13 @@ def _hash(previous: str, row: tuple[Any, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _reading(database: Path) -> Iterator[sqlite3.Connection]:
+def reading(database: Path) -> Iterator[sqlite3.Connection]:
+    """The database for reading alone, also of an earlier version.
+
+    Raises:
+        BadHome: the file cannot be read as a database.
+        Storage: the disk is full or broken.
+    """
     if not database.exists():
         raise BadHome(f"there is no {database}", "choose another home with --home DIR")
     migrations.check(database)

@@ -116,7 +116,7 @@ def problem_of(one: SignedAnswer, home: str, hash_at: Callable[[int], str | None
         return problem
     if one.entry is None:
         return "the log does not say that it was made with this signature"
-    if problem := _anchor_problem(statement.head, one.entry, hash_at):
+    if problem := anchor_problem(statement.head, one.entry, hash_at):
         return problem
     key = openssh.key_of(one.signature)
     if key is None:
@@ -137,7 +137,7 @@ def _differs(one: SignedAnswer, signed: Statement, home: str, people: People) ->
     return next((f"its signature is {what}" for name, what in said.items() if getattr(signed, name) != getattr(made, name)), "")
 
 
-def _anchor_problem(head: str, entry: int, hash_at: Callable[[int], str | None]) -> str:
+def anchor_problem(head: str, entry: int, hash_at: Callable[[int], str | None]) -> str:
     """Why the end of the log that was signed is none before this entry."""
     try:
         found = audit.read_head(head)

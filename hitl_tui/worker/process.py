@@ -31,6 +31,7 @@ from hitl_tui.people.file import PeopleFile
 from hitl_tui.servers import ServerTarget
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.store.connection import LeaseReader
+from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
@@ -202,8 +203,9 @@ async def _work(
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
         await router.note(store)
         leases = stack.enter_context(LeaseReader.open(home.database))
-        people = PeopleFile(home.path)
-        check = SignatureCheck(store, people.current, router)
+        people = TrustedPeople(store, PeopleFile(home.path))
+        await people.note()
+        check = SignatureCheck(store, people, router)
         driver = RunDriver(store, me.id, source, writer, executor, router, leases, check)
         jobs = ScheduledJobs(store, number, router.current)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel)

@@ -13,6 +13,7 @@ from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, judge
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, audit, autonomy, reviews, signature_checks
+from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of, verified
 from hitl_tui.store.submissions import DecidedReview
 from hitl_tui.worker.policy_router import PolicyRouter
@@ -25,14 +26,15 @@ NOT_AUTO = "no person decided it, and the policy does not let it run by itself"
 class SignatureCheck:
     """Which decisions count, by the people and the policy of the moment."""
 
-    def __init__(self, store: Store, people: Callable[[], People], router: PolicyRouter) -> None:
+    def __init__(self, store: Store, people: TrustedPeople, router: PolicyRouter) -> None:
         self._store = store
         self._people = people
         self._router = router
 
     async def refused(self, run: Run, decided: Sequence[DecidedReview]) -> dict[int, str]:
         """By review, why a decision on it does not count, as a note for people; the others may be sent."""
-        people, policy = self._people(), self._router.current()
+        await self._people.note()
+        people, policy = self._people.current(), self._router.current()
         found: dict[int, str] = {}
         for one in decided:
             review = await reviews.get(self._store, one.review)

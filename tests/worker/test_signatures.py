@@ -17,7 +17,8 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Actor, Answer, DecisionKind, Identified, Review, ReviewState, Viewing
 from hitl_tui.model.signatures import Statement, state
 from hitl_tui.people.file import PeopleFile
-from hitl_tui.store import audit, decisions
+from hitl_tui.store import audit, decisions, signature_history
+from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.signatures import SignedStatements, hash_of
 from tests.support.harness import Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer, reject
 from tests.support.ssh import make_key, needs_openssh, public
@@ -50,7 +51,7 @@ class Office:
         self.store = reviewer.store
         self.home = sandbox.home.path
         self.keys = {name: make_key(keys, name) for name in ("ann", "bob", "stranger")}
-        self.people = PeopleFile(self.home)
+        self.people = TrustedPeople(self.store, PeopleFile(self.home))
         self.ann, self.bob = self.inbox("ann"), self.inbox("bob")
         (self.home / "policy.toml").write_text(POLICY)
         self.write_people()
@@ -92,6 +93,12 @@ class Office:
         chosen = decisions.ReviewAnswers(review.row.id, {0: answer}, shown, 0.0, {0: NOW})
         await decisions.decide(self.store, chosen, Actor(by, identified=Identified.SIGNED), signed)
 
+    def verify(self) -> tuple[int, str]:
+        """The number of signatures, and what `audit verify` says is wrong."""
+        assert audit.verify(self.store.path).problem == ""
+        with audit.reading(self.store.path) as db:
+            return signature_history.found(db, self.home / "people.toml")
+
     def sql(self, statement: str, *values: Any) -> None:
         """Change a row as somebody with the file does, without the triggers."""
         with contextlib.closing(sqlite3.connect(self.store.path, isolation_level=None)) as db:
@@ -125,7 +132,7 @@ async def test_signed_decisions_run_alone_together_and_by_two_people(office: Off
     assert office.sandbox.run_until_idle() == 0
     assert [(await office.ann.reviews.get(one.row.id)).row.note for one in (alone, edited, refused, first, second, move)] == [""] * 6
     assert sorted(office.effects()) == ["move5", "send0", "send3", "send4", "zoë"]
-    assert audit.verify(office.store.path).problem == ""
+    assert (found := office.verify())[0] == 6 and not found[1], found
 
 
 Attack = Callable[[Office, Review], Awaitable[None]]

@@ -16,9 +16,11 @@ import pytest
 
 from hitl_tui import doctor
 from hitl_tui.home import Home
-from hitl_tui.model import EVERYBODY, ReviewState, RunState, TakeoverPlan, Worker
+from hitl_tui.model import ReviewState, RunState, TakeoverPlan, Worker
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.store import Store, agents
 from hitl_tui.store.connection import LeaseReader
+from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.liveness import HOST, started
@@ -59,7 +61,7 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
         router = PolicyRouter(store, home.path, home.path)
         async with TraceWriter(traces, lambda: None).running() as writer, contextlib.AsyncExitStack() as stack:
             leases = stack.enter_context(LeaseReader.open(home.database))
-            check = SignatureCheck(store, lambda: EVERYBODY, router)
+            check = SignatureCheck(store, TrustedPeople(store, PeopleFile(home.path)), router)
             driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router, leases, check)
             engine = Engine(
                 store, me, source, driver, ScheduledJobs(store, project, router.current), lambda: None, 0.0, home, ParallelRuns(8)

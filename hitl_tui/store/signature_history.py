@@ -1,0 +1,216 @@
+"""Verifies every signature of a home offline, against its log and the versions of people.toml, and writes them for `ssh-keygen`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hitl_tui import openssh
+from hitl_tui.model import ActorKind, People, Person, PersonKey, Role
+from hitl_tui.model.signatures import PEOPLE, people_text, sha256
+from hitl_tui.people.file import PeopleFile
+from hitl_tui.store.people_log import Because, belongs_to_another, people_of, signers
+from hitl_tui.store.reviews import answer_of
+from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, anchor_problem, problem_of
+from hitl_tui.store.signatures import hash_of
+
+ENTRIES = "SELECT seq, at, kind, actor, actor_kind, review, body FROM audit ORDER BY seq"
+SIGNATURE = "SELECT text, signature FROM signatures WHERE id = ?"
+STATEMENT = "SELECT text FROM statements WHERE signature = ? AND review = ? AND slot = ?"
+CALL = "SELECT name, signed FROM actions WHERE review = ? AND slot = ?"
+REFUSED = "SELECT body FROM audit WHERE kind = 'not_accepted'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A version of people.toml that counted from an entry on."""
+
+    digest: str
+    people: People
+
+
+class _History:
+    """Walks the log once, from its first entry, and collects what only `ssh-keygen` can tell."""
+
+    def __init__(self, db: sqlite3.Connection, file: PeopleFile) -> None:
+        self._db = db
+        self._file = file
+        self._now = 0.0
+        self._version: _Version | None = None
+        self._home = next((hash_ for (hash_,) in db.execute("SELECT hash FROM audit WHERE seq = 1")), "")
+        self._refused = {id_ for (body,) in db.execute(REFUSED) for id_ in json.loads(body).get("decisions", [])}
+        self._used: dict[tuple[int, int, int], int] = {}
+        self._latest = file.current()
+        self.to_verify: dict[tuple[str, str], str] = {}
+        """What `ssh-keygen` must verify: text and signature, and the place that a sentence names."""
+
+    def problem(self) -> str:
+        """The first thing that is wrong without a look at the signatures themselves; empty if nothing is."""
+        for seq, at, kind, actor, actor_kind, review, text in self._db.execute(ENTRIES):
+            self._now = max(self._now, at)
+            problem = ""
+            if kind == "people":
+                problem = self._people(seq, actor, json.loads(text))
+            elif kind in ("decided", "endorsed") and actor_kind == ActorKind.PERSON:
+                problem = self._decided(seq, actor, review, json.loads(text))
+            if problem:
+                return problem
+        status = self._file.now()
+        if self._version and not status.people.problem and status.digest != self._version.digest and not self._may_change():
+            return "people.toml is not the version that counts: nobody has signed the change"
+        return ""
+
+    # Versions of people.toml
+
+    def _people(self, seq: int, actor: str, body: dict[str, Any]) -> str:
+        because, digest = body.get("because"), str(body["hash"])
+        if because is None:
+            return ""  # it waited for a signature
+        named = f"entry {seq} (people.toml)"
+        row = self._db.execute("SELECT text FROM people_versions WHERE digest = ?", (digest,)).fetchone()
+        if digest and (row is None or sha256(row[0]) != digest):
+            return f"{named}: the text of that version is gone from its table, or was changed"
+        if problem := self._because(Because(because), seq, actor, body):
+            return f"{named}: {problem}"
+        self._version = _Version(digest, people_of(row[0] if row else ""))
+        return ""
+
+    def _because(self, because: Because, seq: int, actor: str, body: dict[str, Any]) -> str:
+        """Why a version does not count for the reason that its entry gives; empty if it does."""
+        before = self._version
+        match because:
+            case Because.FIRST:
+                return "it is no first version, there was one before" if before else ""
+            case Because.NOBODY:
+                return "somebody could have signed it" if before and signers(before.people, self._now) else ""
+            case Because.ACCOUNT:
+                return "" if belongs_to_another(self._file.path) else "its file does not belong to another account"
+            case Because.SIGNED:
+                return self._signed_version(seq, actor, body) if before else "there was no version before"
+
+    def _signed_version(self, seq: int, actor: str, body: dict[str, Any]) -> str:
+        assert self._version is not None
+        signed, before = self._signature(body), self._version
+        if signed is None:
+            return "its signature is gone from its table, or was changed"
+        text, armoured = signed
+        found = json.loads(text)
+        expected = people_text(self._home, found.get("head", ""), before.digest, str(body["hash"]), actor, found.get("at", 0.0))
+        if found.get("hitl-tui") != PEOPLE or text != expected:
+            return "its signature is of something else"
+        if not before.people.may(actor, Role.PEOPLE):
+            return f"the version before does not let {actor} change people"
+        key = openssh.key_of(armoured)
+        problem = Keys(before.people, self._now).problem(actor, key) if key else "its signature is none of ssh-keygen's"
+        self.to_verify[text, armoured] = f"entry {seq} (people.toml)"
+        return problem or anchor_problem(found["head"], seq, self._hash_at)
+
+    def _may_change(self) -> bool:
+        """Whether the present file counts without a signature, though no program has logged it yet."""
+        assert self._version is not None
+        return belongs_to_another(self._file.path) or not signers(self._version.people, self._now)
+
+    # Decisions
+
+    def _decided(self, seq: int, actor: str, review: int, body: dict[str, Any]) -> str:
+        slot, signature = body["slot"], body.get("signature")
+        number = body.get("decision")
+        named = f"{'decision' if number else 'approval'} {number or body.get('endorsement')} (entry {seq})"
+        call = self._db.execute(CALL, (review, slot)).fetchone()
+        if signature is None:
+            always = self._version is not None and self._version.people.sign == "always"
+            is_refused = number in self._refused
+            return f"{named} is not signed, and had to be" if (always or (call and call[1])) and not is_refused else ""
+        if number in self._refused:
+            return ""
+        signed = self._signature(body)
+        if signed is None or call is None:
+            return f"{named}: its signature is gone from its table, or was changed"
+        if (earlier := self._used.setdefault((signature, review, slot), seq)) != seq:
+            return f"{named}: its signature is that of entry {earlier}"
+        statement = self._db.execute(STATEMENT, (signature, review, slot)).fetchone()
+        answer = answer_of(body["kind"], body["args"], body["message"], body.get("template"))
+        one = SignedAnswer(review, slot, call[0], body["digest"], answer, actor, seq, statement and statement[0], *signed)
+        self.to_verify[signed] = named
+        problem = problem_of(one, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
+        return f"{named}: {problem}" if problem else ""
+
+    def _people_then(self, actor: str) -> People:
+        """The people of the version that counted then; a key of the person that the last version calls revoked is revoked then too."""
+        then = self._version.people if self._version else self._latest
+        return replace(then, persons=tuple(map(self._with_revoked, then.persons)))
+
+    def _with_revoked(self, person: Person) -> Person:
+        revoked = {key.material: key.revoked for one in self._latest.persons for key in one.keys if key.revoked is not None}
+        return replace(person, keys=tuple(replace(key, revoked=revoked.get(key.material, key.revoked)) for key in person.keys))
+
+    def _signature(self, body: dict[str, Any]) -> tuple[str, str] | None:
+        """Text and signature that an entry names; None if they are gone, or others than the entry says."""
+        found = self._db.execute(SIGNATURE, (body["signature"],)).fetchone()
+        return (found[0], found[1]) if found and hash_of(*found) == body.get("signature_hash") else None
+
+    def _hash_at(self, seq: int) -> str | None:
+        found = self._db.execute("SELECT hash FROM audit WHERE seq = ?", (seq,)).fetchone()
+        return str(found[0]) if found else None
+
+
+def found(db: sqlite3.Connection, people_file: Path) -> tuple[int, str]:
+    """How many signatures there are, and what is wrong with the first that does not count; an empty sentence if all count.
+
+    Starts `ssh-keygen` once for each signature, a few at a time.
+
+    Raises:
+        CannotVerify: `ssh-keygen` is missing.
+    """
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'signatures'").fetchone():
+        return 0, ""  # a home of an earlier version
+    history = _History(db, PeopleFile(people_file.parent))
+    if problem := history.problem():
+        return len(history.to_verify), problem
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for named, is_good in zip(history.to_verify.values(), pool.map(_is_good, history.to_verify), strict=True):
+            if not is_good:
+                return len(history.to_verify), f"{named}: {FORGED}"
+    return len(history.to_verify), ""
+
+
+def _is_good(signed: tuple[str, str]) -> bool:
+    text, armoured = signed
+    key = openssh.key_of(armoured)
+    return key is not None and openssh.verify(text, armoured, key)
+
+
+def export(db: sqlite3.Connection, people: People, folder: Path) -> int:
+    """Write every signed text (`1.json`), its signature (`1.sig`) and the keys of the people (`allowed_signers`) into a new folder.
+
+    They are what `ssh-keygen -Y verify` needs. Returns how many signatures there are.
+
+    Raises:
+        FileExistsError: there is such a folder already.
+    """
+    folder.mkdir()
+    count = 0
+    for number, text, signature in db.execute("SELECT id, text, signature FROM signatures ORDER BY id"):
+        (folder / f"{number}.json").write_bytes(text.encode("utf-8", "surrogatepass"))  # without a line break, which would not be signed
+        (folder / f"{number}.sig").write_text(signature)
+        count += 1
+    (folder / "allowed_signers").write_text("".join(_signer(person, key) for person in people.persons for key in person.keys), "utf-8")
+    return count
+
+
+def _signer(person: Person, key: PersonKey) -> str:
+    """A line of OpenSSH's allowed signers: a person's key, and when it counts."""
+    times = [("valid-after", key.added), ("valid-before", key.revoked)]
+    options = [f'namespaces="{openssh.NAMESPACE}"', *(f'{name}="{_utc(at)}"' for name, at in times if at is not None)]
+    kind, body = key.material
+    return f'"{person.name}" {",".join(options)} {kind} {body}\n'
+
+
+def _utc(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y%m%d%H%M%SZ")

@@ -1,0 +1,180 @@
+"""`audit verify` over signatures and versions of people.toml: what was forged, moved or rewritten is found offline, by the log's order."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from hitl_tui import openssh
+from hitl_tui.cli import main
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.people.file import PeopleFile
+from hitl_tui.store import Store, audit, signature_history
+from hitl_tui.store.audit import chained
+from hitl_tui.store.people_log import TrustedPeople
+from tests.support.ssh import make_key, needs_openssh, public
+from tests.ui.homes import seed
+
+pytestmark = needs_openssh
+
+APPROVE = Answer(DecisionKind.APPROVE)
+
+
+class Signers:
+    """A home without agents, of which every decision must be signed."""
+
+    def __init__(self, home: Path, store: Store, keys: Path) -> None:
+        self.home, self.store, self.file = home, store, home / "people.toml"
+        self.keys = {name: make_key(keys, name) for name in ("ann", "bob")}
+        self.write()
+        self.people = TrustedPeople(store, PeopleFile(home))
+
+    def write(self, text: str = "", **more: str) -> None:
+        people = "[people]\nsign = 'always'\n"
+        for name, roles in (("ann", ["decide", "people"]), ("bob", ["decide"])):
+            key = f"[[person.key]]\nkey = '{public(self.keys[name])}'\nadded = 2026-01-01\n{more.get(name, '')}\n"
+            people += f"[[person]]\nname = '{name}'\nroles = {roles}\n{key}"
+        self.file.write_text(people + text)
+
+    def inbox(self, name: str) -> Inbox:
+        return Inbox(self.store, name, people=self.people.current, signing_key=self.keys[name])
+
+    async def decide(self, name: str, count: int = 1) -> None:
+        inbox, project = self.inbox(name), await seed.add_project(self.store)
+        ids = [await seed.add_waiting_run(self.store, project, "mail", seed.pause(PauseKind.TOOL_CALLS, mail())) for _ in range(count)]
+        reviews = [await inbox.reviews.get(id_) for id_ in ids]
+        assert await inbox.reviews.decide_many([(review, {0: APPROVE}) for review in reviews]) == {}
+
+    async def accept(self, by: str) -> None:
+        text, people = await self.people.to_sign(by)
+        await self.people.accept(await self.inbox(by).signing.made_of(text, people), text, by)
+
+    def verify(self, home: Path | None = None) -> str:
+        folder = home or self.home
+        assert audit.verify(folder / "hitl.db").problem == ""
+        with audit.reading(folder / "hitl.db") as db:
+            return signature_history.found(db, folder / "people.toml")[1]
+
+
+def mail() -> Any:
+    return seed.action("send_mail", seed.mail().args)
+
+
+@pytest.fixture
+async def signers(tmp_path: Path) -> AsyncIterator[Signers]:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with Store.open(home / "hitl.db") as store:
+        found = Signers(home, store, tmp_path)
+        await found.people.note()
+        yield found
+
+
+async def test_signatures_of_a_revoked_key_count_for_entries_before_alone(signers: Signers) -> None:
+    await signers.decide("bob", 2)
+    await signers.decide("ann")
+    assert signers.verify() == ""
+    signers.write(bob="revoked = 2999-01-01")
+    await signers.people.note()
+    assert signers.verify() == "people.toml is not the version that counts: nobody has signed the change"
+    await signers.accept("ann")
+    assert signers.verify() == ""
+    signers.write(bob="revoked = 2026-01-02")  # before bob signed anything
+    await signers.accept("ann")
+    assert "was revoked" in signers.verify()
+
+
+async def test_change_of_people_counts_once_somebody_of_the_version_before_signs_it(signers: Signers, tmp_path: Path) -> None:
+    await signers.decide("ann")
+    signers.keys["eve"] = make_key(tmp_path, "eve")
+    eve = f"[[person]]\nname = 'eve'\nroles = ['decide', 'people']\n[[person.key]]\nkey = '{public(signers.keys['eve'])}'\n"
+    signers.write(eve)
+    await signers.people.note()
+    assert signers.people.waiting() and signers.people.current().find("eve") is None
+    with pytest.raises(openssh.NotSigned, match="no key of eve"):
+        await signers.decide("eve")
+    for nobody in ("eve", "bob"):
+        with pytest.raises(Refused, match="may not change people"):
+            await signers.accept(nobody)
+    await signers.accept("ann")
+    assert not signers.people.waiting()
+    await signers.decide("eve")
+    assert signers.verify() == ""
+    signers.file.unlink()
+    assert signers.people.current().persons == () and signers.people.current().is_checked
+    assert "people.toml is not the version that counts" in signers.verify()
+
+
+Change = Callable[[sqlite3.Connection], Any]
+FORGERIES: dict[str, tuple[Change, str]] = {
+    "signature gone": (lambda db: db.execute("DELETE FROM signatures WHERE id = 1"), "its signature is gone from its table"),
+    "statement gone": (lambda db: db.execute("DELETE FROM statements WHERE signature = 1"), "its signature is of something else"),
+    "text changed": (lambda db: db.execute("UPDATE signatures SET text = text || ' ' WHERE id = 1"), "gone from its table, or was changed"),
+    "version changed": (lambda db: db.execute("UPDATE people_versions SET text = text || ' '"), "the text of that version is gone"),
+    "past rewritten": (lambda db: rewrite(db, 2, lambda at: at - 1), "the log before it is another one"),
+}
+
+
+def rewrite(db: sqlite3.Connection, seq: int, change: Callable[[float], float]) -> None:
+    """Change the time of an entry, and make every hash from there on fit again."""
+    (previous,) = db.execute("SELECT hash FROM audit WHERE seq = ?", (seq - 1,)).fetchone()
+    for row in db.execute(
+        "SELECT seq, at, kind, actor, actor_kind, run, review, body FROM audit WHERE seq >= ? ORDER BY seq", (seq,)
+    ).fetchall():
+        number, at, *rest = row
+        at = change(at) if number == seq else at
+        previous = chained(previous, number, at, *rest)
+        db.execute("UPDATE audit SET at = ?, hash = ? WHERE seq = ?", (at, previous, number))
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_forged_signature_or_rewritten_past_is_found(signers: Signers, tmp_path: Path, name: str) -> None:
+    await signers.decide("ann")
+    copy = tmp_path / "copy"
+    await signers.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copytree(signers.home, copy)
+    with contextlib.closing(sqlite3.connect(copy / "hitl.db", isolation_level=None)) as db:
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for trigger, _ in triggers:
+            db.execute(f"DROP TRIGGER {trigger}")
+        FORGERIES[name][0](db)
+        for _, sql in triggers:
+            db.execute(sql)
+    with audit.reading(copy / "hitl.db") as db:
+        assert FORGERIES[name][1] in signature_history.found(db, copy / "people.toml")[1]
+
+
+async def test_unsigned_decision_is_found_where_all_must_be_signed(signers: Signers) -> None:
+    project = await seed.add_project(signers.store)
+    review = await seed.add_waiting_run(signers.store, project, "mail", seed.pause(PauseKind.TOOL_CALLS, mail()))
+    ann = Inbox(signers.store, "ann")
+    await ann.reviews.decide(await ann.reviews.get(review), {0: APPROVE})
+    assert "is not signed, and had to be" in signers.verify()
+
+
+def verified_by_hand(out: Path, text: bytes) -> bool:
+    command = ["ssh-keygen", "-Y", "verify", "-f", "allowed_signers", "-I", "ann", "-n", "hitl-tui", "-s", "1.sig"]
+    return subprocess.run(command, input=text, cwd=out, check=False, capture_output=True).returncode == 0
+
+
+async def test_exported_signature_verifies_with_ssh_keygen_alone(signers: Signers, tmp_path: Path) -> None:
+    await signers.decide("ann", 2)
+    home = ["--home", str(signers.home)]
+    done = CliRunner().invoke(main, ["audit", "signatures", str(tmp_path / "out"), *home])
+    assert done.output == f"1 signature written to {tmp_path / 'out'}\n"
+    out = tmp_path / "out"
+    text = (out / "1.json").read_bytes()
+    assert verified_by_hand(out, text) and not verified_by_hand(out, text + b"\n")
+    said = CliRunner().invoke(main, ["audit", "verify", *home])
+    assert (said.exit_code, ", 1 signature; head" in said.output) == (0, True)
+    assert CliRunner().invoke(main, ["audit", "signatures", str(out), *home]).exit_code == 1
