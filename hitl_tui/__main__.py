@@ -84,7 +84,9 @@ def _run_command_line() -> None:
         if error.filename is not None or error.errno not in OUTPUT_ERRORS:
             raise
         _discard(stdout)
-        print(f"hitl-tui: the output cannot be written: {error.strerror}", file=sys.stderr)
+        notes = getattr(error, "__notes__", None) or getattr(error.__context__, "__notes__", [])  # the flush fails once more
+        told = "; ".join([f"the output cannot be written: {error.strerror}", *notes])
+        print(f"hitl-tui: {told}", file=sys.stderr)
         sys.exit(1)
     finally:
         if is_pipe_closed:

@@ -14,16 +14,16 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from hitl_tui import __version__, notify
+from hitl_tui import __version__, canonical_json, notify
 from hitl_tui.agents import checkpoint_reader
 from hitl_tui.agents.environment import environment_of
 from hitl_tui.agents.targets import SAMPLE, ServerTarget, Target, or_default, parse
 from hitl_tui.errors import Damaged, HitlError
 from hitl_tui.home import Home
 from hitl_tui.model import Agent
-from hitl_tui.policy.loader import policy_paths, read_policy
+from hitl_tui.policy.loader import ACCEPT, NOT_ACCEPTED, digest_of, policy_paths, read_policy, read_text
 from hitl_tui.settings import read_settings
-from hitl_tui.store import Store, agents, damaged_files, migrations
+from hitl_tui.store import Store, agents, damaged_files, migrations, policy_log
 from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone
 
@@ -70,7 +70,7 @@ def check_installation(home: Home, targets: Sequence[str], load: Callable[[Home,
     findings += _policies(home, targets)
     files = [_repaired_file(home.path / name) for name in DATABASES] if repairs else []
     databases = [*(_database(home, name) for name in DATABASES), *_order(home)]
-    rows = _rows(home, repairs) if databases[0].good else []
+    rows = _rows(home, repairs, [one.found for found in files for one in found if one.good]) if databases[0].good else []
     repaired = [finding for found in files for finding in found] + rows
     if repairs and not repaired:
         repaired.append(Finding("repair", True, "nothing to repair"))
@@ -139,7 +139,9 @@ def _privacy(home: Home) -> Finding:
 
 def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
     """Check the policies in force, and their notification channels."""
-    roots = [None, *(parsed.root for target in targets if isinstance(parsed := parse(target), Target))]
+    roots: list[Path | None] = [None]
+    with contextlib.suppress(HitlError):  # a default target that cannot be used is a finding of its own
+        roots += [parsed.root for target in targets or or_default(()) if isinstance(parsed := parse(target), Target)]
     found = (next((path for path in policy_paths(home.path, root) if path.exists()), None) for root in roots)
     findings = []
     for path in dict.fromkeys(filter(None, found)):
@@ -148,9 +150,25 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
         except HitlError as error:
             findings.append(Finding("policy", False, str(error)))
             continue
-        findings.append(Finding("policy", True, str(path)))
+        is_accepted = path.parent == home.path or _is_accepted(home, path)
+        findings.append(Finding("policy", True, str(path) if is_accepted else f"{path} is not in force: {NOT_ACCEPTED}; {ACCEPT}"))
         findings += [Finding("notifications", False, f"{what}; {todo}") for _, what, todo in notify.problems(policy.notify)]
     return findings
+
+
+def _is_accepted(home: Home, path: Path) -> bool:
+    """Whether a person has accepted a policy outside of the home as it is. Only reads."""
+    digest = digest_of(read_text(path))
+    if policy_log.is_packaged(path, digest):
+        return True
+    if not home.database.exists():
+        return False
+    try:
+        with integrity.reading(home.database) as db:
+            found = db.execute(policy_log.ACCEPTED, {"path": canonical_json.storable(str(path))}).fetchall()
+    except sqlite3.Error:  # the check of the database says what is wrong
+        return False
+    return [digest] == [hash_ for (hash_,) in found]
 
 
 def _repaired_file(path: Path) -> list[Finding]:
@@ -194,15 +212,18 @@ def _finish_log(path: Path) -> list[str]:
     return [f"{path.name}: {size // 1024} kB of its write-ahead log were written into it"]
 
 
-def _rows(home: Home, repairs: bool) -> list[Finding]:
-    """Find or repair stuck rows, and threads that wait without a row in hitl.db. They are found on a copy of it."""
+def _rows(home: Home, repairs: bool, before: Sequence[str] = ()) -> list[Finding]:
+    """Find or repair stuck rows, and threads that wait without a row in hitl.db. They are found on a copy of it.
+
+    `before` are the lines of repairs of files, which are logged too.
+    """
     waiting = checkpoint_reader.waiting_threads(home.checkpoints)
     if not home.database.exists() and not (waiting and repairs):
         said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []
     else:
         try:
             if repairs:
-                said = asyncio.run(_repair_rows(home, home.database, waiting, repairs))
+                said = asyncio.run(_repair_rows(home, home.database, waiting, repairs, before))
             else:
                 with _copied(home.database) as copy:
                     said = asyncio.run(_repair_rows(home, copy, waiting, repairs))
@@ -223,10 +244,12 @@ def _copied(database: Path) -> Iterator[Path]:
         yield copy
 
 
-async def _repair_rows(home: Home, database: Path, waiting: Sequence[tuple[str, str, int]], repairs: bool) -> list[str]:
+async def _repair_rows(
+    home: Home, database: Path, waiting: Sequence[tuple[str, str, int]], repairs: bool, before: Sequence[str] = ()
+) -> list[str]:
     async with Store.open(database) as store:
         gone = functools.partial(is_gone, home)
-        said = await repair.repair_rows(store, gone, await agents.list_workers(store), repairs)
+        said = await repair.repair_rows(store, gone, await agents.list_workers(store), repairs, before)
         return said + await repair.adopt(store, waiting, repairs) + await repair.rebuild_history(store, repairs)
 
 

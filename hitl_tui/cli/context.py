@@ -21,6 +21,9 @@ from hitl_tui.store import Store, agents
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.supervisor import worker_command
 
+LOGGED = "SELECT max(seq) FROM audit"
+"""How long the log is: whatever a command does is an entry in it."""
+STORED = "only this report is lost: what the command did is stored"
 TERMINATING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -46,10 +49,21 @@ def with_inbox(
 def print_from_inbox(
     work: Callable[[Inbox], Coroutine[Any, Any, str]], home: str | None, reviewer: str | None, grace_s: float = 0.0
 ) -> None:
-    """Run `work` on an inbox, as `with_inbox` does, and print the text it returns."""
+    """Run `work` on an inbox, as `with_inbox` does, and print the text it returns.
+
+    Raises:
+        OSError: the text cannot be written; with a note where the work has stored something.
+    """
 
     async def run(inbox: Inbox, _: Home) -> None:
-        click.echo(await work(inbox))
+        before = await inbox.store.one(LOGGED)
+        text = await work(inbox)
+        try:
+            click.echo(text)
+        except OSError as error:
+            if await inbox.store.one(LOGGED) != before:
+                error.add_note(STORED)
+            raise
 
     with_inbox(run, home, reviewer, grace_s)
 

@@ -39,14 +39,16 @@ class WeighedDecision:
     """Approved as proposed, and not rated down later."""
     confidence: float | None = None
     spot_check: bool = False
+    number: int = 0
+    """Its place in the order of all decisions. Times are none: clocks are set back."""
 
 
-def evidence(decided: Sequence[WeighedDecision], came_at: float | None, attention: tuple[int, int] = (0, 0)) -> Evidence:
+def evidence(decided: Sequence[WeighedDecision], came_after: int | None, attention: tuple[int, int] = (0, 0)) -> Evidence:
     """Sum up the decisions about a tool.
 
     Args:
         decided: the decisions, newest first.
-        came_at: Unix time at which the tool reached its level; None if it has always had it.
+        came_after: number of the last decision before the tool reached its level; None if it has always had it.
         attention: numbers of attention checks shown to the people who decided, and caught by them.
     """
     bins = _bins(decided)
@@ -61,7 +63,7 @@ def evidence(decided: Sequence[WeighedDecision], came_at: float | None, attentio
         statistics.overconfidence(bins) if bins else None,
         *attention,
         sum(one.spot_check for one in decided),
-        count if came_at is None else sum(one.at > came_at for one in decided),
+        count if came_after is None else sum(one.number > came_after for one in decided),
     )
 
 

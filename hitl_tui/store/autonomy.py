@@ -12,7 +12,7 @@ from hitl_tui.oversight.autonomy import WeighedDecision, evidence
 from hitl_tui.policy.schema import AutonomyRules
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
-from hitl_tui.store.levels import NewLevel, change, level_of
+from hitl_tui.store.levels import LAST_DECISION, NewLevel, change, level_of
 
 CHANGES = """
 SELECT id, agent, tool, was, level, actor, at, why, actor_kind FROM autonomy WHERE agent = :agent AND tool = :tool ORDER BY id DESC
@@ -26,7 +26,7 @@ SELECT at,
     kind = 'approve' AND NOT EXISTS (
         SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.rating < 0 AND f.withdrawn_at IS NULL
     ),
-    confidence, spot_check, actor_key
+    confidence, spot_check, decision, actor_key
 FROM (
     SELECT * FROM history
     WHERE agent = :agent AND tool = :tool AND in_force AND actor_kind = 'person'
@@ -43,11 +43,15 @@ JOIN reviews v ON v.id = h.review
 JOIN actions a ON a.review = h.review AND a.slot = h.slot
 WHERE h.agent = :agent AND h.tool = :tool AND v.kind {CALLS} ORDER BY h.decision DESC LIMIT 1
 """
-CHANGED_AT = """
-SELECT max(at) FROM autonomy a
+CAME_AFTER = f"""
+SELECT coalesce(json_extract(evidence, '$.{LAST_DECISION}'), (SELECT max(id) FROM decisions WHERE at <= a.at), 0) FROM autonomy a
 WHERE agent = :agent AND tool = :tool AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2
+ORDER BY id DESC LIMIT 1
 """
-"""When a tool came to its level. Lowering that was taken back does not count, nor does taking it back."""
+"""The last decision before a tool came to its level; before this version only times were stored.
+
+Lowering that was taken back does not count, nor does taking it back.
+"""
 SHARED = """
 SELECT 1 FROM agent_names n WHERE n.graph = levels.agent AND NOT EXISTS (SELECT 1 FROM agent_names o WHERE o.name = levels.agent)
 """
@@ -119,10 +123,13 @@ async def _last_call(store: Store, agent: str, tool: str) -> Facts | None:
 async def _evidence(store: Store, agent: str, tool: str, rules: AutonomyRules, now: float) -> Evidence:
     tool_of = {"agent": agent, "tool": tool}
     rows = await store.all(DECIDED, {**tool_of, "window": rules.window, "since": now - rules.window_s})
-    (changed_at,) = await store.one(CHANGED_AT, tool_of)
-    decided = [WeighedDecision(at, bool(unchanged), confidence, bool(spot_check)) for at, unchanged, confidence, spot_check, _ in rows]
+    came_after = next((int(number) for (number,) in await store.all(CAME_AFTER, tool_of)), None)
+    decided = [
+        WeighedDecision(at, bool(unchanged), confidence, bool(spot_check), number)
+        for at, unchanged, confidence, spot_check, number, _ in rows
+    ]
     people = {key for *_, key in rows}
-    return evidence(decided, changed_at, await _attention(store, people, decided[-1].at) if decided else (0, 0))
+    return evidence(decided, came_after, await _attention(store, people, decided[-1].at) if decided else (0, 0))
 
 
 async def _attention(store: Store, people: set[str], since: float) -> tuple[int, int]:

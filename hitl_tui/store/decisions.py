@@ -397,10 +397,10 @@ def _undo(db: Transaction, review: int, by: Actor, now: float) -> None:
     if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
         raise _too_late(db, review)
     mine, whose = _last_decided(db, review, by)
-    endorsed_at = _last_endorsed(db, review, by) if state == ReviewState.OPEN else None
-    if not mine and endorsed_at is None:
+    endorsed, endorsed_at = (_last_endorsed(db, review, by) if state == ReviewState.OPEN else None) or (None, 0.0)
+    if not mine and endorsed is None:
         raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
-    if endorsed_at is not None and not (mine and mine[0][1] > endorsed_at):
+    if endorsed is not None and not (mine and mine[0][1] != endorsed_at and _came_later(db, review, mine[0][0], endorsed)):
         _withdraw(db, review, by, endorsed_at, now)
         mine = [(decision, at) for decision, at in mine if at == endorsed_at]
     for decision, _ in mine:
@@ -413,8 +413,10 @@ def _undo(db: Transaction, review: int, by: Actor, now: float) -> None:
 LAST_DECIDED = """
 SELECT id, at, actor, actor_key FROM decisions
 WHERE review = :review AND NOT superseded
-    AND at = (SELECT max(at) FROM decisions WHERE review = :review AND NOT superseded)
+    AND at = (SELECT at FROM decisions WHERE review = :review AND NOT superseded ORDER BY id DESC LIMIT 1)
+ORDER BY id DESC
 """
+"""Those of the last one's time, which were stored together. The last one is that of the highest number: clocks are set back."""
 
 
 def _last_decided(db: Transaction, review: int, by: Actor) -> tuple[list[tuple[int, float]], str]:
@@ -427,8 +429,13 @@ def _last_decided(db: Transaction, review: int, by: Actor) -> tuple[list[tuple[i
 
 UNDECIDED = "NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)"
 LAST_ENDORSED = f"""
-SELECT max(e.at) FROM endorsements e
+SELECT e.id, e.at FROM endorsements e
 WHERE e.review = :review AND e.actor_key = :key AND e.withdrawn_at IS NULL AND {UNDECIDED}
+ORDER BY e.id DESC LIMIT 1
+"""
+CAME_LATER = """
+SELECT (SELECT max(seq) FROM audit WHERE review = :review AND kind = 'decided' AND json_extract(body, '$.decision') = :decision)
+    > (SELECT max(seq) FROM audit WHERE review = :review AND kind = 'endorsed' AND json_extract(body, '$.endorsement') = :endorsement)
 """
 ENDORSED_THEN = f"""
 SELECT e.id, e.slot FROM endorsements e
@@ -436,10 +443,15 @@ WHERE e.review = :review AND e.actor_key = :key AND e.at = :at AND e.withdrawn_a
 """
 
 
-def _last_endorsed(db: Transaction, review: int, by: Actor) -> float | None:
-    """When this person last endorsed an action that is still undecided, as Unix time."""
-    (at,) = db.row(LAST_ENDORSED, {"review": review, "key": by.key})
-    return None if at is None else float(at)
+def _last_endorsed(db: Transaction, review: int, by: Actor) -> tuple[int, float] | None:
+    """This person's last endorsement of an action that is still undecided: its number, and its Unix time."""
+    found = db.row(LAST_ENDORSED, {"review": review, "key": by.key})
+    return (int(found[0]), float(found[1])) if found else None
+
+
+def _came_later(db: Transaction, review: int, decision: int, endorsement: int) -> bool:
+    """Whether a decision was stored after an endorsement, by their order in the log."""
+    return bool(db.row(CAME_LATER, {"review": review, "decision": decision, "endorsement": endorsement})[0])
 
 
 def _withdraw(db: Transaction, review: int, by: Actor, endorsed_at: float, now: float) -> None:

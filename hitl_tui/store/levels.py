@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hitl_tui.model import Actor, ActorKind, Level
@@ -33,6 +33,8 @@ SELECT agent, tool FROM autonomy f WHERE f.decision = :decision AND NOT EXISTS
     (SELECT 1 FROM autonomy p WHERE p.agent = f.agent AND p.tool = f.tool AND p.id > f.id AND p.decision IS NULL)
 """
 """The tool whose level a decision lowered, unless a person has set the level since."""
+LAST_DECISION = "last_decision"
+"""Key in the evidence of a change: the number of the last decision before it. Only what comes later counts at the new level."""
 DID = {"edit": "edited", "reject": "rejected", "respond": "answered in place of"}
 
 
@@ -77,6 +79,8 @@ def level_of(db: Transaction, agent: str, tool: str) -> Level:
 
 def change(db: Transaction, new: NewLevel) -> int:
     """Store a change of level with its audit entry. Returns its number."""
+    (last,) = db.row("SELECT coalesce(max(id), 0) FROM decisions", {})
+    new = replace(new, evidence=json.dumps({**json.loads(new.evidence), LAST_DECISION: last}))
     body: dict[str, Any] = {name: getattr(new, name) for name in NewLevel.__slots__ if name not in ("by", "at")}
     number = int(db.execute(INSERT, {**body, "actor": new.by.name, "actor_kind": new.by.kind, "at": new.at}).lastrowid or 0)
     audit.note(db, new.at, "autonomy", new.by, {**body, "evidence": json.loads(new.evidence)})

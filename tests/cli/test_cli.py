@@ -161,6 +161,33 @@ def test_doctor_without_a_target_writes_nothing(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+def test_doctor_names_a_project_policy_that_nobody_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, policy = waiting_home(tmp_path / "home", {}), tmp_path / "policy.toml"
+    (tmp_path / "langgraph.json").write_text('{"dependencies": ["."], "graphs": {"one": "./agent.py:graph"}}')
+    monkeypatch.chdir(tmp_path)
+    policy.write_text("spot_check = 0\n")
+    said = f"{policy} is not in force: nobody has accepted"
+    before = tree(tmp_path)
+    assert said in printed("doctor", "--home", home) and tree(tmp_path) == before
+    printed("policy", "accept", str(policy), "--home", home)
+    assert said not in (found := printed("doctor", "--home", home)) and str(policy) in found
+    policy.write_text("spot_check = 1\n")
+    assert said in printed("doctor", "--home", home)
+
+
+def test_repairs_are_logged(tmp_path: Path) -> None:
+    home = waiting_home(tmp_path / "home", {})
+    with contextlib.closing(sqlite3.connect(f"{home}/hitl.db")) as db, db:
+        db.execute("UPDATE reviews SET state = 'submitted'")
+    printed("doctor", "--repair", "--home", home)
+    printed("doctor", "--repair", "--home", home)
+    with contextlib.closing(sqlite3.connect(f"{home}/hitl.db")) as db:
+        ((body,),) = db.execute("SELECT body FROM audit WHERE kind = 'repaired'").fetchall()
+    (said,) = json.loads(body)["repairs"]
+    assert said == "review 1 is sent while nobody runs the run: back to a person, marked that it may have run once"
+    assert printed("audit", "verify", "--home", home)
+
+
 def test_show_prints_text_arguments_with_their_lines(tmp_path: Path) -> None:
     body = "Dear Ann,\n\nrisk: none\u202e\n\tbye"
     home = waiting_home(tmp_path, {"to": "ann", "copies": 2, "body": body, "cc": ""})

@@ -54,7 +54,7 @@ LEVELS = st.sampled_from(Level)
 
 def says(decided: Sequence[WeighedDecision], level: Level = Level.ASK, **more: Any) -> tuple[Level | None, str]:
     """Return the proposal after these decisions, newest first."""
-    return proposal(level, evidence(decided, more.get("came_at"), more.get("attention", (0, 0))), more.get("rules", DEFAULTS))
+    return proposal(level, evidence(decided, more.get("came_after"), more.get("attention", (0, 0))), more.get("rules", DEFAULTS))
 
 
 # The policy
@@ -108,10 +108,10 @@ def test_tool_without_confidence_skips_the_threshold_level() -> None:
 
 
 def test_each_level_needs_evidence_gathered_at_it() -> None:
-    decided = [WeighedDecision(float(at), True, spot_check=at > 50) for at in range(60, 0, -1)]
-    assert says(decided, Level.SPOT_CHECKS, came_at=50.0) == (None, "10 of 20 decisions since it came to spot checks")
-    assert says(decided, Level.SPOT_CHECKS, came_at=40.0)[0] is Level.ACT
-    assert evidence(decided, 50.0).spot_checked == evidence(decided, 50.0).since_level == 10
+    decided = [WeighedDecision(1.0, True, spot_check=number > 50, number=number) for number in range(60, 0, -1)]
+    assert says(decided, Level.SPOT_CHECKS, came_after=50) == (None, "10 of 20 decisions since it came to spot checks")
+    assert says(decided, Level.SPOT_CHECKS, came_after=40)[0] is Level.ACT
+    assert evidence(decided, 50).spot_checked == evidence(decided, 50).since_level == 10
 
 
 def test_missing_evidence_is_named() -> None:
@@ -160,13 +160,16 @@ def test_tool_pinned_by_rule_or_risk_gets_no_proposal(policy: str, risk: Risk | 
 
 
 @given(
-    st.lists(st.builds(WeighedDecision, st.floats(0, 100), st.booleans() | st.just(True), st.none() | st.floats(0, 1)), max_size=120),
-    LEVELS, st.none() | st.floats(0, 100), st.integers(0, 3), st.integers(0, 3),
+    st.lists(
+        st.builds(WeighedDecision, st.just(1.0), st.booleans() | st.just(True), st.none() | st.floats(0, 1), number=st.integers(0, 100)),
+        max_size=120,
+    ),
+    LEVELS, st.none() | st.integers(0, 100), st.integers(0, 3), st.integers(0, 3),
 )  # fmt: skip
 def test_proposal_is_always_supported_by_decisions(
-    decided: list[WeighedDecision], level: Level, came_at: float | None, shown: int, missed: int
+    decided: list[WeighedDecision], level: Level, came_after: int | None, shown: int, missed: int
 ) -> None:
-    found = evidence(decided, came_at, (shown, max(0, shown - missed)))
+    found = evidence(decided, came_after, (shown, max(0, shown - missed)))
     proposed, told = proposal(level, found, DEFAULTS)
     assert told
     if proposed is None:
@@ -175,7 +178,7 @@ def test_proposal_is_always_supported_by_decisions(
     assert proposed.rank == level.rank + 1 or (level, proposed) == (Level.ASK, Level.SPOT_CHECKS)
     assert len(decided) >= DEFAULTS.decisions
     assert all(one.unchanged for one in decided[: DEFAULTS.quiet]), "never with a recent refusal"
-    assert came_at is None or sum(one.at > came_at for one in decided) >= DEFAULTS.quiet
+    assert came_after is None or sum(one.number > came_after for one in decided) >= DEFAULTS.quiet
     assert missed == 0 or shown == 0
     assert found.lower is not None and found.lower >= DEFAULTS.approved
 
@@ -412,6 +415,21 @@ async def test_undone_rejection_restores_the_level_unless_a_person_set_it_since(
     await home.bob.autonomy.set("desk", "move", Level.ASK)
     await home.ann.reviews.undo(third)
     assert await home.level() is Level.ASK
+
+
+async def test_decisions_at_a_level_count_whatever_the_clock_was_set_to(home: AutonomyHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    await home.decide(approve())
+    await home.climbed(Level.THRESHOLD)
+    monkeypatch.setattr(time, "time", real)
+    await home.decide(approve())
+    (one,) = await home.ann.autonomy.tools()
+    assert (one.evidence.decisions, one.evidence.since_level) == (3, 1)
+    monkeypatch.setattr(time, "time", lambda: real() + 7200)
+    await home.ann.autonomy.set("desk", "move", Level.ASK)
+    (one,) = await home.ann.autonomy.tools()
+    assert one.evidence.since_level == 0
 
 
 async def test_repeated_rejection_of_one_review_lowers_the_level_once(home: AutonomyHome) -> None:

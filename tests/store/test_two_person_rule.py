@@ -394,3 +394,17 @@ async def test_rule_that_needs_two_people_never_acts_automatically(new_sandbox: 
         assert review.row.route == "ask"
         assert review.actions[0].reviewers == 2
         assert "2 people must approve it" in review.actions[0].reason
+
+
+@pytest.mark.parametrize("needed", [(1, 1), (1, 2), (2, 1)], ids=["two decisions", "an approval last", "a decision last"])
+async def test_undo_after_the_clock_was_set_back_takes_the_last_one(
+    room: Room, needed: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, real = await room.ask(*needed, 1), time.time
+    await room.say(room.ann, review, approve())
+    monkeypatch.setattr(time, "time", lambda: real() - 3600)
+    await room.say(room.ann, review, reject("no") if needed[1] == 1 else approve(), slot=1)
+    await room.ann.reviews.undo(review)
+    left = await room.ann.reviews.get(review)
+    endorsed = await room.ann.reviews.endorsements(review)
+    assert {*left.decisions, *(one.slot for one in endorsed)} == {0}

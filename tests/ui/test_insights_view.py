@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import shutil
 import time
@@ -35,7 +36,7 @@ from hitl_tui.ui.insights.calibration import calibration_lines
 from hitl_tui.ui.insights.fatigue import fatigue_lines
 from hitl_tui.ui.insights.figures import PERIODS, Frame, figure_lines, trend_of
 from hitl_tui.ui.insights.view import InsightsView
-from hitl_tui.ui.text.charts import Point, bar, column_cells, columns, plane
+from hitl_tui.ui.text.charts import WIDEST, Point, bar, column_starts, columns, plane
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.support.fake_clock import pretend
@@ -232,12 +233,14 @@ def test_bar_fills_its_cells_and_shows_any_positive_share(share: float, cells: i
     assert bool(drawn) == (share > 0) and (share < 1 or not left)
 
 
-@given(st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=200), st.integers(10, 150), st.integers(1, 9))
-def test_columns_have_equal_width_and_the_highest_is_full(values: list[float | None], room: int, height: int) -> None:
-    top, cells = top_of([value for value in values if value]), column_cells(len(values), room)
-    rows = list(columns(values, top, cells, height))
-    assert len(rows) == height and {len(row) for row in rows} == {len(values) * cells}
-    assert all((rows[-1][place * cells] != " ") == bool(value) for place, value in enumerate(values))
+@given(st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=100), st.integers(100, 300), st.integers(1, 9))
+def test_columns_fill_the_room_with_equal_widths(values: list[float | None], room: int, height: int) -> None:
+    top, starts = top_of([value for value in values if value]), column_starts(len(values), room)
+    rows = list(columns(values, top, starts, height))
+    assert len(rows) == height and {len(row) for row in rows} == {min(room, WIDEST * len(values))}
+    assert all((rows[-1][starts[place]] != " ") == bool(value) for place, value in enumerate(values))
+    widths = {len(rows[-1][start:end].rstrip()) for (start, end), value in zip(itertools.pairwise(starts), values, strict=True) if value}
+    assert len(widths) <= 1 or (widths == {1, 2} and room < 2 * len(values)), "only where there is no room for gaps"
     assert top == 0 or max(value for value in values if value) <= top * (1 + 1e-9)
 
 

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 from textual import events
+from textual.widgets import OptionList
 
 from hitl_tui.store import agents
+from hitl_tui.ui.dialogs.choice_list import ChoiceList
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.input_filter import ALONE_S, InputFilter
 from hitl_tui.ui.queue import decision_controller
@@ -118,6 +120,44 @@ async def test_a_read_of_moving_keys_moves(start_console: StartConsole) -> None:
     async with start_console() as console:
         await read(console, b"jj\x1b[Bk")
         assert console.app.query_one(QueueList).cursor == console.review_ids[2]
+
+
+async def test_choice_and_enter_in_one_read_choose(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await read(console, b"h", b"5\r")
+        assert len(console.app.screen_stack) == 1
+        assert await console.store.one("SELECT review, until FROM snoozes") == (console.review_ids[0], None)
+        await read(console, b"h", b"\x1b[200~5\r\x1b[201~")
+        await console.until_shown("ignored: pasted text needs a text field")
+        assert await console.store.one("SELECT count(*) FROM snoozes") == (1,)
+
+
+async def test_held_key_moves_in_a_choice_dialog_and_chooses_nothing(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("h")
+        held = InputFilter()
+        for number in range(4):
+            for message in held.feed(b"j", number / 30):
+                console.app.post_message(message)
+        await console.settle()
+        assert console.app.screen.query_one(ChoiceList).picked == 3
+        for number in range(4):
+            for message in held.feed(b"\r", 1 + number / 30):
+                console.app.post_message(message)
+        await console.settle()
+        assert await console.store.one("SELECT count(*) FROM snoozes") == (1,)
+
+
+@pytest.mark.slow
+async def test_held_key_moves_in_the_list_of_agents(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        await console.press("n")
+        held = InputFilter()
+        for number in range(4):
+            for message in held.feed(b"j", number / 30):
+                console.app.post_message(message)
+        await console.settle()
+        assert console.app.screen.query_one(OptionList).highlighted != 0
 
 
 @pytest.mark.slow

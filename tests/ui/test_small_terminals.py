@@ -153,3 +153,22 @@ async def test_facts_where_room_is_short_keep_the_number_and_drop_the_bar(start_
         await console.pilot.resize_terminal(60, 24)
         await console.press("enter")
         await console.until_shown("risk unknown   confidence 0.91")
+
+
+async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        calls = [seed.action("delete", {"path": f"/srv/{name}"}, place) for place, name in enumerate("abcde")]
+        (review,) = [await seed.add_waiting_run(console.store, console.project, "ops", seed.pause(PauseKind.TOOL_CALLS, *calls))]
+        await console.until_shown("Waiting 1", "path /srv/a", "▸1 delete ○ undecided 2 ○ 3 ○ 4 ○ 5 ○")
+        await console.until_keys_accepted()
+        await console.press("a")
+        assert [one[0] for one in await console.decisions_of(review)] == [0], "what is below the list has been seen"
+        await console.press("enter")
+        assert "Waiting" not in console.screen_text()
+        await console.press("escape")
+        await console.until_shown("Waiting 1", "path /srv/b")
+        for name in "fghij":
+            one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
+            await seed.add_waiting_run(console.store, console.project, "ops", one)
+        await console.until_shown("Waiting 6", "/srv/j")
+        assert "path /srv/b" not in console.screen_text()

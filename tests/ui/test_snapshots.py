@@ -142,6 +142,7 @@ SCENES = {
     "routed": Scene("routed", in_details=False),
     "routed_review": Scene("routed"),
     "unseen": Scene("pages", ["wait:500", "a", "wait:500"]),
+    "refused": Scene("pages", ["a"]),
     "empty": Scene("empty", in_details=False),
     "runs": Scene("variety", ["f2", "j"], in_details=False),
     "failed_run": Scene("mixed", ["f2", "enter"], in_details=False),
@@ -187,7 +188,7 @@ EXTRA: list[tuple[str, str, Size, str, Sequence[str]]] = [
 """Pictures of one size, beside the scenes."""
 ALIKE = {
     "failed_run", "cancel", "pause", "messages", "comment", "check", "edit_long", "mixed_review", "claim", "escalate", "copy", "snooze",
-    "search",
+    "search", "refused",
 }  # fmt: skip
 """Scenes whose widgets others have too."""
 GATE = {
@@ -214,7 +215,7 @@ def test_screen(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(view_tracking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
-    monkeypatch.setattr(arguments, "SEEN_S", 0.05)  # whatever the machine's speed is
+    monkeypatch.setattr(arguments, "SEEN_S", 3600.0 if name.startswith("refused") else 0.05)  # whatever the machine's speed is
     monkeypatch.setattr(arguments, "REMARK_S", 60.0)
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))

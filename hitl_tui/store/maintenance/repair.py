@@ -127,18 +127,22 @@ DELETE_HISTORY = (
     "DELETE FROM beliefs",
     "DELETE FROM cells",
 )
+HISTORY_CHANGED = "the history was changed, and is not what was decided: it is made anew, with its figures, when somebody looks at it next"
 
 
 class _DryRun(Exception):
     """Rolls the transaction back."""
 
 
-async def repair_rows(store: Store, is_gone: Callable[[Worker, str], bool], workers: Sequence[tuple[Worker, str]], keep: bool) -> list[str]:
+async def repair_rows(
+    store: Store, is_gone: Callable[[Worker, str], bool], workers: Sequence[tuple[Worker, str]], keep: bool, before: Sequence[str] = ()
+) -> list[str]:
     """Repair inconsistent rows, and delete workers that are gone. Returns a line per repair; without `keep` nothing is changed.
 
     Args:
         is_gone: whether the process of a worker on a host is gone.
         workers: every known worker, with its host.
+        before: lines of repairs of the files, which are logged together with those of the rows.
     """
     said: list[str] = []
     try:
@@ -155,6 +159,7 @@ async def repair_rows(store: Store, is_gone: Callable[[Worker, str], bool], work
                     step.fix(db, id_)
             if not keep:
                 raise _DryRun
+            _note(db, [*before, *said])
     except _DryRun:
         pass
     return said
@@ -178,7 +183,8 @@ async def rebuild_history(store: Store, keep: bool) -> list[str]:
         async with store.transaction() as db:
             for statement in DELETE_HISTORY:
                 db.execute(statement)
-    return ["the history was changed, and is not what was decided: it is made anew, with its figures, when somebody looks at it next"]
+            _note(db, [HISTORY_CHANGED])
+    return [HISTORY_CHANGED]
 
 
 async def adopt(store: Store, found: Sequence[tuple[str, str, int]], keep: bool) -> list[str]:
@@ -194,6 +200,8 @@ async def adopt(store: Store, found: Sequence[tuple[str, str, int]], keep: bool)
             said.append(f"thread {thread} of {agent} waits, and hitl.db does not know it: it becomes a run, and asks again")
             if keep:
                 _make_run(db, thread, agent, was)
+        if keep:
+            _note(db, said)
     return said
 
 
@@ -201,6 +209,12 @@ def _make_run(db: Transaction, thread: str, agent: str, was: int) -> None:
     given = canonical_json.dumps({"input": None, "adopted": was})
     made = db.execute(ADOPT, {"thread": thread, "agent": agent, "input": given, "was": was})
     run_states.note_launch(db, int(made.lastrowid or 0))
+
+
+def _note(db: Transaction, said: Sequence[str]) -> None:
+    """Log what was repaired, if anything was."""
+    if said:
+        audit.note(db, time.time(), "repaired", PROGRAM, {"repairs": [canonical_json.storable(one) for one in said]})
 
 
 def _sentence(text: str, found: Sequence[str]) -> str:

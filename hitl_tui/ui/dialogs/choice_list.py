@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
 from textual.message import Message
@@ -20,6 +21,9 @@ MARK = 3
 
 class ChoiceList(ScrollSurface):
     """Each choice in full, on as many rows as it needs."""
+
+    MOVING_KEYS: ClassVar = frozenset("123456789jk") | {"down", "up"}
+    """Keys that only pick: they act while held, and when several come at once."""
 
     @dataclass
     class Picked(Message):

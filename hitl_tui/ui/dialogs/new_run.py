@@ -36,8 +36,7 @@ KEYS = {
 }
 """Mode → its keys."""
 NAMES = {"text": "as text", "form": "as a form", "json": "as JSON"}
-BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
-LIST_KEYS = frozenset("jkgG")
+BROKEN_KEYS = [("esc", "back, then R restarts the worker")]
 
 ASSISTANT = "assistant:"
 """Key of the field that names an assistant; no field of a context has a name like this."""
@@ -58,6 +57,9 @@ class AgentList(OptionList):
         Binding("g", "first", show=False),
         Binding("G", "last", show=False),
     ]
+
+    MOVING_KEYS: ClassVar = frozenset("jkgG")
+    """Keys that only move: they act while held, and when several come at once."""
 
     def __init__(self) -> None:
         super().__init__(id="agents")
@@ -123,7 +125,7 @@ class NewRunScreen(DialogScreen[int]):
 
     def take(self, key: events.Key) -> bool:
         """On the list its keys move; other letters go into the text."""
-        if self.is_shown and isinstance(self.focused, AgentList) and key.character in LIST_KEYS:
+        if self.is_shown and isinstance(self.focused, AgentList) and key.character in AgentList.MOVING_KEYS:
             return False
         return super().take(key)
 
@@ -143,6 +145,8 @@ class NewRunScreen(DialogScreen[int]):
         options.clear_options()
         options.add_options([Option(_prompt(agent)) for agent in agents])
         options.highlighted = self._place()
+        options.display = len(agents) != 1  # a single agent is no choice: its task gets all the room
+        self.query_one("#dialog").border_title = f"New run of {one_line(agents[0].name, 40)}" if len(agents) == 1 else self._heading
         if options.highlighted is None:
             self._show(None)
         else:
@@ -293,12 +297,14 @@ class NewRunScreen(DialogScreen[int]):
         self.query_one("#context-form").display = not broken and self._shows_context
         self.query_one("#agent-error").display = broken
         other = [("ctrl+t", NAMES[self._next_mode])] if len(self._modes) > 1 else []
+        tab = [("tab", "switch")] if len(self._agents) > 1 or self._mode == "form" else []
         if self._shows_context:
-            self.rekey([*KEYS["form"], ("ctrl+o", "the task"), ("tab", "switch"), ("esc", "back")])
+            self.rekey([*KEYS["form"], ("ctrl+o", "the task"), *tab, ("esc", "back")])
         else:
             start, *more = KEYS[self._mode]
             beside = [("ctrl+o", "context")] if self._context_fields else []
-            self.rekey(BROKEN_KEYS if broken else [start, *beside, *more, *other, ("tab", "switch"), ("esc", "back")])
+            keys = [start, *beside, *more, *other, *tab, ("esc", "back")]
+            self.rekey([*([("↑ ↓", "agents")] if len(self._agents) > 1 else []), *BROKEN_KEYS] if broken else keys)
         self._check()
 
     @property

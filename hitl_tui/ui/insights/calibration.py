@@ -15,10 +15,16 @@ LEAD = 13
 """Cells of the column of names."""
 SIDE = 7
 """Cells left of the chart for its scale."""
-WIDEST = 60
-HIGHEST = 23
+WIDEST = 120
+BESIDE = 36
+"""Cells of the legend beside the chart."""
+LEAST = 60
+"""Cells of the chart from which on the legend stands beside it."""
+HIGHEST = 31
 AROUND = 22
 """Rows of the pane that the chart leaves for the text."""
+LEGEND_ROWS = 7
+"""Rows of the legend below the chart, and the blank one above it."""
 FEW = 10
 """Decisions below which a point is drawn without its interval."""
 EXACT, LESS, MORE, UNCERTAIN = ("●", "accent"), ("▼", "warning"), ("▲", "success"), ("○", "muted")
@@ -70,17 +76,24 @@ def _threshold(calibration: Calibration) -> str:
 
 
 def _chart(bins: Sequence[ConfidenceBin], frame: Frame) -> Iterator[Line]:
-    cells, height = min(WIDEST, frame.room - SIDE), max(9, min(HIGHEST, frame.rows - AROUND)) // 2 * 2 + 1
+    is_beside = frame.room - SIDE - BESIDE >= LEAST
+    cells = min(WIDEST, frame.room - SIDE - (BESIDE if is_beside else 0))
+    around = AROUND - LEGEND_ROWS if is_beside else AROUND
+    height = max(9, min(HIGHEST, frame.rows - around)) // 2 * 2 + 1
     points = [point for one in bins if (point := _point(one))]
+    legend = list(_legend({point.mark for point in points}))
+    beside = iter(legend if is_beside else ())
     yield line("approved unchanged", "muted")
     for row, drawn in enumerate(plane(points, cells, height)):
         label = {0: "100 %", height // 2: "50 %", height - 1: "0 %"}.get(row, "")
-        yield styled([(f"{label:>{SIDE - 2}} ", "muted"), ("┤" if label else "│", "rule"), *drawn])
+        told = next(beside, [])
+        yield styled([(f"{label:>{SIDE - 2}} ", "muted"), ("┤" if label else "│", "rule"), *drawn, *([("   ", ""), *told] if told else [])])
     yield styled([(" " * (SIDE - 1), ""), ("└" + "─" * cells, "rule")])
     yield styled([(" " * SIDE + "0" + f"{'0.5':^{cells - 2}}" + "1", "muted")])
     yield _sizes(bins, cells)
-    yield BLANK
-    yield from _legend({point.mark for point in points})
+    if not is_beside:
+        yield BLANK
+        yield from map(styled, legend)
 
 
 def _point(one: ConfidenceBin) -> Point | None:
@@ -102,13 +115,13 @@ def _sizes(bins: Sequence[ConfidenceBin], cells: int) -> Line:
     return styled([(" " * SIDE, ""), ("".join(drawn), "accent")])
 
 
-def _legend(marks: set[Piece]) -> Iterator[Line]:
+def _legend(marks: set[Piece]) -> Iterator[list[Piece]]:
     for mark, name in LEGEND.items():
         if mark in marks:
-            yield styled([mark, (f" {name}", "muted")])
-    yield line("│ 95 % confidence interval", "muted")
-    yield line("· perfect calibration", "muted")
-    yield line("▁▃█ number of decisions", "muted")
+            yield [mark, (f" {name}", "muted")]
+    yield [("│ 95 % confidence interval", "muted")]
+    yield [("· perfect calibration", "muted")]
+    yield [("▁▃█ number of decisions", "muted")]
 
 
 def _table(bins: Sequence[ConfidenceBin], room: int) -> Iterator[Line]:

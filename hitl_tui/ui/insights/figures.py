@@ -12,7 +12,7 @@ from hitl_tui.model import DecisionKind
 from hitl_tui.oversight.statistics import Figures, Rates, Statistics, Times, TrendPoint
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, styled
+from hitl_tui.ui.text.charts import bar, column_starts, columns, grid, styled
 from hitl_tui.ui.text.lines import BLANK, Line, line
 
 ENOUGH = 2
@@ -208,31 +208,30 @@ def _trend(spans: Sequence[TrendPoint], frame: Frame) -> Iterator[Line]:
     trend = trend_of(spans, room)
     if trend is None:
         return
-    cells = column_cells(len(trend.steps), room)
+    starts = column_starts(len(trend.steps), room)
     totals = [float(step.rates.total) if step else None for step in trend.steps]
     shares = [step.rates.share(step.rates.approved) if step else None for step in trend.steps]
     waits = [step.waited if step else None for step in trend.steps]
     top = top_of([total for total in totals if total])
     longest = max((wait for wait in waits if wait is not None), default=0.0)
-    yield from _chart(f"decisions {trend.step}", totals, top, f"{top:,.0f}", "accent", cells, frame)
-    yield from _chart("approved unchanged", shares, 1.0, "100 %", "success", cells, frame)
-    yield from _chart("median wait", waits, longest, measured_duration(longest), "accent", cells, frame)
-    yield _dates(trend, cells)
+    yield from _chart(f"decisions {trend.step}", totals, top, f"{top:,.0f}", "accent", starts, frame)
+    yield from _chart("approved unchanged", shares, 1.0, "100 %", "success", starts, frame)
+    yield from _chart("median wait", waits, longest, measured_duration(longest), "accent", starts, frame)
+    yield _dates(trend, starts[-1])
     yield BLANK
 
 
 def _chart(
-    title: str, values: Sequence[float | None], top: float, scale: str, style: str, cells: int, frame: Frame
+    title: str, values: Sequence[float | None], top: float, scale: str, style: str, starts: Sequence[int], frame: Frame
 ) -> Iterator[Line]:  # fmt: skip
     yield line(title, "muted", "", AXIS)
-    for row, drawn in enumerate(columns(values, top, cells, frame.height)):
+    for row, drawn in enumerate(columns(values, top, starts, frame.height)):
         label = scale if row == 0 else "0" if row == frame.height - 1 else ""
         yield styled([(f"{label:>{AXIS - 2}} ", "muted"), ("┤" if label else "│", "rule"), (drawn, style)])
 
 
-def _dates(trend: Trend, cells: int) -> Line:
+def _dates(trend: Trend, room: int) -> Line:
     first, last = _day(trend.began), _day(trend.ended)
-    room = len(trend.steps) * cells - int(cells > 1)
     if first == last or room < len(first) + len(last) + 2:
         return styled([(" " * AXIS + first, "muted")])
     return styled([(" " * AXIS + first + f"{last:>{room - len(first)}}", "muted")])

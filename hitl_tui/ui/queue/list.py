@@ -136,7 +136,7 @@ def _first(row: ReviewRow, width: int, when: str, style: str, members: Sequence[
     arrow = "☑ " if marked else "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
     source = f"{one_line(row.agent)} r{row.run}{'…' if len(members) > 1 else ''}"
     wanted = cell_len(_tools(counts or [named], max(NAME_CELLS, width * 5 // 8) - len(mark)).rstrip() + mark)
-    agent = min(cell_len(source), max(8, width // 3), max(0, width - AGE_CELLS - wanted - cell_len(arrow) - 2))
+    agent = min(cell_len(source), max(0, width - AGE_CELLS - wanted - cell_len(arrow) - 2))
     name = width - cell_len(arrow) - agent - 1 - AGE_CELLS - 1
     title = _tools(counts or [named], name - len(mark)).rstrip() + mark
     yield arrow, "accent" if marked else "warning"

@@ -324,7 +324,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             self.items.unmark()
             return
         super().action_back()
-        if self.app.screen_stack[0].has_class("-one"):
+        if not self.shows_details:
             self._tracker.away()
 
     def action_call(self, by: int) -> None:
@@ -584,7 +584,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
         if action and review and review.row.state == ReviewState.OPEN and not review.row.read_only:
-            hints += render.decision_hints(review, action, self.pane.arguments.reads_on)
+            hints += render.decision_hints(review, action, not self.shows_details or self.pane.arguments.reads_on)
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
             claim = [("claim", self._claims.claim_does)]

@@ -114,8 +114,8 @@ class ArgumentsView(TextView):
 
     @property
     def reads_on(self) -> bool:
-        """Whether there are pages left that have not been seen."""
-        return self.goes_on and not self.all_seen
+        """Whether there are pages left that have not been seen. Before the text is laid out there may be."""
+        return (self.goes_on or not self._row_line) and not self.all_seen
 
     @property
     def end_seen(self) -> bool:
@@ -206,6 +206,7 @@ class ArgumentsView(TextView):
         if self._room != self._width:
             self._record()
             self._painted_at.clear()
+        self.post_message(PageSeen())  # pages have come or gone
 
     def on_hide(self) -> None:
         self._record()

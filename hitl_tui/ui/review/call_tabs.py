@@ -14,7 +14,7 @@ from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 NAME = 18
 HIDDEN = "… "
-"""Stands for calls before the first that is shown."""
+"""Stands for calls before the first that is shown, and after the last."""
 
 
 class CallTabs(StyledWidget):
@@ -32,56 +32,62 @@ class CallTabs(StyledWidget):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        if self._review is None:
-            return self.strip([], self.size.width)
-        pieces, at = [self._head()], cell_len(self._head()[0])
-        for action in self._from():
-            call = self._call(action)
-            at += _cells(call)
-            if at > self.size.width - 1:
-                pieces.append(("…", "muted"))
-                break
-            pieces += call
-        return self.strip(pieces, self.size.width)
+        return self.strip([piece for pieces, _ in self._drawn() for piece in pieces], self.size.width)
 
     def on_click(self, event: events.Click) -> None:
-        inside, at = event.get_content_offset(self), cell_len(self._head()[0])
-        for action in self._from():
-            at += _cells(self._call(action))
+        inside, at = event.get_content_offset(self), 0
+        for pieces, slot in self._drawn():
+            at += _cells(pieces)
             if inside and inside.x < at:
-                self.post_message(CallChosen(action.slot))
+                if slot is not None:
+                    self.post_message(CallChosen(slot))
                 return
 
-    def _head(self) -> Piece:
+    def _drawn(self) -> list[tuple[list[Piece], int | None]]:
+        """What the row holds, each with the call that a click on it shows.
+
+        Where there is too little room, a name that is the same as before is left out, then the number of decided ones, then calls.
+        """
         if self._review is None:
-            return "", ""
-        decided, shown = len(self._review.actions) - len(self._review.undecided), self._from()
-        hidden = HIDDEN if shown and shown[0].slot else ""
-        return f"{self._decided(decided)}{hidden}", "warning" if decided else "muted"
+            return []
+        actions, room = list(self._review.actions), self.size.width
+        names = [name_line(action.name, NAME) for action in actions]
+        decided = len(actions) - len(self._review.undecided)
+        head: list[Piece] = [(f"{decided} of {len(actions)} decided  ", "warning" if decided else "muted")]
+        named = [(self._call(action, name), action.slot) for action, name in zip(actions, names, strict=True)]
+        short = [
+            (self._call(action, "" if place and names[place - 1] == name and action.slot != self._slot else name), action.slot)
+            for place, (action, name) in enumerate(zip(actions, names, strict=True))
+        ]
+        for first, calls in ((head, named), (head, short), ([], short)):
+            if _cells(first) + sum(_cells(pieces) for pieces, _ in calls) <= room:
+                return [(first, None), *calls]
+        return self._part_of(named, room)
 
-    def _decided(self, decided: int) -> str:
-        return f"{decided} of {len(self._review.actions)} decided  " if self._review else ""
-
-    def _from(self) -> list[Action]:
-        """The calls from the first one that leaves the shown one in view."""
-        actions = list(self._review.actions) if self._review else []
-        room = self.size.width - cell_len(self._decided(len(actions))) - 2  # for the mark of those that follow, too
-        cells = [_cells(self._call(action)) for action in actions]
+    def _part_of(self, calls: list[tuple[list[Piece], int]], room: int) -> list[tuple[list[Piece], int | None]]:
+        """As many calls as fit, with the shown one among them."""
+        room -= cell_len(HIDDEN)  # for the mark of those that follow
+        here = next(place for place, (_, slot) in enumerate(calls) if slot == self._slot)
 
         def fits(start: int) -> bool:
-            return sum(cells[start : self._slot + 1]) + (cell_len(HIDDEN) if start else 0) <= room
+            return sum(_cells(pieces) for pieces, _ in calls[start : here + 1]) + (cell_len(HIDDEN) if start else 0) <= room
 
-        start = next(filter(fits, range(self._slot)), self._slot)
-        return actions[start:]
+        start = next(filter(fits, range(here)), here)
+        drawn: list[tuple[list[Piece], int | None]] = [([(HIDDEN, "muted")], calls[start - 1][1])] if start else []
+        for pieces, slot in calls[start:]:
+            if slot != self._slot and sum(_cells(one) for one, _ in drawn) + _cells(pieces) > room:
+                return [*drawn, ([(HIDDEN, "muted")], slot)]
+            drawn.append((pieces, slot))
+        return drawn
 
-    def _call(self, action: Action) -> list[Piece]:
+    def _call(self, action: Action, name: str) -> list[Piece]:
         decision = self._review.decisions.get(action.slot) if self._review else None
         glyph, word, style = labels.DECIDED[decision.answer.kind] if decision else ("○", "undecided", "muted")
         here = action.slot == self._slot
         word = f" {word}" if here or decision else ""
         return [
             ("▸" if here else " ", "accent"),
-            (f"{action.number} {name_line(action.name, NAME)} ", "strong" if here else "muted"),
+            (f"{action.number} {name} " if name else f"{action.number} ", "strong" if here else "muted"),
             (f"{glyph}{word}  ", style),
         ]
 

@@ -329,8 +329,7 @@ def _graph(review: Review, context: Context) -> Iterator[Line]:
 def decision_hints(review: Review, action: Action, reads_on: bool = False) -> list[tuple[str, str]]:
     """Command id and what its key does here, for the allowed decisions only. `reads_on`: approve still shows the next page."""
     if reads_on:
-        rest = [hint for hint in decision_hints(review, action) if hint[0] != DecisionKind.APPROVE]
-        return [("approve", "read on"), *rest] if DecisionKind.APPROVE in action.allowed else rest
+        return [(command, "read on" if command == DecisionKind.APPROVE else does) for command, does in decision_hints(review, action)]
     plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
     if review.row.kind is PauseKind.DRAFT:
         drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),

@@ -23,7 +23,7 @@ async def choose_pause(owner: Widget, inbox: Inbox, agent: str) -> None:
     if "" not in paused:
         options += [(f"resume {one_line(name, 40)}", False, name) for name in sorted(paused)] if len(paused) > 1 else []
         options.append(("pause all agents", True, ""))
-        if agent and agent not in paused:
+        if agent and agent not in paused and not await inbox.agents.suggestions(agent):  # a review may be of an agent that is gone
             options.append((f"pause {one_line(agent, 40)} only", True, agent))
     place = await ask(owner, ChoiceScreen("Pause agents" if not paused else "Paused agents", ABOUT, [text for text, *_ in options]))
     if place is None:

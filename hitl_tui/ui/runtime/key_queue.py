@@ -96,7 +96,7 @@ class KeyGate:
             await self._pressed_again(first)
         elif _is_text_field(self._app.focused):
             await self._typed_ahead(read)
-        elif all(self._moves(key) for key in read.keys) or self._is_for_field(read.keys):
+        elif all(self._moves(key) for key in read.keys) or self._is_for_field(read.keys) or self._picks(read):
             for key in read.keys:
                 if key.press == Press.REPEAT and self._turns_page(key):
                     self._ignore(HELD)
@@ -159,6 +159,12 @@ class KeyGate:
         screen = self._app.screen
         return isinstance(screen, KeyQueueScreen) and screen.field() is not None and all(key.as_event().is_printable for key in keys)
 
+    def _picks(self, read: KeysRead) -> bool:
+        """Whether the keys pick from a list of choices, with enter as the last one: typed ahead, as into a text field."""
+        *picks, last = read.keys
+        listed = bool(picks) and all(key.key in _moving_keys(self._app.focused) for key in picks)
+        return listed and last.key == "enter" and last.press == Press.TAP and not read.pasted
+
     def _acts_while_held(self, key: TypedKey) -> bool:
         """Whether the key may be repeated."""
         return self._moves(key) and not self._turns_page(key)
@@ -174,6 +180,8 @@ class KeyGate:
         """Whether the key only moves, or types into a text field."""
         if _is_text_field(self._app.focused):
             return key.as_event().is_printable or key.key.rpartition("+")[2] in EDITS
+        if key.key in _moving_keys(self._app.focused):
+            return True
         bound = self._app.active_bindings.get(key.key)
         if bound is not None and bound.binding.id:
             return bound.binding.id in MOVES
@@ -241,6 +249,11 @@ class KeyQueueScreen(ModalScreen[T]):
         self.set_focus(field)
         forward_key(field, key)
         return True
+
+
+def _moving_keys(widget: Widget | None) -> frozenset[str]:
+    """Keys by which a list of a dialog only moves or picks."""
+    return getattr(widget, "MOVING_KEYS", frozenset())
 
 
 def _is_text_field(widget: Widget | None) -> bool:

@@ -54,7 +54,12 @@ def forward_key(widget: Widget, key: events.Key) -> None:
 
 
 def update_scrollbars(view: ScrollView) -> None:
-    """Apply a new `virtual_size` at once, as Textual's OptionList does; otherwise scrollbar and limits lag behind."""
+    """Apply a new `virtual_size` at once, as Textual's OptionList does; otherwise scrollbar and limits lag behind.
+
+    Textual keeps the height of a view until a layout is asked for. If a layout was done after the view had asked for one, and before the
+    view was idle, it takes what the view asks for now as part of that, and keeps a height that is wrong.
+    """
+    view._layout_updates += 1
     view._scroll_update(view.virtual_size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,18 +34,26 @@ def bar(share: float, cells: int) -> tuple[str, str]:
     return drawn, "·" * (cells - len(drawn))
 
 
-def column_cells(count: int, room: int) -> int:
-    """Cells that each of so many columns has, with the gap after it; at least one."""
-    return max(1, min(WIDEST, room // max(1, count)))
+def column_starts(count: int, room: int) -> list[int]:
+    """Cells at which so many columns begin, and where the last one ends: all of the room, but for columns wider than `WIDEST`.
+
+    They differ by one cell at most. `count` is not above `room`.
+    """
+    room = min(room, WIDEST * count)
+    return [place * room // count for place in range(count + 1)]
 
 
-def columns(values: Sequence[float | None], top: float, cells: int, height: int) -> Iterator[str]:
-    """Columns side by side, row by row from the top; an unknown value is a gap. A column is `cells` wide with its gap."""
-    wide = cells - 1 if cells > 1 else 1
+def columns(values: Sequence[float | None], top: float, starts: Sequence[int], height: int) -> Iterator[str]:
+    """Columns side by side, row by row from the top; an unknown value is a gap. `starts` is from `column_starts`.
+
+    All columns have the same width, with a gap after each; where there is no room for gaps, each takes all of its cells.
+    """
+    spaces = [after - before for before, after in itertools.pairwise(starts)]
+    wide = min(spaces) - 1
     eighths = [0 if value is None or top <= 0 else max(round(min(value / top, 1.0) * height * 8), int(value > 0)) for value in values]
     for row in range(height - 1, -1, -1):
         marks = (UP[max(0, min(8, each - row * 8))] for each in eighths)
-        yield "".join(mark * wide + " " * (cells - wide) for mark in marks)
+        yield "".join(mark * (wide or space) + " " * (space - (wide or space)) for mark, space in zip(marks, spaces, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

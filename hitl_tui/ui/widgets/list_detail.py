@@ -63,6 +63,9 @@ class DetailPane(Vertical):
         self.draw_title()
 
 
+STACKED = (0.5, 0.65)
+"""Share of the height up to which a list on a narrow screen has the details below it, and beyond which no longer."""
+
 L = TypeVar("L", bound=VirtualList[Any])
 P = TypeVar("P", bound=DetailPane)
 
@@ -114,6 +117,11 @@ class ListDetail(Widget, Generic[L, P]):
     def is_inside(self) -> bool:
         """Whether the person went into the details."""
         return self.has_class("-detail") or self.pane.has_focus_within
+
+    @property
+    def shows_details(self) -> bool:
+        """Whether the details are on the screen."""
+        return self.has_class("-detail", "-stacked") or not self.app.screen_stack[0].has_class("-one")
 
     def on_opened(self, message: Opened) -> None:
         message.stop()
@@ -170,6 +178,20 @@ class ListDetail(Widget, Generic[L, P]):
 
     def action_scroll_details(self, direction: int) -> None:
         self.pane.scroll_half(direction)
+
+    # Layout
+
+    def on_mount(self) -> None:
+        self.watch(self.items, "virtual_size", self._fit_panes)
+
+    def on_resize(self) -> None:
+        self._fit_panes()
+
+    def _fit_panes(self) -> None:
+        """On a narrow screen show the details below the list, where it has so few rows that most of the screen would stay empty."""
+        least, most = STACKED
+        rows = self.items.virtual_size.height
+        self.set_class(0 < rows <= self.size.height * (most if self.has_class("-stacked") else least) - 2, "-stacked")
 
     # Words
 

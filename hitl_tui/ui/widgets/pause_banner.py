@@ -23,4 +23,4 @@ class PauseBanner(Static):
         self.display = bool(pauses)
         if pauses:
             told = "; ".join(f"{one_line(one.told(), 60)} {age(now - one.at)} ago" for one in pauses)
-            self.update(Content(visible(f" paused: {told} · {key} resumes · nothing starts, decisions wait")))
+            self.update(Content(visible(f" {told} · {key} resumes · nothing starts, decisions wait")))

@@ -41,6 +41,7 @@ async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: St
         await console.until_shown(known[0].name)
         await console.settle()
         assert isinstance(console.app.screen.focused, SendArea), "a single agent needs no choice"
+        assert not console.app.screen.query_one(OptionList).display, "and no list"
         await console.press(*"tidy")
         assert console.app.screen.query_one("#text", SendArea).text == "tidy"
 

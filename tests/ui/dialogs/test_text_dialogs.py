@@ -147,3 +147,10 @@ async def stored(console: ConsoleDriver, case: Case) -> object:
 def text_with_focus(console: ConsoleDriver) -> str:
     focused = console.app.screen.focused
     return str(getattr(focused, "text", None) or getattr(focused, "value", ""))
+
+
+async def test_question_of_one_row_stays_visible_above_its_answers(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await go_to(console, 6)
+        await console.press("m")
+        assert console.app.screen.query_one("#question").size.height == 1

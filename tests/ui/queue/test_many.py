@@ -489,7 +489,7 @@ async def test_agents_when_paused_are_named_in_a_banner_until_they_go_on(start_c
         await add(console.store, [restart("web-1")])
         await shown(console, [1])
         await console.press("P", "1", "enter")
-        await console.until_shown("paused: all agents are paused by ann", "P resumes")
+        await console.until_shown("all agents are paused by ann", "P resumes")
         assert [one.agent for one in console.bob.agents.pauses()] == [""]
         await console.press("P", "1", "enter")
         for _ in range(50):
@@ -507,10 +507,13 @@ async def test_one_agent_when_paused_is_named_in_the_banner_and_others_are_not(s
         await console.press("P")
         await console.until_shown("pause all agents", "pause sql_steward only")
         await console.press("2", "enter")
-        await console.until_shown("paused: agent sql_steward is paused by ann")
+        await console.until_shown("agent sql_steward is paused by ann")
         assert [one.agent for one in console.bob.agents.pauses()] == ["sql_steward"]
         await console.press("P", "1", "enter")
         assert console.bob.agents.pauses() == []
+        await console.store.db.execute("DELETE FROM agents WHERE name = 'sql_steward'")
+        await console.press("P")
+        assert "only" not in await console.until_shown("pause all agents"), "an agent that is not there cannot be paused"
 
 
 @pytest.mark.slow
