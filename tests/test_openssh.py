@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from hitl_tui import openssh
 from hitl_tui.errors import Refused
 from hitl_tui.openssh import CannotVerify, NotSigned
-from tests.support.ssh import agent, make_key, needs_openssh, public
+from tests.support.ssh import agent, asking, make_key, needs_openssh, public
 from tests.support.tiers import sampled
 
 TEXT = '{"decision":"approve","person":"Zoë"}'
@@ -133,13 +131,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 async def test_waiting_for_a_touch_ends_when_it_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = make_key(tmp_path)
-    asked = tmp_path / "asked"
-    program = tmp_path / "ask"
-    program.write_text(f"#!/bin/sh\necho $$ > {asked}.new && mv {asked}.new {asked}\nexec sleep 600\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("SSH_ASKPASS", str(program))
-    monkeypatch.setenv("DISPLAY", ":0")
-    with agent(tmp_path, key, options=("-c",)) as socket:
+    with asking(tmp_path) as asked, agent(tmp_path, key, options=("-c",)) as socket:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
         signing = asyncio.ensure_future(openssh.sign(TEXT, [public(key)]))
         await until(asked.exists)
@@ -147,4 +139,3 @@ async def test_waiting_for_a_touch_ends_when_it_is_cancelled(tmp_path: Path, mon
         signing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await signing
-    os.kill(int(asked.read_text()), signal.SIGTERM)

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -47,6 +48,26 @@ def agent(folder: Path, *keys: Path, options: tuple[str, ...] = ()) -> Iterator[
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def asking(folder: Path) -> Iterator[Path]:
+    """For an agent that is started in the block: a program that it asks with, and that never answers, as a key that waits for a touch.
+
+    Yields the file that appears once it asks.
+    """
+    asked, program = folder / "asked", folder / "ask"
+    program.write_text(f"#!/bin/sh\necho $$ > {asked}.new && mv {asked}.new {asked}\nexec sleep 600\n")
+    program.chmod(0o755)
+    before = {name: os.environ.get(name) for name in ("SSH_ASKPASS", "DISPLAY")}
+    os.environ.update({"SSH_ASKPASS": str(program), "DISPLAY": ":0"})
+    try:
+        yield asked
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        if asked.exists():
+            os.kill(int(asked.read_text()), signal.SIGTERM)
 
 
 def add(socket: Path, key: Path, *options: str) -> None:

@@ -44,7 +44,7 @@ APPROVE_PAUSE_S = 1.0
 """Pause required before approve works again after keys meant for a dialog that never opened."""
 
 
-SIGNING = "waits for your key: touch it if it blinks, or answer its question · esc takes it back"
+SIGNING = "waits for your key · esc takes it back"
 """What the pane says while a decision is signed."""
 WAITS = "your key is waited for: esc takes the signature back"
 MOST_TOGETHER = 1000
