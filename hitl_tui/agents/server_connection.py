@@ -97,8 +97,10 @@ class ServerConnection:
         return httpx.AsyncClient(base_url=self.target.url, transport=transport, timeout=timeout, headers=headers)
 
     @contextlib.asynccontextmanager
-    async def talking(self) -> AsyncIterator[LangGraphClient]:
-        """Turn what is wrong with the server into `ServerProblem`, and remember it. Other refusals (404, 409, 422) are left to the caller.
+    async def talking(self, whole: bool = False) -> AsyncIterator[LangGraphClient]:
+        """Turn what is wrong with the server into `ServerProblem`, and remember it.
+
+        Other refusals (403, 404, 409, 422) are left to the caller, but for requests about the server as a `whole`.
 
         Raises:
             ServerProblem: the server cannot be used now.
@@ -108,7 +110,7 @@ class ServerConnection:
         except BadTarget as error:
             raise self._failed(str(error)) from None
         except APIStatusError as error:
-            if problem := _refusal(error):
+            if problem := _refusal(error) or (f"it refuses to be listed ({error.status_code})" if whole else ""):
                 raise self._failed(problem) from error
             self._works()
             raise
@@ -125,7 +127,7 @@ class ServerConnection:
         Raises:
             ServerProblem: it cannot be used now.
         """
-        async with self.talking() as client:
+        async with self.talking(whole=True) as client:
             with reading():
                 info = await client.http.get("/info")
                 version = info.get("langgraph_py_version")
@@ -147,8 +149,6 @@ def _refusal(error: APIStatusError) -> str:
     match error.status_code:
         case 401:
             return "it refuses the key (401): check the variable that holds it"
-        case 403:
-            return "it does not allow this (403)"
         case 429:
             return "it is asked too often (429)"
         case status if status >= 500:

@@ -129,7 +129,7 @@ class ServerSource:
         """
         await self._connection.check()
         found: list[Mapping[str, Any]] = []
-        async with self._connection.talking() as client:
+        async with self._connection.talking(whole=True) as client:
             while page := await client.assistants.search(limit=PAGE, offset=len(found)):
                 found += page
                 if len(page) < PAGE:
@@ -251,6 +251,8 @@ class ServerSource:
 
     def explain(self, error: BaseException) -> str:
         """One sentence for an exception."""
+        if isinstance(error, APIStatusError):
+            return f"{self.label} refused it ({error.status_code}): {error.message}"
         return explain(error)
 
     async def sync_lessons(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 from langchain_core.messages import BaseMessage
 from langgraph.types import StateSnapshot
-from langgraph_sdk.errors import APIStatusError, ConflictError, NotFoundError
+from langgraph_sdk.errors import APIStatusError, ConflictError, NotFoundError, PermissionDeniedError
 from langgraph_sdk.schema import StreamPart
 
 from hitl_tui import canonical_json
@@ -143,6 +143,8 @@ class ServerThread:
         self._decision = ""
         self._by = ""
         self._moved_by = ""
+        self._running_elsewhere: Any = None
+        """The run of another program that has the thread, as it was when this turn began."""
         self._may_go_on = run.is_retry
         """Somebody wants the run to go on from where it stands; else only answers let it."""
 
@@ -185,8 +187,9 @@ class ServerThread:
         """What the thread waits for, and whether a saved answer keeps failing."""
         found: tuple[Pause, ...] = ()
         if state.interrupts:
-            found = tuple(self._warned(pause, state) for pause in interrupts.interrupted(state, self._graph_info, {}, self._confidence()))
-        if found:
+            asked = interrupts.interrupted(state, self._graph_info, {}, self._confidence())
+            found = tuple(self._warned(pause, state) for pause in asked if not self._is_answered(pause.interrupt))
+        if found or self._running_elsewhere:
             return found, self._run.is_retry and any(_is_poisoned(task) for task in state.tasks)
         if state.tasks and state.next:
             gate = interrupts.gated(state, self._graph_info, {}, self._confidence())
@@ -194,6 +197,14 @@ class ServerThread:
             if known or (stopped is None and await self._stopped_by_itself(state)):
                 return (self._warned(gate, state),), False
         return (), False
+
+    def _is_answered(self, interrupt: str) -> bool:
+        """Whether a run of another program has an answer to this, or leaves it behind."""
+        if not self._running_elsewhere:
+            return False
+        command = (self._running_elsewhere.get("kwargs") or {}).get("command")
+        answers = command.get("resume") if isinstance(command, Mapping) else None
+        return interrupt in answers if isinstance(answers, Mapping) else True
 
     def _warned(self, pause: Pause, state: StateSnapshot) -> Pause:
         """The pause with what a reviewer must know about its server."""
@@ -259,7 +270,9 @@ class ServerThread:
             yield event
 
     async def proceed(self) -> AsyncIterator[StreamEvent]:
-        """Run on from the checkpoint, if somebody wants that: what others have stopped stays stopped."""
+        """Run on from the checkpoint, if somebody wants that: what others have stopped stays stopped, and what they run is theirs."""
+        if self._running_elsewhere:
+            return
         if not self._may_go_on:
             raise await self._stopped_elsewhere()
         async for event in self._follow(await self._create(input=None)):
@@ -272,21 +285,29 @@ class ServerThread:
         return ServerRunFailed("it was stopped on the server", "retry lets it go on from there")
 
     async def rejoin(self) -> AsyncIterator[StreamEvent]:
-        """Follow what runs in the thread now, whoever started it; then the end of this run's newest, which may have come unseen.
+        """Follow what still runs for this run, and look for the end of its newest, which may have come unseen.
+
+        Runs of others are not followed, which could take a place among the worker's runs for hours: the thread is reported when they end.
 
         Raises:
             ServerRunFailed: this run's newest has failed, and nobody wants it to go on.
         """
-        while running := next((one for one in await self._runs(5) if one["status"] not in ENDED), None):
-            async for event in self._follow(running, is_own=self._made(running)):
+        while (running := await self._running()) and self._made(running):
+            async for event in self._follow(running):
                 yield event
-        newest = next(iter(await self._runs(1)), None)
+        newest = running or next(iter(await self._runs(1)), None)
+        self._running_elsewhere = running
         if newest is None:
             return
         if not self._made(newest):
             self._moved_by = _actor(newest)
         elif newest["status"] != "success" and not self._may_go_on:
             raise await self._failure(str(newest["status"]), None)
+
+    async def _running(self) -> Any:
+        """The run of the server that has the thread now; None if it is idle."""
+        active = [one for one in await self._runs(5) if one["status"] not in ENDED]
+        return active[-1] if active else None
 
     def _made(self, run: Any) -> bool:
         """Whether a run of the server was made for this run."""
@@ -395,6 +416,7 @@ class ServerThread:
         Raises:
             LeaseLost: the worker has lost the run.
             NotPending: the thread is busy: somebody else was first.
+            ReadOnly: the server does not allow it.
         """
         if not self._holds():
             raise LeaseLost(self._run.id)
@@ -403,6 +425,8 @@ class ServerThread:
                 yield client
         except ConflictError:
             raise NotPending("the thread is busy", await self._who_was_first()) from None
+        except PermissionDeniedError as error:
+            raise ReadOnly(f"{self._connection.target.label} does not allow this to you (403): {error.message}") from None
 
     async def _create(
         self, *, configurable: Mapping[str, Any] = {}, interrupt_before: Any = None, interrupt_after: Any = None, **options: Any
@@ -460,7 +484,7 @@ class ServerThread:
             async with asyncio.timeout(CANCEL_S), self._connection.talking() as client:
                 await client.runs.cancel(self._thread, run["run_id"], wait=True, action="interrupt")
 
-    async def _follow(self, run: Any, is_own: bool = True) -> AsyncIterator[StreamEvent]:
+    async def _follow(self, run: Any) -> AsyncIterator[StreamEvent]:
         """Follow a run of the server to its end. If the task is cancelled, the run is cancelled there, unless the lease was lost.
 
         Raises:
@@ -482,10 +506,10 @@ class ServerThread:
                         raise
                     await backoff(1)
         except asyncio.CancelledError:
-            if is_own and self._holds():
+            if self._holds():
                 await asyncio.shield(asyncio.ensure_future(self._cancel(run)))
             raise
-        if is_own and followed.status != "success":
+        if followed.status != "success":
             raise await self._failure(followed.status, followed.error)
 
     async def _events_of(self, followed: _Followed) -> AsyncIterator[StreamEvent]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from langchain_core.messages import HumanMessage
-from langgraph_sdk.errors import NotFoundError
+from langgraph_sdk.errors import NotFoundError, PermissionDeniedError
 
 from hitl_tui.agents.messages import messages_in, text_of
 from hitl_tui.agents.server_connection import ServerConnection, reading
@@ -93,7 +93,7 @@ class ThreadWatch:
         return found
 
     async def _search(self, **filters: Any) -> list[Row]:
-        async with self._connection.talking() as client:
+        async with self._connection.talking(whole=True) as client:
             return list(await client.threads.search(select=list(ROW), **filters))  # type: ignore[arg-type]
 
     async def _scan(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
@@ -160,7 +160,7 @@ class ThreadWatch:
                 runs = await client.runs.list(thread, limit=1)
                 with reading():
                     return _about(found.values) if runs and runs[0]["status"] == "success" else None
-            except NotFoundError:
+            except (NotFoundError, PermissionDeniedError):
                 return None
 
 
