@@ -44,7 +44,7 @@ from hitl_tui.agents.stream_events import EventReader
 from hitl_tui.agents.takeover_updates import GraphShape, HandbackPosition, node_of_results, plan_updates
 from hitl_tui.errors import HitlError, LeaseLost, Refused
 from hitl_tui.formatting import exact_duration
-from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, RunState, Submission, Takeover
 
 MODES = ("tasks", "updates", "messages-tuple", "custom")
 DELETED = "deleted"
@@ -153,6 +153,12 @@ class ServerThread:
         """Whether another program began the thread."""
         return isinstance(self._run.input, dict) and bool(self._run.input.get("elsewhere"))
 
+    @property
+    def _had_thread(self) -> bool:
+        """Whether the server had the thread when this run was driven last."""
+        run = self._run
+        return self._is_foreign or run.state is RunState.WAITING or (run.resuming and not run.cut)
+
     # Reading
 
     async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
@@ -163,7 +169,7 @@ class ServerThread:
         """The newest checkpoint. `stopped`: the thread stands at a gate if it has a next node; None if the server is to tell."""
         async with self._connection.talking() as client:
             rows = await client.threads.search(ids=[self._thread], select=list(ROW), limit=1)  # type: ignore[arg-type]
-            if not rows and (self._is_foreign or self._run.lease > 1):
+            if not rows and self._had_thread:
                 raise ThreadGone("the server no longer has its thread", "launch the run again")
             with reading():
                 updated_at = str(rows[0]["updated_at"]) if rows else ""
@@ -261,6 +267,8 @@ class ServerThread:
 
     async def start(self, given: Any) -> AsyncIterator[StreamEvent]:
         """Run from an input, unless the server has that run already: a worker may have died before it was told so."""
+        if self._is_foreign:
+            raise ThreadGone("there is nothing in its thread any more", "nothing was started")
         known = await self._newest_own() if self._run.lease > 1 else None
         if known is None:
             async with self._changing() as client:

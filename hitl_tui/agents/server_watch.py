@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ AT_ONCE = 8
 """States that are read at a time."""
 WAITING = ("interrupted", "error")
 """States of threads that may wait: a failed run leaves its questions pending."""
+IDLE = "idle"
 ROW = ("thread_id", "status", "updated_at", "metadata")
 GONE = "gone"
 TITLE = 80
@@ -52,6 +53,8 @@ class ThreadWatch:
         self._agent_of = agent_of
         self._newest: datetime | None = None
         self._scanned_at: float | None = None
+        self._at_rest: set[tuple[str, str]] = set()
+        """Threads of the newest rows that ask nothing, with their `updated_at`."""
 
     async def look(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """What changed since the last look, in batches that are not empty.
@@ -67,8 +70,11 @@ class ThreadWatch:
                 if batch:
                     yield batch
             self._scanned_at = began
-        if moved := await self._moved(await self._changed(), known):
+        rows = await self._changed()
+        if moved := await self._moved(rows, known, (*WAITING, IDLE)):
             yield moved
+        listed = {(str(row["thread_id"]), str(row["updated_at"])) for row in rows}
+        self._at_rest &= listed  # older ones are not read again
 
     async def _note_newest(self) -> None:
         """Remember where the first look begins: the scan that follows reads what is older."""
@@ -115,22 +121,31 @@ class ThreadWatch:
             gone = set(chunk) - {str(row["thread_id"]) for row in rows}
             yield [MovedThread(thread, "", GONE, "", waits=False) for thread in sorted(gone) if known.versions([thread]) != {thread: GONE}]
 
-    async def _moved(self, rows: Sequence[Row], known: KnownThreads, have_runs: bool = False) -> list[MovedThread]:
-        """Those of these rows that are not known in this version, and may wait or have a run here (as all do with `have_runs`)."""
+    async def _moved(
+        self, rows: Sequence[Row], known: KnownThreads, states: Collection[str] = WAITING, have_runs: bool = False
+    ) -> list[MovedThread]:
+        """Those of these rows that are not known in this version, and may wait or have a run here (as all do with `have_runs`).
+
+        Threads in these `states` are read. Among them are idle ones that have just changed: langhost has been seen to call a thread idle
+        that asks something.
+        """
         with reading():
             by_thread = {str(row["thread_id"]): row for row in rows}
             handled = known.versions(list(by_thread)) if rows else {}
             changed = {thread: row for thread, row in by_thread.items() if handled.get(thread) != str(row["updated_at"])}
             seen = {thread for thread, row in changed.items() if self._seen.get(thread) == str(row["updated_at"])}
-            reviewed = [thread for thread, row in changed.items() if thread not in seen and self._is_reviewed(row)]
+            resting = {thread for thread, row in changed.items() if (thread, str(row["updated_at"])) in self._at_rest}
+            reviewed = [thread for thread in changed if thread not in seen | resting and self._is_reviewed(changed[thread], states)]
             asking = await self._asking(reviewed)
-            told = [thread for thread in changed if have_runs or thread in handled or thread in seen or thread in reviewed]
+            self._at_rest |= {(thread, str(changed[thread]["updated_at"])) for thread in reviewed if thread not in asking}
+            waiting = {thread for thread in reviewed if thread in asking or changed[thread]["status"] in WAITING}
+            told = [thread for thread in changed if have_runs or thread in handled or thread in seen or thread in waiting]
             for thread in seen:
                 self._seen.pop(thread, None)  # from now on, the version that is stored says that it is known
             return [self._moved_thread(changed[thread], asking.get(thread), thread in seen) for thread in told]
 
-    def _is_reviewed(self, row: Row) -> bool:
-        return row["status"] in WAITING and self._agent_of(row.get("metadata") or {}) is not None
+    def _is_reviewed(self, row: Row, states: Collection[str]) -> bool:
+        return row["status"] in states and self._agent_of(row.get("metadata") or {}) is not None
 
     def _moved_thread(self, row: Row, about: str | None, is_known: bool) -> MovedThread:
         thread, metadata = str(row["thread_id"]), row.get("metadata") or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from hitl_tui.agents.source import Outage, Source
@@ -78,6 +79,17 @@ class SourceWatch:
             self._ring()
 
     async def _watch(self) -> None:
+        """Watch until there is nothing to watch. An error of this program must not end the watch for good."""
+        while True:
+            try:
+                await self._follow()
+                break
+            except Exception:  # noqa: BLE001 - it is in the log, and the next round may fare better
+                traceback.print_exc()
+                await asyncio.sleep(STORE_RETRY_S)
+        self._looked.set()
+
+    async def _follow(self) -> None:
         async with contextlib.aclosing(self._source.follow(self)) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 while True:
@@ -86,7 +98,6 @@ class SourceWatch:
                         break
                     except Storage:  # the worker reports it
                         await asyncio.sleep(STORE_RETRY_S)
-        self._looked.set()
 
     async def _handle(self, batch: Sequence[MovedThread]) -> None:
         await self.note_source()
