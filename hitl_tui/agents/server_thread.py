@@ -142,6 +142,8 @@ class ServerThread:
         self._keys: dict[str, Any] = {}
         self._decision = ""
         self._by = ""
+        self._head = ""
+        """The newest checkpoint, as it was read last."""
         self._moved_by = ""
         self._running_elsewhere: Any = None
         """The run of another program that has the thread, as it was when this turn began."""
@@ -173,7 +175,7 @@ class ServerThread:
                 raise ThreadGone("the server no longer has its thread", "launch the run again")
             with reading():
                 updated_at = str(rows[0]["updated_at"]) if rows else ""
-            state = await self._state()
+            state = await self._at_head()
             pauses, poisoned = await self._pauses(state, gates, stopped)
             run = await self._run_of(state)
         if updated_at:
@@ -188,6 +190,12 @@ class ServerThread:
                 found = {"values": {}, "next": [], "tasks": [], "interrupts": [], "checkpoint": {"thread_id": self._thread}}  # type: ignore[typeddict-item]
             with reading():
                 return snapshot_of(found, self._schemas)
+
+    async def _at_head(self) -> StateSnapshot:
+        """The newest checkpoint, at which what follows must find the thread."""
+        state = await self._state()
+        self._head = _checkpoint(state)
+        return state
 
     async def _pauses(self, state: StateSnapshot, gates: Collection[str], stopped: bool | None = None) -> tuple[tuple[Pause, ...], bool]:
         """What the thread waits for, and whether a saved answer keeps failing."""
@@ -252,7 +260,7 @@ class ServerThread:
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read by one request: a decision waits for it."""
         if any(map(is_gate, wanted)):
-            state = await self._state()
+            state = await self._at_head()
             pauses, _ = await self._pauses(state, wanted)
             return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
         state = await self._state(subgraphs=False)
@@ -283,7 +291,7 @@ class ServerThread:
             return
         if not self._may_go_on:
             raise await self._stopped_elsewhere()
-        async for event in self._follow(await self._create(input=None)):
+        async for event in self._run_on():
             yield event
 
     async def _stopped_elsewhere(self) -> ServerRunFailed:
@@ -354,50 +362,60 @@ class ServerThread:
         if answer.kind is DecisionKind.REJECT:
             await self._update(None, as_node="__end__")
             return
-        async for event in self._pass(asked.interrupt):
+        async for event in self._run_on(asked.interrupt):
             yield event
 
-    async def _pass(self, gate: str, **options: Any) -> AsyncIterator[StreamEvent]:
-        """Let a thread run on from a static gate, if it still stands at this one once nobody else can move it.
+    async def _run_on(self, gate: str = "", asks: bool = False, **options: Any) -> AsyncIterator[StreamEvent]:
+        """Let a thread run on without an answer, if it stands where it was read last once nobody else can move it.
 
-        A gate has no id that the server could check. So a delayed run takes the thread first, and then what it stands at is read again.
+        No id says to the server what may run. So a delayed run takes the thread first, and then where it stands is read again.
+
+        Args:
+            gate: the static gate at which it must stand; empty if its newest checkpoint is enough.
+            asks: something may be asked there.
+            options: of the run.
+
+        Raises:
+            NotPending: somebody else was first.
         """
+        head = self._head
         reserved = await self._create(input=None, after_seconds=RESERVE_S, **options)
         state = await self._state()
-        now = interrupts.gated(state, self._graph_info, {}, self._confidence()) if state.tasks and state.next else None
-        if now is None or now.interrupt != gate or state.interrupts:
+        if (state.interrupts and not asks) or _checkpoint(state) != head or (gate and self._gate_at(state) != gate):
             await self._cancel(reserved)
-            raise NotPending(gate, await self._who_was_first())
+            raise NotPending("the thread has moved", await self._who_was_first())
         async for event in self._follow(reserved):
             yield event
 
+    def _gate_at(self, state: StateSnapshot) -> str:
+        """The id of the static gate at which a thread would stand; empty if it is finished."""
+        return interrupts.gated(state, self._graph_info, {}, self._confidence()).interrupt if state.tasks and state.next else ""
+
     async def _pass_tool_gate(self, asked: PendingInterrupt, answers: Mapping[int, Answer]) -> AsyncIterator[StreamEvent]:
         """Approved calls run; refused ones get their result from the reviewer (the recipes of CONTRACT 2.3, for any mix)."""
-        passage = tool_gates.passage(await self._state(), asked.actions, answers)
-        refused, gate = passage.refused, asked.interrupt
+        state = await self._state()
+        if _checkpoint(state) != self._head:
+            raise NotPending("the thread has moved", await self._who_was_first())
+        passage = tool_gates.passage(state, asked.actions, answers)
+        refused = passage.refused
         if passage.ended:
-            gate = await self._update({"messages": passage.ended})
+            await self._update({"messages": passage.ended})
         if refused and passage.kept:
-            gate = await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.moved_edits})
-            async for event in self._pass(gate, interrupt_after="*"):  # one step, wherever it leads
+            await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.moved_edits})
+            async for event in self._run_on(interrupt_after="*"):  # one step, wherever it leads
                 yield event
-            if (await self._state()).interrupts:
+            state = await self._state()
+            self._head = _checkpoint(state)
+            if state.interrupts:
                 return  # an approved call asks something itself: the step has not ended, so the model reads no refusal yet
         if refused:
-            async for event in self._refuse([*([passage.message] if passage.kept else []), *refused], asked.node):
-                yield event
-            return
-        if passage.is_changed:
-            gate = await self._update({"messages": [passage.message], **passage.moved_edits})
-        async for event in self._pass(gate):
+            await self._update({"messages": [*([passage.message] if passage.kept else []), *refused]}, as_node=asked.node)
+            if interrupts.at_gate(await self._state(), self._graph_info):
+                return  # the tool step is over, and the next node has a gate of its own
+        elif passage.is_changed:
+            await self._update({"messages": [passage.message], **passage.moved_edits})
+        async for event in self._run_on():
             yield event
-
-    async def _refuse(self, messages: Sequence[BaseMessage], node: str) -> AsyncIterator[StreamEvent]:
-        """Give the model the results of a tool step, and let it read them unless there is a gate before that."""
-        await self._update({"messages": messages}, as_node=node)
-        if not interrupts.at_gate(await self._state(), self._graph_info):
-            async for event in self._follow(await self._create(input=None)):
-                yield event
 
     def request_drain(self) -> None:
         """Stop following: the run goes on without a worker, up to its next pause."""
@@ -468,16 +486,21 @@ class ServerThread:
                 interrupt_after=interrupt_after or (list(info.own_after) if info.own_after else None),
             )
 
-    async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> str:
-        """Update the state. Returns the id that a gate gets at the new checkpoint.
+    async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> None:
+        """Update the state where it was read last.
 
         Raises:
-            NotPending: the thread is busy.
+            NotPending: the thread is busy, or it had moved. Then the update was made at another place, but nothing runs because of it.
         """
         async with self._changing() as client:
             made = await client.threads.update_state(self._thread, as_json(values), as_node=as_node)
             with reading():
-                return f"gate:{made['checkpoint']['checkpoint_id']}"
+                now = str(made["checkpoint"]["checkpoint_id"])
+        state = await self._state(subgraphs=False)
+        before = ((state.parent_config or {}).get("configurable") or {}).get("checkpoint_id")
+        if _checkpoint(state) != now or before != self._head:
+            raise NotPending("the thread has moved", await self._who_was_first())
+        self._head = now
 
     async def _who_was_first(self) -> str:
         """A sentence about who moved the thread last; empty if unknown."""
@@ -603,7 +626,7 @@ class ServerThread:
         """Put back the refusals of a mixed decision at a tool gate, if a worker died between its two halves."""
         restored = False
         for answered in sent:
-            values = (await self._state()).values
+            values = (await self._at_head()).values
             if message := tool_gates.message_without_refusals(values, answered):
                 calls, by_slot = tool_gates.calls_of(answered, message), answered.by_slot
                 refusals: list[BaseMessage] = [
@@ -621,22 +644,21 @@ class ServerThread:
 
     async def ask_again(self) -> AsyncIterator[StreamEvent]:
         """Run from the newest checkpoint by its id, which drops the poisoned answer. See `LocalThread.ask_again` for forks and updates."""
-        state = await self._state()
+        state = await self._at_head()
         back_to, source = state.config, (state.metadata or {}).get("source")
         if source == "fork" and state.parent_config:
             back_to = state.parent_config
         elif source == "update":
             await self._update(None, as_node="__copy__")
             back_to = (await self._state()).config
-        created = await self._create(input=None, checkpoint=dict(back_to["configurable"]))
-        async for event in self._follow(created):
+        async for event in self._run_on(asks=True, checkpoint=dict(back_to["configurable"])):
             yield event
 
     # Takeover
 
     async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
         """Write the plan as state updates. A server's checkpoints cannot carry the takeover's number."""
-        state = await self._state()
+        state = await self._at_head()
         pauses, _ = await self._pauses(state, (), stopped=None if not failed else False)
         place = HandbackPosition(self._shape, self._graph_info, state, await self._leading(state), pauses, failed)
         plan = plan_updates(place, takeover.plan, takeover.actor)
@@ -693,7 +715,7 @@ class ServerThread:
         info, stops = self._graph_info, bool(applied.unapproved) and not applied.node_asks
         tools = filter(info.runs_tools, info.nodes) if stops else ()
         before = sorted({*info.gates_before, *tools}) if stops else None
-        async for event in self._follow(await self._create(input=None, interrupt_before=before)):
+        async for event in self._run_on(asks=True, interrupt_before=before):
             yield event
 
 
@@ -725,3 +747,8 @@ def _before_now(run: Any) -> str:
 
 def _differs(found: Any, wanted: Any) -> bool:
     return canonical_json.canonical(canonical_json.as_json(found)) != canonical_json.canonical(canonical_json.as_json(wanted))
+
+
+def _checkpoint(state: StateSnapshot) -> str:
+    """The id of a snapshot's checkpoint; empty if it has none."""
+    return str(state.config["configurable"].get("checkpoint_id") or "")
