@@ -6,11 +6,13 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from hitl_tui import canonical_json
-from hitl_tui.argument_text import drawn, name_text, text_rows, value_rows
+from hitl_tui.argument_text import drawn, name_line, name_text, text_rows, value_rows
+from hitl_tui.effects.provenance import Provenance
+from hitl_tui.effects.view import Section, title_of, worth_showing
 from hitl_tui.formatting import age
 from hitl_tui.model import (
     Action,
@@ -226,6 +228,11 @@ AGENT = "┃"
 """Stands before lines that an agent wrote, so that they cannot imitate others."""
 NAME_CELLS = 22
 """Most cells of the column of names beside a call's arguments."""
+EFFECT_CELLS = 16
+"""Cells of the words about what a call would do, before the agent's text that they are about."""
+Effects: TypeAlias = tuple[Sequence[Section], Sequence[Provenance]]
+"""What a call would do, and where its values come from."""
+NO_EFFECTS: Mapping[int, Effects] = {}
 LEAST_CELLS = 6
 """A column is never cut below this width."""
 
@@ -329,8 +336,14 @@ def _silence(run: Run, now: float) -> str:
     return f"its worker has not responded for {age(silent_s)}: `hitl-tui release {run_id(run.id)}`" if silent_s else ""
 
 
-def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), views: Sequence[ReviewView] = ()) -> str:
-    """One review as text: its assignment, its actions with the allowed decisions, and the agent's reasoning."""
+def review_text(
+    review: Review,
+    context: Context,
+    endorsements: Sequence[Endorsement] = (),
+    views: Sequence[ReviewView] = (),
+    effects: Mapping[int, Effects] = NO_EFFECTS,
+) -> str:
+    """One review as text: its assignment, its actions with what they would do and the allowed decisions, and the agent's reasoning."""
     row, now = review.row, time.time()
     lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
     lines += [f"note: {row.note}"] if row.note else []
@@ -339,7 +352,7 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
     lines = list(map(exact_line, lines))
     for action in review.actions:
         risk = review.risk_of(action) or ("unknown" if row.kind.is_tool_call else "")
-        lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk)]
+        lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk, effects.get(action.slot, ((), ())))]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         lines += ["  every decision on it needs a signature"] if action.signed else []
         for one in endorsements:
@@ -349,15 +362,40 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
     return "\n".join(lines)
 
 
-def _action_lines(action: Action, decision: Decision | None, risk: str) -> list[str]:
+def _action_lines(action: Action, decision: Decision | None, risk: str, effects: Effects) -> list[str]:
     lines = [f"#{action.number} {name_text(action.name)}"]
     lines += [f"  {AGENT} {line}" for line in _args_lines(action.args)]
+    lines += effects_lines(effects[0])
+    lines += origins_lines(effects[1])
     told = [f"  risk: {risk}"] if risk else []
     told += [f"  {action.confidence.told()}"] if action.confidence.source else []
     told += [f"  {action.routed()}"] if action.outcome else []
     told.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
     lines += map(exact_line, told)
     return lines + (_decision_lines(decision.answer, decision.actor) if decision else [])
+
+
+def origins_lines(origins: Sequence[Provenance]) -> list[str]:
+    """Where the values of a call come from, each with the passage that holds it."""
+    lines = []
+    for one in origins:
+        lines.append(exact_line(f"  {name_line(one.path, NAME_CELLS * 2)}: {one.told()}"))
+        lines += [f"    {AGENT} {whole_line(one.passage)}"] if one.passage else []
+    return lines
+
+
+def effects_lines(effects: Sequence[Section]) -> list[str]:
+    """What a call would do: a heading for each argument, and below it a row for each effect, an agent's text after its mark."""
+    lines = []
+    for section in worth_showing(effects):
+        heading = title_of(section, name_line(section.argument, NAME_CELLS * 2))
+        lines.append(exact_line(f"  {heading}: cannot be told, because {section.problem}" if section.problem else f"  {heading}"))
+        for one in section.effects:
+            marks = exact_line(", ".join(one.marks))
+            text = whole_line("  " * one.depth + one.text) if one.text else ""
+            lines += [f"    {marks}{' ' * max(1, EFFECT_CELLS - cells(marks))}{AGENT} {text}"] if text or one.marks else []
+            lines += [f"    {' ' * EFFECT_CELLS}{AGENT}   {whole_line(one.detail)}"] if one.detail else []
+    return lines
 
 
 def _decision_lines(answer: Answer, actor: str) -> list[str]:

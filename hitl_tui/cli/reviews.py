@@ -16,10 +16,12 @@ from hitl_tui.cli import output, runs
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import call_slot, common_options, completes, json_option, number, review_number, run_number
+from hitl_tui.effects.provenance import of_call
+from hitl_tui.effects.view import sections
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, DecisionKind, Review, call_id
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Review, call_id
 from hitl_tui.sanitize import visible
 from hitl_tui.store.errors import when
 
@@ -186,6 +188,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
         await inbox.reviews.versions(review),
         await inbox.reviews.notifications(review),
     )
+    effects = await _effects(inbox, found, context)
     escalations, feedback = await inbox.reviews.escalations(review), await inbox.feedback.of_review(review)
     if as_json:
         more = {
@@ -195,17 +198,35 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
             "notifications": [output.notification_json(notification) for notification in notifications],
             "feedback": [output.feedback_json(one) for one in feedback],
         }
-        return output.as_json({**await _json(inbox, found), **more})
+        shown = {**await _json(inbox, found), **more}
+        for action in shown["actions"]:
+            told, origins = effects.get(action["slot"], ((), ()))
+            action["effects"] = [section.as_json() for section in told]
+            action["origins"] = [one.as_json() for one in origins]
+        return output.as_json(shown)
     people, check = (await inbox.reviews.endorsements(review), await inbox.reviews.views(review)), inbox.reviews.attention_check(review)
     parts = [
         visible(check.told(inbox.reviewer)) if check else "",
-        output.review_text(found, context, *people),
+        output.review_text(found, context, *people, effects),
         output.versions_text(versions),
         output.escalations_text(escalations, time.time()),
         output.notifications_text(notifications),
         output.feedback_text(feedback),
     ]
     return "\n".join(filter(None, parts))
+
+
+async def _effects(inbox: Inbox, found: Review, context: Context) -> dict[int, output.Effects]:
+    """By slot, what the tool calls of a review would do, and where their values come from."""
+    if not found.row.kind.is_tool_call:
+        return {}
+    settings = await inbox.policy.effect_settings(found)
+
+    def read(action: Action) -> output.Effects:
+        known = settings[action.slot]
+        return sections(action.name, action.args, known), of_call(action.args, context.conversation, known.launch_input)
+
+    return {action.slot: await asyncio.to_thread(read, action) for action in found.actions}
 
 
 async def _decided(inbox: Inbox, review: int, call: str, answer: Answer, digest: str | None, as_json: bool) -> str:

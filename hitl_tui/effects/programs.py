@@ -263,7 +263,7 @@ def _after_options(name: str, words: Words) -> Started | None:
             at += word == "--"
             break
         elif not re.fullmatch(_PLAIN[name], word):
-            raise NotUnderstood(f"{name} has the option {word[:20]}, with which it may start anything")
+            raise NotUnderstood(f"{name} has the option {word[:20]!r}, with which it may start anything")
         at += 1
     if name == "timeout":
         if not re.fullmatch(r"[0-9.]+[smhd]?", _known(words, at, name)):
@@ -333,7 +333,7 @@ def shell_call(program: str, words: Words) -> ShellCall | None:
         return ShellCall()
     first = _known(words, at, name)
     if first.startswith(("-", "+")):
-        raise NotUnderstood(f"{name} has the option {first[:20]}, with which it may run anything")
+        raise NotUnderstood(f"{name} has the option {first[:20]!r}, with which it may run anything")
     return ShellCall(first) if reads_text else ShellCall(is_file=True)
 
 
@@ -365,7 +365,7 @@ def check_builtin(program: str, words: Words) -> None:
     if why:
         raise NotUnderstood(why)
     if program in _RESERVED or program.startswith("#"):
-        raise NotUnderstood(f"{program} stands where a command begins")
+        raise NotUnderstood(f"{program if program in _RESERVED else '#'} stands where a command begins")
     if base_name(program) == "git":
         _check_git(words)
     known = [word for word in words if word is not None]

@@ -199,13 +199,15 @@ class _Reader:
     def _block(self, node: Node, level: int, redirects: _Redirects) -> None:
         self._check_gaps(node, _WIDE_GAP)
         self._check_separated(node)
+        named = [child for child in node.children if child.is_named]
+        last = named[-1] if node.type in ("list", "pipeline", "negated_command") else None  # the grammar gives a list what is its last's
         for child in node.children:
             if not child.is_named:
                 if child.type not in _SEPARATORS and child.type != "\n":
                     raise NotUnderstood(f"it has {child.type!r} where commands are separated")
                 self._check_reserved(child)
             elif child.type in _STATEMENTS:
-                self.statements(child, level + 1, redirects)
+                self.statements(child, level + 1, _NO_REDIRECTS if last and child.start_byte != last.start_byte else redirects)
             elif node.type == "for_statement" and child.type == "variable_name":
                 self._check_variable(self._text(child))
             elif node.type == "for_statement" or (node.type in ("case_statement", "case_item") and child.type != "ERROR"):
@@ -271,12 +273,12 @@ class _Reader:
             self._simple(more, [], own, self._text(node)) if more else self._only_redirected(own, self._text(node))
         elif body.type == "command":
             self._command(body, level + 1, own, more)
-        elif more or body.type in ("variable_assignment", "comment", "program", "list", "pipeline", "negated_command"):
+        elif more or body.type in ("variable_assignment", "comment", "program"):
             raise NotUnderstood(_REDIRECTION)
         else:
             count = len(self.found)
             self.statements(body, level + 1, own)
-            if len(self.found) == count or own.written or own.hosts:
+            if len(self.found) == count or (body.type not in ("list", "pipeline", "negated_command") and (own.written or own.hosts)):
                 self._only_redirected(own, self._text(node))
 
     def _only_redirected(self, redirects: _Redirects, text: str) -> None:

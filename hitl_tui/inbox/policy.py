@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Stale
-from hitl_tui.model import RuleCount
+from hitl_tui.model import Review, RuleCount
 from hitl_tui.store import agents
 
 if TYPE_CHECKING:
+    from hitl_tui.effects.view import EffectSettings
     from hitl_tui.inbox.inbox import Inbox
     from hitl_tui.policy.explain import Explanation
     from hitl_tui.policy.loader import Policies, PolicyStatus
@@ -90,6 +91,18 @@ class PolicyLookup:
         """The policy that applies to a review: the home's if it has one, otherwise that of the review's project."""
         return self.active(await agents.target_of(self._store, review))
 
+    async def effect_settings(self, review: Review) -> Mapping[int, EffectSettings]:
+        """By slot, what is known beside the arguments of a review's calls, to tell what they would do."""
+        from hitl_tui.effects.view import EffectSettings
+        from hitl_tui.home import Home
+
+        target = await agents.target_of(self._store, review.row.id)
+        policy, policies, run = self.active(target), self._found(), await self._inbox.runs.get(review.row.run)
+        folder = Home(policies.home).workdir(run.thread) if policies else ""
+        own = policy.domains if policy else ()
+        views = {action.slot: policy.views_of(review.row.agent, action.name) if policy else {} for action in review.actions}
+        return {slot: EffectSettings(one, str(folder), own, run.input) for slot, one in views.items()}
+
     async def rule_counts(self) -> list[RuleCount]:
         """How often each rule matched, by outcome."""
         from hitl_tui.store import policy_log
@@ -111,5 +124,8 @@ class PolicyLookup:
         target = await agents.target_of(self._store, review)
         now = self.status(target)
         note, levels = facts.warning_of(found), autonomy.levels(self._store, run.agent)
-        walks = {a.slot: explain(facts.of_review(run, found, a), now.policy, found.row.opened_at, note, levels) for a in found.actions}
+        context = await self._inbox.reviews.context(review)
+        walks = {
+            a.slot: explain(facts.of_review(run, found, a, context), now.policy, found.row.opened_at, note, levels) for a in found.actions
+        }
         return Explanation(found, target, now, walks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hitl_tui.model.actions import DecisionKind, Outcome
-from hitl_tui.model.interrupts import PauseKind
+from hitl_tui.model.interrupts import Message, PauseKind
 from hitl_tui.model.values import Json
 
 
@@ -59,6 +59,10 @@ class Facts:
     """Decisions for which the policy has an answer template that the question takes."""
     id: str = ""
     """A permanent name such as `thread:interrupt:slot`, which alone decides whether it is spot-checked."""
+    conversation: tuple[Message, ...] | None = None
+    """What was said before it was asked; None if that is not known any more."""
+    launch_input: Json = None
+    """What its run was launched with; None if not known."""
     confidence_source: str = ""
     """Where the confidence comes from, as `Confidence.source` says; empty if that is not known."""
 

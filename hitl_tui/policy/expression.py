@@ -39,9 +39,12 @@ NAMES: Mapping[str, Callable[[Facts], Any]] = {
 """Each name of a condition, and what it reads of an action; None if that is unknown."""
 ITEMS: Mapping[str, tuple[str, ...]] = {
     "commands": ("program", "arguments", "writes", "deletes", "network", "hosts", "written", "under", "text"),
+    "statements": ("kind", "tables", "where", "writes", "text"),
 }
 """Functions that split an argument, and the names of each item's fields."""
-FUNCTIONS = ("len", "lower", "upper", "domain", "known", *ITEMS)
+ORIGINS = ("from_user", "from_input", "from_tool", "from_prompt", "from_nowhere")
+"""Functions that say where a value comes from; `from_tool` also takes a glob of tool names."""
+FUNCTIONS = ("len", "lower", "upper", "domain", "known", *ORIGINS, *ITEMS)
 QUANTIFIERS = ("all", "any")
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "contains", "startswith", "endswith", "matches")
 _CONSTANTS = {"true": True, "false": False, "null": None}
@@ -89,6 +92,8 @@ class FunctionCall:
 
     function: str
     argument: Node
+    tools: str = ""
+    """The second argument of `from_tool`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,10 +359,22 @@ class _ExpressionParser:
             raise BadExpression(f"there is no function {token.text}()", did_you_mean(token.text, [*FUNCTIONS, *QUANTIFIERS]), token.at)
         self._take()
         argument = self.expression(level + 1)
+        tools = self._tools(token) if token.text == "from_tool" else ""
+        self.reads_facts = self.reads_facts or token.text in ORIGINS
         self._expect(")")
         if token.text == "domain" and not (isinstance(argument, Constant) and isinstance(argument.value, str) and argument.value):
             raise BadExpression("domain() takes one domain as text", 'write domain("example.com")', token.at)
-        return self._made(FunctionCall(token.text, argument), argument)
+        return self._made(FunctionCall(token.text, argument, tools), argument)
+
+    def _tools(self, token: _Token) -> str:
+        """The tools that `from_tool` names, from the comma on; any if it names none."""
+        if not self._is(","):
+            return "*"
+        self._take()
+        named = self._take()
+        if named.kind != "text":
+            raise BadExpression("from_tool() takes the tool's name as text", 'write from_tool(args.to, "read_mail")', token.at)
+        return _text(named)
 
     def _quantified(self, token: _Token, level: int) -> Node:
         """`all(commands(args.cmd), condition)`, from its opening bracket on."""

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.effects import shell
+from hitl_tui.effects import provenance, shell, sql
+from hitl_tui.effects.hosts import Domain, hosts
+from hitl_tui.effects.provenance import Origin, Provenance, Source
 from hitl_tui.look_alikes import skeleton
 from hitl_tui.model import Facts, Json
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression import (
     ITEMS,
     NAMES,
+    ORIGINS,
     Binary,
     Constant,
     Expression,
@@ -32,7 +35,6 @@ from hitl_tui.policy.expression import (
     Quantified,
     Unary,
 )
-from hitl_tui.policy.hosts import Domain, hosts
 
 WORK = 1_000_000
 """Most characters and items that one evaluation may read."""
@@ -128,6 +130,7 @@ class _Evaluator:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._left = WORK
+        self._sources: Sequence[Source] | None = None
         self._items: list[Mapping[str, Any]] = []
         """The item that each `all` or `any` looks at, the innermost last."""
 
@@ -215,10 +218,14 @@ class _Evaluator:
             return not isinstance(found, Undetermined) and found is not None
         if isinstance(found, Undetermined):
             return found
+        if node.function in ORIGINS:
+            return self._comes_from(node, found)
         if node.function == "domain":
             return Domain(found)
         if node.function == "commands":
             return self._commands(found)
+        if node.function == "statements":
+            return self._statements(found)
         if node.function == "len":
             return len(found) if isinstance(found, str | list | Mapping) else Undetermined(f"len() of {_kind(found)}")
         if not isinstance(found, str):
@@ -236,6 +243,39 @@ class _Evaluator:
             return Undetermined(f"the command cannot be split: {script.problem}")
         self._spend(20 * len(script.commands))
         return [_command_fields(command) for command in script.commands]
+
+    def _comes_from(self, node: FunctionCall, found: Any) -> bool | Undetermined:
+        """Whether a value comes from somewhere; of a list, whether one does from nowhere or a tool, and all do from elsewhere."""
+        if self._facts.conversation is None:
+            return Undetermined("what was said before is not known")
+        if self._sources is None:
+            self._sources = provenance.sources(self._facts.conversation, self._facts.launch_input)
+        self._spend(sum(len(source.text) for source in self._sources) // 50)
+        values = found if isinstance(found, list) else [found]
+        traced = [provenance.trace_value(value, self._sources) for value in values]
+        if not traced or any(one is None for one in traced):
+            return Undetermined(f"where {_kind(found)} comes from cannot be told")
+        hits = [_is_from(node, one) for one in traced if one is not None]
+        return any(hits) if node.function in ("from_tool", "from_nowhere") else all(hits)
+
+    def _statements(self, found: Any) -> list[Mapping[str, Any]] | Undetermined:
+        """The statements of a text of SQL."""
+        if not isinstance(found, str):
+            return Undetermined(f"statements() of {_kind(found)}")
+        self._spend(20 * len(found))
+        parsed = sql.parse(found)
+        if parsed.problem:
+            return Undetermined(f"the SQL cannot be split: {parsed.problem}")
+        return [
+            {
+                "kind": one.kind if one.kind != "other" else Undetermined("the kind of a statement is not known"),
+                "tables": list(one.tables),
+                "where": one.where,
+                "writes": Undetermined("whether a statement writes is not known") if one.writes is None else one.writes,
+                "text": one.text,
+            }
+            for one in parsed.statements
+        ]
 
     def _binary(self, sign: str, left: Any, right: Any) -> Any:
         if sign in _ARITHMETIC:
@@ -322,6 +362,14 @@ class _Evaluator:
                 alike = all(domain.contains(host) or domain.looks_like(host) for host in named)
                 return _looks_alike(domain.name) if alike else False
         return True
+
+
+def _is_from(node: FunctionCall, one: Provenance) -> bool:
+    if node.function == "from_tool":
+        named = (*one.tools, one.tool) if one.origin is Origin.COMPUTED else one.tools
+        is_trusted = one.origin in (Origin.USER, Origin.INPUT)
+        return not is_trusted and any(globs.matches(node.tools, tool) for tool in named if tool)
+    return f"from_{one.origin}" == node.function
 
 
 def _command_fields(command: shell.Command) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hitl_tui import sanitize
-from hitl_tui.model import Action, Facts, PastDecision, Pause, PauseKind, Review, ReviewState, Risk, Run
+from hitl_tui.model import Action, Context, Facts, PastDecision, Pause, PauseKind, Review, ReviewState, Risk, Run
 from hitl_tui.policy.answers import AnswerRule, first_match
 
 GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
@@ -14,12 +14,12 @@ GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 
 def of_pause(run: Run, pause: Pause, action: Action) -> Facts:
     """Facts of an action in a new pause."""
-    return _facts(run, action, action.risk, pause.kind, pause.warning, pause.interrupt)
+    return _facts(run, action, action.risk, pause.kind, pause.warning, pause.interrupt, pause.context)
 
 
-def of_review(run: Run, review: Review, action: Action) -> Facts:
-    """Facts of an action in a stored review, as they were when it opened."""
-    return _facts(run, action, action.declared, review.row.kind, warning_of(review), review.interrupt)
+def of_review(run: Run, review: Review, action: Action, context: Context | None = None) -> Facts:
+    """Facts of an action in a stored review, as they were when it opened; without its context what was said before is not known."""
+    return _facts(run, action, action.declared, review.row.kind, warning_of(review), review.interrupt, context)
 
 
 def of_past(past: PastDecision, answers: Sequence[AnswerRule] = ()) -> Facts:
@@ -42,7 +42,7 @@ def warning_of(review: Review) -> str:
     return "" if review.row.state in GONE else review.row.warning
 
 
-def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: str, interrupt: str) -> Facts:
+def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: str, interrupt: str, context: Context | None) -> Facts:
     return Facts(
         run.agent,
         action.name,
@@ -56,5 +56,7 @@ def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: st
         allowed=action.allowed,
         templates=tuple(decision for decision, template in action.templates.items() if not template.problem),
         id=f"{run.thread}:{interrupt}:{action.slot}",
+        conversation=context.conversation or None if context else None,
+        launch_input=run.input,
         confidence_source=action.confidence.source,
     )

@@ -160,7 +160,8 @@ class Policies:
             root_of: returns the folder of a registered target; None if it has none.
             targets: the targets to use when none is named.
         """
-        self._home = home
+        self.home = home
+        """The home's folder."""
         self._root_of = root_of
         self._targets = tuple(targets)
         self._files: dict[str, PolicyFile] = {}
@@ -173,8 +174,8 @@ class Policies:
         """The policy file of a target: the home's if there is one, else that of the target's folder."""
         if target not in self._files:
             folders = [root for one in ((target,) if target else self._targets) if (root := self._root_of(one))]
-            project = [path for folder in folders for path in policy_paths(self._home, folder)[1:]]
-            self._files[target] = PolicyFile((*policy_paths(self._home), *project), lambda path, digest: self.accepted(path, digest))
+            project = [path for folder in folders for path in policy_paths(self.home, folder)[1:]]
+            self._files[target] = PolicyFile((*policy_paths(self.home), *project), lambda path, digest: self.accepted(path, digest))
         return self._files[target]
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hitl_tui.effects.hosts import hosts
+from hitl_tui.effects.view import ALL, VIEWS
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.model import DecisionKind, Json, Outcome, Risk, person_key
@@ -28,8 +30,8 @@ from hitl_tui.suggest import did_you_mean
 from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_lines, line_of, load
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
-       "answer", "agents")  # fmt: skip
-RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed")
+       "answer", "agents", "organisation")  # fmt: skip
+RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view")
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
@@ -152,6 +154,7 @@ class _PolicyParser(TomlReader):
             review=self._read((), raw, "review", self._review, ReviewSettings()),
             answers=self._read((), raw, "answer", self._answers, ()),
             frontend_tools=self._read((), raw, "agents", self._agents, {}),
+            domains=self._read((), raw, "organisation", self._organisation, ()),
         )
 
     def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
@@ -358,8 +361,8 @@ class _PolicyParser(TomlReader):
 
     def _rule(self, path: Path, value: Any) -> Rule:
         raw = self._table(path, value, RULE)
-        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline", "signed"} and isinstance(value, dict):
-            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to, a deadline or signed")
+        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline", "signed", "view"} and isinstance(value, dict):
+            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to, a deadline, signed or a view")
         risk = self._read(path, raw, "risk", self._one_of(list(Risk)), None)
         outcome = self._read(path, raw, "outcome", self._one_of(list(Outcome)), None)
         rule = Rule(
@@ -377,6 +380,7 @@ class _PolicyParser(TomlReader):
             self._read(path, raw, "deadline", self._time, None),
             self._read(path, raw, "then", self._then, "escalate"),
             signed=self._read(path, raw, "signed", self._truth, False),
+            views=self._read(path, raw, "view", self._views, {}),
         )
         self._check_combinations(path, raw, rule)
         return rule
@@ -397,6 +401,21 @@ class _PolicyParser(TomlReader):
         except BadExpression as error:
             text = f"when cannot be read: {error.happened}, at character {error.at + 1} of it\n{expression.caret(value, error.at)}"
             raise self._wrong(path, text, error.todo) from None
+
+    def _views(self, path: Path, value: Any) -> dict[str, str]:
+        """Read what arguments hold: one view for every text, or one for each argument."""
+        one_view = self._one_of(VIEWS)
+        if not isinstance(value, dict):
+            return {ALL: one_view(path, value)}
+        return {name: view for name in value if (view := self._read(path, value, name, one_view, None))}
+
+    def _organisation(self, path: Path, value: Any) -> tuple[str, ...]:
+        raw = self._table(path, value, ("domains",))
+        names = self._read(path, raw, "domains", self._texts, ())
+        for name in names:
+            if hosts(name) != (name.lower(),) or "@" in name:
+                raise self._wrong((*path, "domains"), f"{name!r} is no domain", 'write it like "example.com"')
+        return tuple(name.lower() for name in names)
 
     def _then(self, path: Path, value: Any) -> Any:
         if value in ("approve", "auto"):

@@ -48,6 +48,8 @@ class Rule:
     """What happens at the deadline."""
     signed: bool = False
     """Whether every decision on it needs a signature."""
+    views: Mapping[str, str] = field(default_factory=dict)
+    """What arguments of its tools hold, one of `effects.view.VIEWS` by name, or by `*` for every text."""
 
     def names(self, tool: str) -> bool:
         """Whether the rule names exactly this tool, without a wildcard."""
@@ -168,6 +170,8 @@ class Policy:
     answers: tuple[AnswerRule, ...] = ()
     frontend_tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Globs of front-end tools, by name or glob of the agent."""
+    domains: tuple[str, ...] = ()
+    """Domains of the organisation, in lower case, with all that is below them."""
     problem: str = ""
     """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
     accepted: bool = True
@@ -176,6 +180,11 @@ class Policy:
     def frontend_tools_of(self, agent: str) -> tuple[str, ...]:
         """Globs of the agent's front-end tools: those under its name, else under the first glob that matches, else none."""
         return _of_agent(self.frontend_tools, agent, ())
+
+    def views_of(self, agent: str, tool: str) -> Mapping[str, str]:
+        """What a tool's arguments hold, as the first of its rules says that says any of it, whether or not the rule decides."""
+        rules = (rule for rule in self.rules if rule.views and any(globs.matches(glob, tool) for glob in rule.tools))
+        return next((rule.views for rule in rules if any(globs.matches(glob, agent) for glob in rule.agents)), {})
 
     def people(self, to: str) -> tuple[str, ...]:
         """The members of a group, or the person of that name."""

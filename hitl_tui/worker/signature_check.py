@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from hitl_tui.answer_templates import with_templates
 from hitl_tui.errors import HitlError
-from hitl_tui.model import Action, ActorKind, DecisionKind, Outcome, People, Review, Run, Verdict
+from hitl_tui.model import Action, ActorKind, Context, DecisionKind, Outcome, People, Review, Run, Verdict
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, judge
 from hitl_tui.policy.schema import Policy
@@ -50,11 +50,12 @@ class SignatureCheck:
         home, keys = await audit.home_id(self._store), Keys(people, signature_checks.latest(self._store))
         check = functools.partial(problem_of, home=home, hash_at=functools.partial(signature_checks.hash_at, self._store), keys=keys)
         by_slot = {one.slot: one for one in given}
+        context = await reviews.context(self._store, review.row.id)
         for slot, answer in decided.answers.items():
             action, one = review.actions[slot], by_slot.get(slot)
             if one is None or one.answer != answer or one.digest != decided.digests[slot]:
                 return "its row was changed while it was read"
-            verdict = self._judged(run, review, action, policy)
+            verdict = self._judged(run, review, action, context, policy)
             if people.sign != "always" and not action.signed and not verdict.signed:
                 continue
             if problem := await self._of_call(action, one, approvals, verdict, people, check):
@@ -85,11 +86,11 @@ class SignatureCheck:
             return f"its signature cannot be verified: {error.happened}"
         return "" if is_refusal or len(people_who_agree) >= action.reviewers else f"it needs the signatures of {action.reviewers} people"
 
-    def _judged(self, run: Run, review: Review, action: Action, policy: Policy | None) -> Verdict:
+    def _judged(self, run: Run, review: Review, action: Action, context: Context, policy: Policy | None) -> Verdict:
         """What the policy of the moment says about a call that was asked earlier."""
         levels = autonomy.levels(self._store, run.agent) if policy and policy.autonomy else NO_LEVELS
         asked = with_templates(action, review.row.kind, run.agent, policy)
-        return judge(facts.of_review(run, review, asked), policy, review.row.opened_at, levels, facts.warning_of(review))
+        return judge(facts.of_review(run, review, asked, context), policy, review.row.opened_at, levels, facts.warning_of(review))
 
 
 async def _forged(one: SignedAnswer) -> str:

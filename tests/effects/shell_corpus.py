@@ -558,4 +558,11 @@ CASES: list[tuple[str, str | None]] = [
     ("echo $# b", "echo"),
     ('echo "a', None),
     ('b"', None),
+    ("a && ls > b", "a | ls"),
+    ("ls && rm a | cat > b; date", "ls | rm | cat | date"),
+    ("ls | cat > b | wc", "ls | cat | wc"),
+    ("! ls > a", "ls"),
+    ("ls || { rm a; date; } > b", "ls | rm | date"),
+    ("ls && cat <<EOF > b\na\nEOF\nls", "ls | cat | ls"),
+    ("ls && cat > b -l", None),
 ]

@@ -136,6 +136,11 @@ def test_unknown_arguments_and_written_files_are_marked() -> None:
     assert command.written == ("c", "?")
 
 
+def test_a_redirection_after_a_list_is_that_of_its_last_command() -> None:
+    assert [one.written for one in parse("ls && rm a | cat > b; date").commands] == [(), (), ("b",), ()]
+    assert [one.written for one in parse("ls && { rm a; date; } > b").commands] == [(), ("b",), ("b",)]
+
+
 def test_scripts_that_are_too_large_are_unparseable() -> None:
     for text in ("ls;" * 10_000, "ls;" * 1000, "(" * 500 + "ls" + ")" * 500, "sh -c " * 50, "echo " + "$(" * 100 + ")" * 100):
         assert parse(text).problem

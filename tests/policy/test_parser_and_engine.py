@@ -546,3 +546,15 @@ def test_policy_file_is_reread_on_change_and_asks_while_broken(tmp_path: Path) -
 def test_conditions_on_commands_that_let_too_much_through_are_warned_of(when: str, outcome: str, expected: str | None) -> None:
     found = parse_with_problems(f"[[rule]]\nname = 'x'\ntool = 'run'\nrisk = 'reversible'\nwhen = '''{when}'''\noutcome = '{outcome}'\n")[1]
     assert [expected in one.text for one in found] == [True] if expected else found == []
+
+
+def test_views_and_domains_of_a_policy_are_parsed_and_checked() -> None:
+    policy = parse(
+        '[organisation]\ndomains = ["Example.com"]\n'
+        "[[rule]]\nname = 'a'\ntool = 'run_*'\nview = 'shell'\n[[rule]]\nname = 'b'\ntool = 'x'\nview = {q = 'sql', path = 'none'}\n"
+    )
+    assert policy.domains == ("example.com",)
+    assert (policy.views_of("any", "run_it"), policy.views_of("any", "x")) == ({"*": "shell"}, {"q": "sql", "path": "none"})
+    assert policy.views_of("any", "y") == {}
+    problems = parse_with_problems("[organisation]\ndomains = ['https://x']\n[[rule]]\nname = 'a'\nview = 'bash'\n")[1]
+    assert ["is no domain" in problems[0].text, "view cannot be 'bash'" in problems[1].text] == [True, True]

@@ -82,7 +82,7 @@ class ConsoleDriver:
         """Wait until the console has nothing left to do."""
         await self.app.catch_up()  # the queue is mounted after the first frame
         await self.pilot.pause()
-        while len(self.app.screen_stack) == 1 and self.app.query_one(QueueView).busy:
+        while len(self.app.screen_stack) == 1 and ((queue := self.app.query_one(QueueView)).busy or queue.pane.reads_effects):
             await self.pilot.pause(0.01)
         for _ in range(3):
             await self.app.catch_up()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from hitl_tui.effects.view import EffectSettings
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Context, DecisionKind, Review
@@ -22,6 +24,8 @@ class LoadedReview:
     review: Review
     context: Context
     activity: ReviewActivity
+    effect_settings: Callable[[], Awaitable[Mapping[int, EffectSettings]]]
+    """Reads, by slot, what is known beside a call's arguments, to tell what it would do."""
 
 
 class PrefetchCache:
@@ -42,7 +46,8 @@ class PrefetchCache:
     async def read(self, id_: int) -> LoadedReview:
         """Load a review from its rows."""
         review = await self._inbox.reviews.get(id_)
-        loaded = LoadedReview(review, await self._inbox.reviews.context(id_), await self._read_activity(review))
+        effects = functools.partial(self._inbox.policy.effect_settings, review)
+        loaded = LoadedReview(review, await self._inbox.reviews.context(id_), await self._read_activity(review), effects)
         self._reviews[id_] = loaded
         self._reviews.move_to_end(id_)
         while len(self._reviews) > KEPT:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
+from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.argument_text import name_line
+from hitl_tui.effects.provenance import Provenance, of_call
+from hitl_tui.effects.view import Section, sections
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
 from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
@@ -20,11 +24,13 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import CallChosen, TabChosen
 from hitl_tui.ui.queue.prefetch_cache import LoadedReview
-from hitl_tui.ui.review import assignment, drafts, render
+from hitl_tui.ui.review import assignment, drafts, effects, render
 from hitl_tui.ui.review.arguments import ArgumentsView
 from hitl_tui.ui.review.assignment import NO_ACTIVITY
 from hitl_tui.ui.review.call_tabs import CallTabs
 from hitl_tui.ui.review.context import ReviewContext
+from hitl_tui.ui.review.effects import effect_lines, origin_lines
+from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
@@ -33,6 +39,10 @@ from hitl_tui.ui.widgets.text_view import TextView, row_starts
 
 WHY_ROWS = 5
 """Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""
+EFFECT_ROWS = 10
+"""Most rows of what a call would do; the rest can be scrolled to."""
+KNOWN_EFFECTS = 50
+"""Calls of which it is remembered what they would do."""
 LEAST = 3
 """Rows that reasons and surroundings keep when the arguments need all there is."""
 SHARE = 0.36
@@ -60,12 +70,22 @@ class ReviewPane(DetailPane):
         self._bare = True
         self.viewers: Mapping[int, Sequence[str]] = {}
         """The other people who look at a review now, by review."""
+        self._loaded: LoadedReview | None = None
+        self._effects: tuple[Section, ...] = ()
+        """What the action that is shown would do, as far as it has been read."""
+        self._awaited = ""
+        """The key in `_known_effects` of what is being read."""
+        self._origins: tuple[Provenance, ...] = ()
+        """Where the values of its arguments come from, as far as it has been read."""
+        self._known_effects: OrderedDict[str, tuple[tuple[Section, ...], tuple[Provenance, ...]]] = OrderedDict()
 
     def compose(self) -> ComposeResult:
         yield Static(id="hands")
         yield Static(id="facts")
         yield CallTabs()
         yield ArgumentsView()
+        yield TabBar({"Effects": "What it would do"}, id="effects-rule")
+        yield TextView(id="effects")
         yield TabBar({"Why": "Why"}, id="why-rule")
         yield TextView(id="why")
         yield TabBar(self._titles(), id="tabs")
@@ -88,6 +108,11 @@ class ReviewPane(DetailPane):
     def painted(self) -> bool:
         """Whether what is asked has been on the screen."""
         return self.review is not None and self.arguments.painted
+
+    @property
+    def reads_effects(self) -> bool:
+        """Whether it is still being read what the action would do."""
+        return bool(self._awaited)
 
     @property
     def versions(self) -> list[ProposalVersion]:
@@ -126,7 +151,7 @@ class ReviewPane(DetailPane):
         if self._row is None or review.row.id != self._row.id:
             self.review_context = None
         self.review, self.surroundings, self._activity = review, loaded.context, loaded.activity
-        self._row = review.row
+        self._row, self._loaded = review.row, loaded
         self.loading = False
         if as_before and slot == self.slot:
             self.count_down()  # what is read stays where it is
@@ -260,10 +285,48 @@ class ReviewPane(DetailPane):
             self.arguments.show_call(key, head, render.argument_lines(review, action))
         else:
             self.arguments.show_call("", (), ())
+        self._look_up_effects()
         self._draw_why(action)
         if not only_action or self._activity.versions:
             self.query_one("#tabs", TabBar).retitle(self._titles())
             self._draw_tab()
+
+    def _look_up_effects(self) -> None:
+        """Show what the action would do, or have it read once the arguments have been painted."""
+        review, action, loaded = self.review, self.action, self._loaded
+        self._effects, self._origins, self._awaited = (), (), ""
+        if review and action and loaded and review.row.kind.is_tool_call:
+            key = f"{review.row.id} {action.digest}"
+            known = self._known_effects.get(key)
+            self._effects, self._origins = known or ((), ())
+            if known is None:
+                self._awaited = key
+                self.call_after_refresh(self._read_effects, key, action, loaded)
+        self._draw_effects()
+
+    @work(group="effects", exclusive=True)
+    @reports_errors
+    async def _read_effects(self, key: str, action: Action, loaded: LoadedReview) -> None:
+        """Read what an action would do, off the event loop: parsers are imported, and files may be read."""
+        settings = await loaded.effect_settings()
+        known = settings[action.slot]
+        found = await asyncio.to_thread(sections, action.name, action.args, known)
+        origins = await asyncio.to_thread(of_call, action.args, loaded.context.conversation, known.launch_input)
+        self._awaited = "" if self._awaited == key else self._awaited
+        self._known_effects[key] = found, origins
+        while len(self._known_effects) > KNOWN_EFFECTS:
+            self._known_effects.popitem(last=False)
+        if self.action is not None and self.action.digest == action.digest:
+            self._effects, self._origins = found, origins
+            self._draw_effects()
+            self.query_one("#tabs", TabBar).retitle(self._titles())
+            self._fit()
+
+    def _draw_effects(self) -> None:
+        rule, told = self.query_one("#effects-rule", TabBar), self.query_one("#effects", TextView)
+        lines = [*effect_lines(self._effects), *origin_lines(self._origins)]
+        rule.display = told.display = bool(lines)
+        told.show(lines)
 
     def _draw_why(self, action: Action | None) -> None:
         why, rule = self.query_one("#why", TextView), self.query_one("#why-rule", TabBar)
@@ -277,7 +340,10 @@ class ReviewPane(DetailPane):
         return render.why_lines(action, self.surroundings, self.viewer, self._activity, shared)
 
     def _titles(self) -> dict[str, str]:
-        return {**drafts.titles(self.versions), **render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)}
+        origins = {effects.TAB: f"{effects.TAB} {len(self._origins)}"} if self._origins else {}
+        others = render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)
+        first = dict(islice(others.items(), 1))
+        return {**drafts.titles(self.versions), **first, **origins, **others}
 
     def _draw_tab(self) -> None:
         tabs = self.query_one("#tabs", TabBar)
@@ -285,6 +351,8 @@ class ReviewPane(DetailPane):
         told = render.tab_lines(tabs.chosen, review, action, self.surroundings, review_context, self.viewer) if review and action else ()
         if action and tabs.chosen == drafts.TAB:
             told = drafts.lines(self.versions, action, self._reviewer, self._clock())
+        if action and tabs.chosen == effects.TAB:
+            told = effects.passage_lines(self._origins)
         lines = iter(told)
         first = next(lines, None)
         self._bare = first is None
@@ -306,6 +374,11 @@ class ReviewPane(DetailPane):
         reasons = list(self._why(action)) if why.display else []
         head = render.head_lines(review, action, self.viewer, self._activity)
         asked = self._rows(chain(head, render.argument_lines(review, action)), room)
+        told = self._rows(chain(effect_lines(self._effects), origin_lines(self._origins)), EFFECT_ROWS)
+        if told:
+            told = max(LEAST, min(told, room - asked - 2 * LEAST))
+            room -= told + 1
+            self.query_one("#effects").styles.height = told
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))

