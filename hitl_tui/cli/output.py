@@ -193,6 +193,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "state": run.state,
         "title": run.title,
         "tags": list(run.options.tags),
+        "limits": list(run.options.limits),
         "error": run.error or None,
         "result": run.result,
         "activity": run.activity,
@@ -492,6 +493,7 @@ def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> 
     """One run as text: state, trace, reviews and result."""
     lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
     lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
+    lines += [f"limits: {'; '.join(run.options.limits)}"] if run.options.limits else []
     lines += [silence] if (silence := _silence(run, time.time())) else []
     lines = list(map(exact_line, lines))
     steps = table(((e.kind, "/".join((*e.path, e.node)), _by_agent(canonical_json.one_line(e.body, None))) for e in trace), indent="  ")

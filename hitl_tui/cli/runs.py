@@ -33,13 +33,17 @@ from hitl_tui.sanitize import visible
 @click.option("--gate-after", "gates_after", multiple=True, metavar="NODE", help="Also pause after this node; * for every node.")
 @click.option("--time-limit", metavar="TIME", help="Cancel after this much working time, like 90s or 10m.")
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag for policy rules; repeatable.")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="LIMIT", help="Ask about calls outside it, like 'count(refund) <= 2'; repeatable."
+)
 @click.option("--assistant", metavar="NAME", help="Start from the context and config of this assistant.")
 @config_options
 @json_option
 @common_options
 def launch(
     agent: str, text: str | None, input_: str | None, input_file: Path | None, count: int, thread: str | None, project: int | None,
-    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, tags: tuple[str, ...], assistant: str | None,
+    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, tags: tuple[str, ...],
+    limits: tuple[str, ...], assistant: str | None,
     context: str | None, config: str | None, json_: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Queue runs of an agent.
@@ -52,7 +56,7 @@ def launch(
     given = canonical_json.loads(source, "the input") if source is not None else None
     limit_s = parse_duration(time_limit) if time_limit is not None else None
     values = given_json(context, "the context"), given_json(config, "the config")
-    options = RunOptions(gates, gates_after, limit_s, tags, *values)
+    options = RunOptions(gates, gates_after, limit_s, tags, *values, limits)
 
     async def work(inbox: Inbox) -> str:
         others = await inbox.agents.suggestions(agent)

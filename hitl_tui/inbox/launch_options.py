@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui.errors import Refused
@@ -25,6 +25,18 @@ def check(agent: Agent | None, context: Json, config: Json, partly: bool = False
         _check_context(agent, context, partly)
     if config is not None:
         _check_config(config)
+
+
+def check_limits(limits: Sequence[str]) -> None:
+    """Check the limits of a launch.
+
+    Raises:
+        Refused: one of them cannot be read.
+    """
+    if limits:
+        from hitl_tui.policy.limits import check as check_all
+
+        check_all(limits)
 
 
 def merged(options: RunOptions, assistant: Assistant) -> RunOptions:

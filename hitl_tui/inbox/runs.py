@@ -67,6 +67,7 @@ class Runs:
         if assistant is not None:
             options = launch_options.merged(options, await self._assistant(agent, assistant))
         launch_options.check(found, options.context, options.config)
+        launch_options.check_limits(options.limits)
         title = canonical_json.one_line(text if text is not None else given, 120)
         project = found.project if found else project
         made = [runs.NewRun(project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]

@@ -93,6 +93,8 @@ class RunOptions:
     """What nodes read as `runtime.context`; None for the defaults of the graph's context schema."""
     config: Json = None
     """Parts of LangGraph's `RunnableConfig`: `configurable`, `recursion_limit`, `tags`, `metadata`; None for none."""
+    limits: tuple[str, ...] = ()
+    """Conditions and totals that its calls must keep to run without a person, as `policy.limits` reads them."""
 
 
 @dataclass(frozen=True, slots=True)

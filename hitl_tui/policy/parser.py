@@ -33,7 +33,7 @@ TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "esca
        "answer", "agents", "organisation")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view")
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
-RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
+RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors", "limits")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
 DAY = 86_400.0

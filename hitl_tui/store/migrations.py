@@ -43,6 +43,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("9_signatures"),
     _step("10_services_and_presence"),
     _step("11_agent_names"),
+    _step("12_run_limits"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

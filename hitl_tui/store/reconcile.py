@@ -24,7 +24,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.policy import escalation
-from hitl_tui.store import audit, decisions, escalations, reviews, run_states, runs
+from hitl_tui.store import audit, decisions, escalations, limits, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
 
 BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
@@ -168,7 +168,7 @@ def _note_asking(db: Transaction, review: int, note: str, may_have_run: bool) ->
 
 def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
     pause = _warned(pause, _known_doubt(db, run, pause.interrupt))
-    routed = judge(pause) if judge else Routed({})
+    routed = limits.applied(db, run, agent, pause, judge(pause) if judge else Routed({}))
     review, now = reviews.insert(db, run, agent, pause, routed)
     decided = False
     for action in pause.actions:

@@ -28,7 +28,7 @@ COLUMNS = ", ".join(
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
         "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
-        "tags", "context", "config", "lease", "retry_lease",
+        "tags", "context", "config", "limits", "lease", "retry_lease",
     )
 ) + f", {TAKEN_BY}, (SELECT beat_at FROM workers WHERE workers.id = runs.worker)"  # fmt: skip
 """Columns that `read_run` reads."""
@@ -45,9 +45,9 @@ SENT_AND_OVER = "the run {} while this was being applied; it may have run"
 
 INSERT = """
 INSERT INTO runs (
-    project, agent, thread, title, input, created_at, gates_before, gates_after, tags, context, config, time_limit_s, launched_by
+    project, agent, thread, title, input, created_at, gates_before, gates_after, tags, context, config, limits, time_limit_s, launched_by
 ) VALUES (
-    :project, :agent, :thread, :title, :input, :created_at, :gates_before, :gates_after, :tags, :context, :config, :time_limit_s,
+    :project, :agent, :thread, :title, :input, :created_at, :gates_before, :gates_after, :tags, :context, :config, :limits, :time_limit_s,
     :launched_by
 )
 """
@@ -75,6 +75,7 @@ async def insert(store: Store, runs: Sequence[NewRun], options: RunOptions = Run
         "tags": canonical_json.dumps(list(options.tags)),
         "context": None if options.context is None else canonical_json.dumps(options.context),
         "config": None if options.config is None else canonical_json.dumps(options.config),
+        "limits": canonical_json.dumps(list(options.limits)),
         "time_limit_s": options.time_limit_s,
         "launched_by": by,
     }
@@ -437,14 +438,14 @@ def put_head(db: Transaction, run: int, head: RunHead | None) -> None:
 def read_run(row: Any) -> Run:
     """The run of a row of `COLUMNS`."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, lease, retry_lease, taken_by,
+     cancelling, gates_before, gates_after, time_limit_s, cut, tags, context, config, limits, lease, retry_lease, taken_by,
      beat_at) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
         RunOptions(
             tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags)),
-            context and json.loads(context), config and json.loads(config),
+            context and json.loads(context), config and json.loads(config), tuple(json.loads(limits)),
         ),
         bool(cut), taken_by, lease, beat_at, retry_lease == lease,
     )  # fmt: skip

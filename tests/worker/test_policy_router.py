@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.model import Outcome, Review, ReviewState, Run
+from hitl_tui.model import Outcome, Review, ReviewState, Run, RunOptions
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review import render
 from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, tool_results
@@ -68,6 +68,20 @@ async def test_confident_harmless_call_runs_automatically_and_is_audited(fresh_r
     assert shown["actions"][0]["confidence"]["value"] == 0.95
     assert shown["actions"][0]["route"] == shown["route"] == "auto"
     assert "approve by policy:thresholds" in fresh_reviewer.sandbox.cli("show", str(review.row.id)).stdout
+
+
+async def test_calls_outside_the_limits_of_a_run_ask_and_count_over_the_run(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, EXACT)
+    fresh_reviewer.sandbox.start()
+    text = json.dumps([("I am 95 % sure", [("move", {"path": path})]) for path in "abc"])
+    options = RunOptions(limits=("count(move) <= 2", 'move.path in ["a", "b", "c"]'))
+    (run,) = await fresh_reviewer.inbox.runs.launch("batched", text=text, options=options)
+    (asked,) = await fresh_reviewer.open_reviews(run)
+    first, second, _ = await reviews(fresh_reviewer, run)
+    assert [history(one)[0][2] for one in (first, second)] == ["policy:thresholds"] * 2
+    assert (asked.actions[0].args, asked.actions[0].rule) == ({"path": "c"}, "limits")
+    assert asked.actions[0].reason.startswith("outside what was asked for: count(move) <= 2, and this call makes it 3")
+    assert fresh_reviewer.sandbox.cli_json("show", f"r{run.id}")["limits"] == list(options.limits)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ NAMES = {"text": "as text", "form": "as a form", "json": "as JSON"}
 BROKEN_KEYS = [("esc", "back, then R restarts the worker")]
 
 ASSISTANT = "assistant:"
+LIMITS = "limits:"
 """Key of the field that names an assistant; no field of a context has a name like this."""
 NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"
 PLACEHOLDER = "the task; enter starts the run"
@@ -212,8 +213,8 @@ class NewRunScreen(DialogScreen[int]):
     async def _launch(self, agent: Agent) -> None:
         try:
             text, given = self._entered()
-            assistant, context = self._entered_context()
-            options = RunOptions(context=context)
+            assistant, context, limits = self._entered_context()
+            options = RunOptions(context=context, limits=limits)
             (run,) = await self._inbox.runs.launch(
                 agent.name, text=text, given=given, project=agent.project, options=options, assistant=assistant
             )
@@ -241,18 +242,18 @@ class NewRunScreen(DialogScreen[int]):
             case _:
                 return None, canonical_json.loads(self.query_one("#json", JsonArea).text, "this")
 
-    def _entered_context(self) -> tuple[str | None, Json]:
-        """The assistant to start from, and the values of the context that were filled in; None for what was not.
+    def _entered_context(self) -> tuple[str | None, Json, tuple[str, ...]]:
+        """The assistant to start from, and the values of the context that were filled in, None for what was not; and the limits.
 
         Raises:
             Refused: what is typed is not of its field's type.
         """
         if not self._context_fields:
-            return None, None
+            return None, None, ()
         filled = filled_in(self._context_fields, self._texts_in("#context-form"), ABSENT)
         assert isinstance(filled, dict)
-        assistant = filled.pop(ASSISTANT, None)
-        return assistant, filled or None
+        assistant, limits = filled.pop(ASSISTANT, None), filled.pop(LIMITS, None) or ""
+        return assistant, filled or None, tuple(filter(None, map(str.strip, limits.split(";"))))
 
     def _show(self, agent: Agent | None) -> None:
         """Show another agent: what it is, and what was typed for it."""
@@ -352,10 +353,12 @@ def _modes(agent: Agent) -> list[str]:
 
 
 def _fields_beside_input(agent: Agent, assistants: list[str]) -> tuple[Field, ...]:
-    """Fields for what a run is given beside its input: an assistant to start from, and the values of its context."""
+    """Fields for what a run is given beside its input: an assistant to start from, the values of its context, and its limits."""
     choice = Field((ASSISTANT,), FieldKind.CHOICE, {}, False, ABSENT, tuple(assistants), title="assistant to start from")
     fields = fields_of(agent.context_schema, ABSENT) if is_form(agent.context_schema) else ()
-    return (*([choice] if assistants else []), *fields)
+    about = "a call outside asks a person, like count(refund) <= 2; several with ;"
+    limits = Field((LIMITS,), FieldKind.TEXT, {"type": "string", "description": about}, False, ABSENT, title="limits")
+    return (*([choice] if assistants else []), *fields, limits)
 
 
 def _put(area: TextArea, text: str) -> None:

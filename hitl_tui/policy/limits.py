@@ -1,0 +1,114 @@
+"""What a run was launched for, as limits on its calls: `send_mail.to in domain("example.com")`, `count(refund) <= 2`. Pure.
+
+A call outside the limits always asks a person. Counts and sums are over the whole run: what it did, may have done, and waits to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hitl_tui.errors import BadExpression, Refused
+from hitl_tui.model import Facts, Json
+from hitl_tui.policy import expression
+from hitl_tui.policy.expression_eval import Undetermined, evaluate
+
+LIMITS = "limits"
+"""Stands in verdicts in place of a rule's name."""
+OUTSIDE = "outside what was asked for"
+MOST = 20
+"""Limits of a run."""
+_TOTAL = re.compile(r"(count|sum)\s*\(\s*([\w:/-]+)((?:\.\w+)*)\s*\)\s*(<=|<)\s*([0-9]+(?:\.[0-9]+)?)")
+_TOOL = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?<![\w.])([A-Za-z_][\w-]*)\.")
+"""A text, or a name before a dot."""
+Call = tuple[str, Json]
+"""A tool's name, and the arguments that it was or would be called with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit: a condition on each call of a tool, or the most that its calls may come to."""
+
+    text: str
+    tool: str
+    condition: expression.Expression | None = None
+    path: tuple[str, ...] = ()
+    """Fields of the argument that is added up; empty to count calls."""
+    most: float = 0.0
+    is_strict: bool = False
+    """Whether the total must stay below `most`."""
+
+
+def parse(text: str) -> Limit:
+    """Parse a limit.
+
+    Raises:
+        Refused: it is none; the error says where and what to write.
+    """
+    text = text.strip()
+    if found := _TOTAL.fullmatch(text):
+        word, tool, path, sign, most = found.groups()
+        if (word == "sum") != bool(path):
+            raise Refused(f"the limit {text} is not understood", "write count(refund) <= 2, or sum(refund.amount) <= 500")
+        return Limit(text, tool, None, tuple(path.split(".")[1:]), float(most), sign == "<")
+    tools = {name for one in _TOOL.finditer(text) if (name := one[1]) and name not in expression.NAMES}
+    if len(tools) != 1:
+        what = f"names {len(tools)} tools" if tools else "names no tool"
+        raise Refused(f"the limit {text!r} {what}", 'write one tool with its argument: send_mail.to in domain("example.com")')
+    (tool,) = tools
+    condition = _TOOL.sub(lambda one: "args." if one[1] == tool else one[0], text)
+    try:
+        return Limit(text, tool, expression.parse(condition))
+    except BadExpression as error:
+        raise Refused(f"the limit {text!r} cannot be read: {error.happened}", error.todo or "see docs/policy.md") from None
+
+
+def check(texts: Sequence[str]) -> None:
+    """Refuse limits that cannot be read.
+
+    Raises:
+        Refused: one of them cannot, or there are too many.
+    """
+    if len(texts) > MOST:
+        raise Refused(f"a run has {len(texts)} limits", f"at most {MOST} are allowed")
+    for text in texts:
+        parse(text)
+
+
+def outside(texts: Iterable[str], facts: Facts, others: Sequence[Call]) -> str:
+    """Why a call is outside the limits, as a clause; empty if it is inside.
+
+    Args:
+        texts: the limits as they were launched.
+        facts: of the call.
+        others: the run's other calls that count.
+    """
+    for text in texts:
+        try:
+            limit = parse(text)
+        except Refused as error:
+            return error.happened
+        if limit.tool == facts.tool and (problem := _problem(limit, facts, others)):
+            return problem
+    return ""
+
+
+def _problem(limit: Limit, facts: Facts, others: Sequence[Call]) -> str:
+    if limit.condition:
+        found = evaluate(limit.condition, facts)
+        return "" if found is True else f"{limit.text}" + (f" cannot be told: {found.why}" if isinstance(found, Undetermined) else "")
+    total = 0.0
+    for args in [facts.args, *(args for name, args in others if name == limit.tool)]:
+        value = _at(args, limit.path) if limit.path else 1
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < 0:
+            return f"{limit.text} cannot be told: {'.'.join(limit.path)} is no number from 0 on"
+        total += value
+    fits = total < limit.most if limit.is_strict else total <= limit.most
+    return "" if fits else f"{limit.text}, and this call makes it {total:,.10g}"
+
+
+def _at(value: Json, path: Sequence[str]) -> Json:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

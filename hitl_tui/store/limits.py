@@ -1,0 +1,52 @@
+"""Holds new calls against the limits of their run, and counts what it has done, in the transaction that opens them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hitl_tui.model import Action, Facts, Outcome, Pause, Routed, Verdict
+from hitl_tui.policy.limits import LIMITS, OUTSIDE, Call, outside
+from hitl_tui.store.connection import Transaction
+
+COUNTED = """
+SELECT a.name, a.args, d.args
+FROM reviews v
+JOIN actions a ON a.review = v.id
+LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
+WHERE v.run = :run AND (d.kind IN ('approve', 'edit') OR (d.kind IS NULL AND v.state = 'open') OR v.may_have_run)
+"""
+"""Calls of a run that were approved, that wait for people, or that may have run once. A rejected call that never ran is not among them."""
+
+
+def applied(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> Routed:
+    """The verdicts on a new pause, where a call outside its run's limits asks a person instead of running by itself.
+
+    To be called before the pause's own rows are written.
+    """
+    row = db.row("SELECT limits FROM runs WHERE id = ?", (run,))
+    limits = json.loads(row[0]) if row else []
+    if not limits or not pause.kind.is_tool_call:
+        return routed
+    others: list[Call] = [
+        (str(name), json.loads(edited if edited is not None else args)) for name, args, edited in db.rows(COUNTED, {"run": run})
+    ]
+    verdicts = dict(routed.verdicts)
+    for action in pause.actions:
+        facts = Facts(agent, action.name, action.args, pause.kind, conversation=pause.context.conversation or None)
+        problem = outside(limits, facts, others)
+        if problem:
+            verdicts[action.slot] = _outside(action, verdicts.get(action.slot), problem)
+        if action.slot not in verdicts or verdicts[action.slot].outcome is not Outcome.DENY:
+            others.append((action.name, action.args))
+    return replace(routed, verdicts=verdicts)
+
+
+def _outside(action: Action, verdict: Verdict | None, problem: str) -> Verdict:
+    """The verdict on a call that is outside; one that is denied stays denied."""
+    reason = f"{OUTSIDE}: {problem}"
+    if verdict is None:
+        return Verdict(Outcome.ASK, LIMITS, reason)
+    if verdict.outcome is Outcome.AUTO:
+        return replace(verdict, outcome=Outcome.ASK, rule=LIMITS, reason=f"{reason}; a person must look, though {verdict.reason}")
+    return verdict if verdict.outcome is Outcome.DENY else replace(verdict, reason=f"{reason}; {verdict.reason}")

@@ -1,0 +1,39 @@
+"""The limits that a run is launched with."""
+
+from __future__ import annotations
+
+import pytest
+
+from hitl_tui.errors import Refused
+from hitl_tui.model import Facts, Json
+from hitl_tui.policy.limits import outside, parse
+
+REFUNDS = [("refund", {"amount": 300}), ("refund", {"amount": 100}), ("other", {"amount": 900})]
+
+
+@pytest.mark.parametrize(
+    ("limit", "args", "problem"),
+    [
+        ("count(refund) <= 3", {"amount": 1}, ""), ("count(refund) <= 2", {"amount": 1}, "makes it 3"),
+        ("count(refund) < 3", {}, "makes it 3"),
+        ("sum(refund.amount) <= 500", {"amount": 100}, ""), ("sum(refund.amount) <= 500", {"amount": 100.5}, "makes it 500.5"),
+        ("sum(refund.amount) <= 500", {"amount": -900}, "cannot be told"), ("sum(refund.amount) <= 500", {"amount": "9"}, "cannot be told"),
+        ("sum(refund.amount) <= 500", {}, "cannot be told"),
+        ("sum(refund.amount) <= 500", {"amount": float("nan")}, "cannot be told"),
+        ('refund.to in domain("example.com")', {"to": "ann@example.com"}, ""),
+        ('refund.to in domain("example.com")', {"to": "a@evil.org"}, "refund.to"),
+        ('refund.to in domain("example.com")', {}, "there is no args.to"), ("pay.amount <= 1", {"amount": 5}, ""),
+        ('refund.note == "refund.x" and refund.amount >= 0', {"note": "refund.x", "amount": 1}, ""), ("count(pay) <= 0", {}, ""),
+    ],
+)  # fmt: skip
+def test_a_call_is_held_against_the_limits_of_its_tool(limit: str, args: Json, problem: str) -> None:
+    found = outside([limit], Facts("desk", "refund", args), REFUNDS)
+    assert problem in found and bool(problem) == bool(found)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "amount <= 5", "count(refund.amount) <= 2", "sum(refund) <= 2", "a.x == 1 and b.y == 2", "refund.x = 1", "refund."]
+)
+def test_a_limit_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        parse(text)
