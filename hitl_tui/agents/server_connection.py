@@ -30,19 +30,6 @@ class ServerProblem(Storage):
     """A server cannot be used now: it is away, slow, refuses the key, or answers nonsense. A request may have been carried out."""
 
 
-class Malformed(Exception):
-    """A server's answer does not have the form that LangGraph's API gives it."""
-
-
-@contextlib.contextmanager
-def reading() -> Iterator[None]:
-    """Read a server's answer: what does not have the known form raises `Malformed`."""
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise Malformed(_short(error)) from error
-
-
 class ServerConnection:
     """The SDK's client on a transport of its own."""
 
@@ -116,7 +103,7 @@ class ServerConnection:
             raise
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise self._failed(_transport_problem(error)) from error
-        except (json.JSONDecodeError, Malformed) as error:
+        except json.JSONDecodeError as error:
             raise self._failed(NOT_LANGGRAPH.format(_short(error))) from error
         else:
             self._works()
@@ -128,13 +115,26 @@ class ServerConnection:
             ServerProblem: it cannot be used now.
         """
         async with self.talking(whole=True) as client:
-            with reading():
+            with self.reading():
                 info = await client.http.get("/info")
                 version = info.get("langgraph_py_version")
                 if info.get("name") == "Aegra" or not isinstance(version, str):
                     self.read_only = AEGRA if info.get("name") == "Aegra" else OLD.format("of an unknown version")
                 else:
                     self.read_only = "" if _numbers(version) >= STRICT_SINCE else OLD.format(version)
+            await client.assistants.search(limit=1)  # `/info` needs no key
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read an answer: one that does not have the form that LangGraph's API gives it is a problem of the server.
+
+        Raises:
+            ServerProblem: it does not have that form.
+        """
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise self._failed(NOT_LANGGRAPH.format(_short(error))) from error
 
     def _failed(self, problem: str) -> ServerProblem:
         self.outage = Outage(problem, self.outage.since if self.outage else time.time())

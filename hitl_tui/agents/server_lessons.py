@@ -11,7 +11,7 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem, Searc
 from langgraph_sdk.errors import APIStatusError, NotFoundError
 
 from hitl_tui.agents.memory import write_lessons
-from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, reading
+from hitl_tui.agents.server_connection import ServerConnection, ServerProblem
 from hitl_tui.store.lessons import LessonSet
 
 
@@ -74,7 +74,7 @@ class _ServerStore(BaseStore):
             match op:
                 case SearchOp():
                     found = await client.store.search_items(op.namespace_prefix, limit=op.limit, offset=op.offset)
-                    with reading():
+                    with self._connection.reading():
                         return [_item(one) for one in found["items"]]
                 case PutOp(value=None):
                     with contextlib.suppress(NotFoundError):

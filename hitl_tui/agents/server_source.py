@@ -18,7 +18,7 @@ from langgraph_sdk.errors import APIStatusError
 
 from hitl_tui.agents.introspection import GraphInfo, takes_text, text_input, with_any_messages
 from hitl_tui.agents.loader import explain
-from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
+from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
 from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_state import conditional_nodes, graph_info_of
 from hitl_tui.agents.server_thread import ServerThread
@@ -134,7 +134,7 @@ class ServerSource:
                 found += page
                 if len(page) < PAGE:
                     break
-            with reading():
+            with self._connection.reading():
                 self._assistants = _named([one for one in found if self._is_wanted(one)])
         self._note_agents()
 
@@ -173,7 +173,7 @@ class ServerSource:
             try:
                 shapes = await client.assistants.get_schemas(name)
                 graph, inside = await client.assistants.get_graph(name), await client.assistants.get_graph(name, xray=True)
-                with reading():
+                with self._connection.reading():
                     given = _unchecked(shapes.get("input_schema") or shapes.get("state_schema"))
                     info = graph_info_of(graph, inside)
                     found = _Described(given, shapes.get("state_schema"), shapes.get("context_schema"), info, conditional_nodes(graph))

@@ -25,7 +25,7 @@ from hitl_tui.agents import interrupts, tool_gates
 from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.messages import messages_in
-from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff, reading
+from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
 from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_state import ANY_DECISION, as_json, part_of, schemas_in, snapshot_of
 from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
@@ -173,7 +173,7 @@ class ServerThread:
             rows = await client.threads.search(ids=[self._thread], select=list(ROW), limit=1)  # type: ignore[arg-type]
             if not rows and self._had_thread:
                 raise ThreadGone("the server no longer has its thread", "launch the run again")
-            with reading():
+            with self._connection.reading():
                 updated_at = str(rows[0]["updated_at"]) if rows else ""
             state = await self._at_head()
             pauses, poisoned = await self._pauses(state, gates, stopped)
@@ -188,7 +188,7 @@ class ServerThread:
                 found = await client.threads.get_state(self._thread, subgraphs=subgraphs)
             except NotFoundError:
                 found = {"values": {}, "next": [], "tasks": [], "interrupts": [], "checkpoint": {"thread_id": self._thread}}  # type: ignore[typeddict-item]
-            with reading():
+            with self._connection.reading():
                 return snapshot_of(found, self._schemas)
 
     async def _at_head(self) -> StateSnapshot:
@@ -250,7 +250,7 @@ class ServerThread:
                 found = await client.runs.list(self._thread, limit=limit)
             except NotFoundError:
                 return []
-            with reading():
+            with self._connection.reading():
                 return sorted(found, key=lambda one: str(one["created_at"]), reverse=True)
 
     async def _newest_own(self) -> Any:
@@ -494,7 +494,7 @@ class ServerThread:
         """
         async with self._changing() as client:
             made = await client.threads.update_state(self._thread, as_json(values), as_node=as_node)
-            with reading():
+            with self._connection.reading():
                 now = str(made["checkpoint"]["checkpoint_id"])
         state = await self._state(subgraphs=False)
         before = ((state.parent_config or {}).get("configurable") or {}).get("checkpoint_id")
@@ -596,7 +596,7 @@ class ServerThread:
         async with self._connection.talking() as client:
             try:
                 found = await client.runs.get(self._thread, followed.run)
-                with reading():
+                with self._connection.reading():
                     followed.status = str(found["status"])
             except NotFoundError:
                 followed.status = DELETED
@@ -678,7 +678,7 @@ class ServerThread:
         wanted = set(state.next)
         async with self._connection.talking() as client:
             history = await client.threads.get_history(self._thread, limit=HISTORY)
-            with reading():
+            with self._connection.reading():
                 earlier = [set(one["next"]) for one in history[1:] if set(one["next"]) != wanted]
         before = earlier[0] if earlier else set()
         return tuple(sorted(node for node in before if wanted & set(self._graph_info.after(node))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from langchain_core.messages import HumanMessage
 from langgraph_sdk.errors import NotFoundError, PermissionDeniedError
 
 from hitl_tui.agents.messages import messages_in, text_of
-from hitl_tui.agents.server_connection import ServerConnection, reading
+from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_state import snapshot_of
 from hitl_tui.agents.source import KnownThreads
 from hitl_tui.model import MovedThread
@@ -35,7 +36,17 @@ GONE = "gone"
 TITLE = 80
 """Characters of what a thread is about."""
 
-Row = Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A thread without its state."""
+
+    thread: str
+    status: str
+    updated_at: str
+    time: datetime
+    """`updated_at`."""
+    metadata: Mapping[str, Any]
 
 
 class ThreadWatch:
@@ -73,34 +84,33 @@ class ThreadWatch:
         rows = await self._changed()
         if moved := await self._moved(rows, known, (*WAITING, IDLE)):
             yield moved
-        listed = {(str(row["thread_id"]), str(row["updated_at"])) for row in rows}
+        listed = {(row.thread, row.updated_at) for row in rows}
         self._at_rest &= listed  # older ones are not read again
 
     async def _note_newest(self) -> None:
         """Remember where the first look begins: the scan that follows reads what is older."""
         rows = await self._search(sort_by="updated_at", sort_order="desc", limit=1)
-        with reading():
-            self._newest = _time(rows[0]) if rows else datetime.fromtimestamp(0, UTC)
+        self._newest = rows[0].time if rows else datetime.fromtimestamp(0, UTC)
 
-    async def _changed(self) -> list[Row]:
+    async def _changed(self) -> list[_Row]:
         """Rows that changed since shortly before the last look, newest first."""
         assert self._newest
-        found: list[Row] = []
+        found: list[_Row] = []
         since = self._newest - MARGIN if self._newest.timestamp() else self._newest
         while True:
             page = await self._search(sort_by="updated_at", sort_order="desc", limit=PAGE, offset=len(found))
-            with reading():
-                fresh = [row for row in page if _time(row) >= since]
+            fresh = [row for row in page if row.time >= since]
             found += fresh
             if len(page) < PAGE or len(fresh) < len(page):
                 break
-        with reading():
-            self._newest = max([self._newest, *map(_time, found)])
+        self._newest = max([self._newest, *(row.time for row in found)])
         return found
 
-    async def _search(self, **filters: Any) -> list[Row]:
+    async def _search(self, **filters: Any) -> list[_Row]:
         async with self._connection.talking(whole=True) as client:
-            return list(await client.threads.search(select=list(ROW), **filters))  # type: ignore[arg-type]
+            found = await client.threads.search(select=list(ROW), **filters)  # type: ignore[arg-type]
+            with self._connection.reading():
+                return [_row(one) for one in found]
 
     async def _scan(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """All threads that wait, and those on which runs of this home wait, wherever they are now."""
@@ -109,7 +119,7 @@ class ThreadWatch:
             offset = 0
             while page := await self._search(status=status, sort_by="created_at", sort_order="asc", limit=SCAN_PAGE, offset=offset):
                 offset += len(page)
-                left.difference_update(str(row["thread_id"]) for row in page)
+                left.difference_update(row.thread for row in page)
                 yield await self._moved(page, known)
                 if len(page) < SCAN_PAGE:
                     break
@@ -118,39 +128,38 @@ class ThreadWatch:
             chunk = ids[start : start + IDS]
             rows = await self._search(ids=chunk, limit=IDS)
             yield await self._moved(rows, known, have_runs=True)
-            gone = set(chunk) - {str(row["thread_id"]) for row in rows}
+            gone = set(chunk) - {row.thread for row in rows}
             yield [MovedThread(thread, "", GONE, "", waits=False) for thread in sorted(gone) if known.versions([thread]) != {thread: GONE}]
 
     async def _moved(
-        self, rows: Sequence[Row], known: KnownThreads, states: Collection[str] = WAITING, have_runs: bool = False
+        self, rows: Sequence[_Row], known: KnownThreads, states: Collection[str] = WAITING, have_runs: bool = False
     ) -> list[MovedThread]:
         """Those of these rows that are not known in this version, and may wait or have a run here (as all do with `have_runs`).
 
         Threads in these `states` are read. Among them are idle ones that have just changed: langhost has been seen to call a thread idle
         that asks something.
         """
-        with reading():
-            by_thread = {str(row["thread_id"]): row for row in rows}
-            handled = known.versions(list(by_thread)) if rows else {}
-            changed = {thread: row for thread, row in by_thread.items() if handled.get(thread) != str(row["updated_at"])}
-            seen = {thread for thread, row in changed.items() if self._seen.get(thread) == str(row["updated_at"])}
-            resting = {thread for thread, row in changed.items() if (thread, str(row["updated_at"])) in self._at_rest}
-            reviewed = [thread for thread in changed if thread not in seen | resting and self._is_reviewed(changed[thread], states)]
-            asking = await self._asking(reviewed)
-            self._at_rest |= {(thread, str(changed[thread]["updated_at"])) for thread in reviewed if thread not in asking}
-            waiting = {thread for thread in reviewed if thread in asking or changed[thread]["status"] in WAITING}
-            told = [thread for thread in changed if have_runs or thread in handled or thread in seen or thread in waiting]
-            for thread in seen:
-                self._seen.pop(thread, None)  # from now on, the version that is stored says that it is known
-            return [self._moved_thread(changed[thread], asking.get(thread), thread in seen) for thread in told]
+        by_thread = {row.thread: row for row in rows}
+        handled = known.versions(list(by_thread)) if rows else {}
+        changed = {thread: row for thread, row in by_thread.items() if handled.get(thread) != row.updated_at}
+        seen = {thread for thread, row in changed.items() if self._seen.get(thread) == row.updated_at}
+        resting = {thread for thread, row in changed.items() if (thread, row.updated_at) in self._at_rest}
+        reviewed = [thread for thread in changed if thread not in seen | resting and self._is_reviewed(changed[thread], states)]
+        asking = await self._asking(reviewed)
+        self._at_rest |= {(thread, changed[thread].updated_at) for thread in reviewed if thread not in asking}
+        waiting = {thread for thread in reviewed if thread in asking or changed[thread].status in WAITING}
+        told = [thread for thread in changed if have_runs or thread in handled or thread in seen or thread in waiting]
+        for thread in seen:
+            self._seen.pop(thread, None)  # from now on, the version that is stored says that it is known
+        return [self._moved_thread(changed[thread], asking.get(thread), thread in seen) for thread in told]
 
-    def _is_reviewed(self, row: Row, states: Collection[str]) -> bool:
-        return row["status"] in states and self._agent_of(row.get("metadata") or {}) is not None
+    def _is_reviewed(self, row: _Row, states: Collection[str]) -> bool:
+        return row.status in states and self._agent_of(row.metadata) is not None
 
-    def _moved_thread(self, row: Row, about: str | None, is_known: bool) -> MovedThread:
-        thread, metadata = str(row["thread_id"]), row.get("metadata") or {}
-        title = metadata.get("title") if isinstance(metadata.get("title"), str) else about or f"thread {thread[:8]}"
-        return MovedThread(thread, self._agent_of(metadata) or "", str(row["updated_at"]), str(title), about is not None, is_known)
+    def _moved_thread(self, row: _Row, about: str | None, is_known: bool) -> MovedThread:
+        given = row.metadata.get("title")
+        title = given if isinstance(given, str) else about or f"thread {row.thread[:8]}"
+        return MovedThread(row.thread, self._agent_of(row.metadata) or "", row.updated_at, title, about is not None, is_known)
 
     async def _asking(self, threads: Sequence[str]) -> dict[str, str]:
         """What those of these threads are about that ask something or stand at a gate.
@@ -166,14 +175,14 @@ class ThreadWatch:
         async with limit, self._connection.talking() as client:
             try:
                 state = await client.threads.get_state(thread, subgraphs=True)
-                with reading():
+                with self._connection.reading():
                     found = snapshot_of(state)
                     if found.interrupts:
                         return _about(found.values)
                     if not found.next or any(task.error for task in found.tasks):
                         return None
                 runs = await client.runs.list(thread, limit=1)
-                with reading():
+                with self._connection.reading():
                     return _about(found.values) if runs and runs[0]["status"] == "success" else None
             except (NotFoundError, PermissionDeniedError):
                 return None
@@ -185,5 +194,6 @@ def _about(values: Any) -> str:
     return " ".join(said.split())[:TITLE]
 
 
-def _time(row: Row) -> datetime:
-    return datetime.fromisoformat(str(row["updated_at"]))
+def _row(found: Any) -> _Row:
+    at, metadata = str(found["updated_at"]), found.get("metadata") or {}
+    return _Row(str(found["thread_id"]), str(found["status"]), at, datetime.fromisoformat(at), dict(metadata))
