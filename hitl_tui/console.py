@@ -21,7 +21,8 @@ from hitl_tui.settings import Settings, login, read_settings
 
 if TYPE_CHECKING:
     from hitl_tui.inbox import Inbox
-    from hitl_tui.policy.loader import Policies
+    from hitl_tui.model import People
+    from hitl_tui.policy.loader import HomePeople, Policies
     from hitl_tui.store import Store
     from hitl_tui.supervisor import Supervisor
     from hitl_tui.ui.app import HitlApp
@@ -199,7 +200,7 @@ def run_console(
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
     gc.disable()  # until the queue is shown, which garbage collections during imports would delay
     workers = Workers(targets, opened, concurrency or settings.concurrency, settings.time_limit_s, python, starts_workers)
-    return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
+    return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer))
 
 
 def _check_terminal() -> None:
@@ -227,6 +228,18 @@ def _policies(home: Home, workers: Workers) -> Policies:
     return Policies(home.path, root_of, workers.targets)
 
 
+def _people(home: Home, listed: Callable[[], People]) -> Callable[[], People]:
+    """Returns the people of a home, of whom those in its people.toml are `listed`. What reads them is loaded when it is first asked."""
+
+    @functools.cache
+    def found() -> HomePeople:
+        from hitl_tui.policy.loader import HomePeople
+
+        return HomePeople(home.path, listed)
+
+    return lambda: found().current()
+
+
 async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str) -> int:
     from hitl_tui.ui.app import HitlApp
 
@@ -237,18 +250,21 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             nonlocal inbox
             workers.read_targets()
             from hitl_tui.inbox import Inbox
+            from hitl_tui.model import Identified
             from hitl_tui.people.file import PeopleFile
+            from hitl_tui.people.rights import identify
             from hitl_tui.store import Store
             from hitl_tui.store.people_log import TrustedPeople
 
             store = await stack.enter_async_context(Store.open(home.database))
             await workers.use(store)
             policies = functools.partial(_policies, home, workers)
-            people = TrustedPeople(store, PeopleFile(home.path))
-            await people.note()
+            trusted = TrustedPeople(store, PeopleFile(home.path))
+            await trusted.note()
+            who = identify(trusted.current(), reviewer, login())
             inbox = Inbox(
-                store, reviewer, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True,
-                people=people.current, signing_key=settings.key_file,
+                store, who.name, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True,
+                identified=who.identified or Identified.NAMED, people=_people(home, trusted.current), signing_key=settings.key_file,
             )  # fmt: skip
             return inbox
 

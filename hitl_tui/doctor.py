@@ -21,6 +21,7 @@ from hitl_tui.agents.targets import SAMPLE, ServerTarget, Target, or_default, pa
 from hitl_tui.errors import Damaged, HitlError
 from hitl_tui.home import Home
 from hitl_tui.model import Agent
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.loader import ACCEPT, NOT_ACCEPTED, digest_of, policy_paths, read_policy, read_text
 from hitl_tui.settings import read_settings
 from hitl_tui.store import Store, agents, damaged_files, migrations, policy_log
@@ -143,10 +144,13 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
     with contextlib.suppress(HitlError):  # a default target that cannot be used is a finding of its own
         roots += [parsed.root for target in targets or or_default(()) if isinstance(parsed := parse(target), Target)]
     found = (next((path for path in policy_paths(home.path, root) if path.exists()), None) for root in roots)
+    people = PeopleFile(home.path).now()
     findings = []
+    if people.people.is_checked:
+        findings.append(Finding("people.toml", not people.people.problem, people.people.problem or f"{len(people.people.persons)} people"))
     for path in dict.fromkeys(filter(None, found)):
         try:
-            policy = read_policy(path)
+            policy = read_policy(path, people.people)
         except HitlError as error:
             findings.append(Finding("policy", False, str(error)))
             continue

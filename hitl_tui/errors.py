@@ -19,6 +19,10 @@ class Refused(HitlError):
     """A request was not carried out: it is invalid, not allowed, or about something unknown."""
 
 
+class NotAllowed(Refused):
+    """The person has no right to do this, by people.toml or by a rule of the policy. The refusal is logged."""
+
+
 class Stale(Refused):
     """A request came too late: somebody else has decided, the review is superseded, or its run has ended."""
 

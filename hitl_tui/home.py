@@ -146,9 +146,8 @@ class Home:
 
 
 def _is_our_name(name: str) -> bool:
-    return name in ("logs", "work", "workers", "web", "drafts", "config.toml", "policy.toml", "setup.lock") or name.startswith(
-        ("hitl.db", "checkpoints.db", "memory.db", ".room-")
-    )
+    ours = ("logs", "work", "workers", "web", "drafts", "config.toml", "policy.toml", "people.toml", "setup.lock")
+    return name in ours or name.startswith(("hitl.db", "checkpoints.db", "memory.db", ".room-"))
 
 
 def _is_open(path: Path) -> bool:

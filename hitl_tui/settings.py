@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -125,8 +127,11 @@ def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901, PLR0912 - 
 
 
 def login() -> str:
-    """The login name, or `someone` where the system has none."""
-    try:
+    """The name of the operating system's user, or `someone` where the system has none."""
+    with contextlib.suppress(OSError, KeyError, ImportError):
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name  # not what LOGNAME says, which anybody can set
+    with contextlib.suppress(OSError, KeyError, ImportError):
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "someone"
+    return "someone"

@@ -55,6 +55,7 @@ SECTIONS = {
         "audit": ("audit", "Verify and export the audit log."),
     },
     "Upkeep": {
+        "people": ("people", "List, add, remove and check the people who may decide."),
         "doctor": ("doctor", "Check the installation, the databases and the agents."),
         "prune": ("prune", "Delete the threads of old runs."),
         "completion": ("completion", "Print a script that completes commands in a shell."),

@@ -14,8 +14,10 @@ import click
 from hitl_tui.agents import targets as parsing
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import Inbox
+from hitl_tui.model import Identified
 from hitl_tui.people.file import PeopleFile
-from hitl_tui.policy.loader import Policies
+from hitl_tui.people.rights import identify
+from hitl_tui.policy.loader import HomePeople, Policies
 from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, agents
 from hitl_tui.store.people_log import TrustedPeople
@@ -73,12 +75,13 @@ async def _inbox(home: Home, reviewer: str | None, grace_s: float) -> AsyncItera
     settings = read_settings(home)
     async with Store.open(home.database) as store:
         known = await agents.targets(store)
-        who = reviewer or settings.reviewer or login()
-        people = TrustedPeople(store, PeopleFile(home.path))
-        await people.note()
+        trusted = TrustedPeople(store, PeopleFile(home.path))
+        await trusted.note()
+        people = HomePeople(home.path, trusted.current).current
+        who = identify(people(), reviewer or settings.reviewer, login())
         yield Inbox(
-            store, who, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s,
-            people=people.current, signing_key=settings.key_file,
+            store, who.name, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s,
+            identified=who.identified or Identified.NAMED, people=people, signing_key=settings.key_file,
         )  # fmt: skip
 
 

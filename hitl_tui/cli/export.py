@@ -20,10 +20,13 @@ from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.export import FORMATS, ExportResult, IncludedCases, Masker, read_masks, writer
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import reviewer_name
-from hitl_tui.model import Actor
+from hitl_tui.model import Role
+from hitl_tui.people.file import PeopleFile
+from hitl_tui.people.rights import identify, refusal
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import login, read_settings
-from hitl_tui.store import Store, audit
+from hitl_tui.store import Store, approvals, audit
+from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.training_data import cases
 
 
@@ -48,7 +51,7 @@ def export(
     """
     opened = find_home(home).prepare()
     masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
-    who = reviewer_name(reviewer or read_settings(opened).reviewer or login())
+    who = reviewer or read_settings(opened).reviewer
     bar: Any
     with interrupt_on_signals(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
@@ -75,10 +78,18 @@ async def _export(
     now = time.time()
     asked = filter_language.parse(wanted, now)
     async with Store.open(home.database) as store:
+        people = TrustedPeople(store, PeopleFile(home.path)).current()
+        by = identify(people, reviewer, login())
+        reviewer_name(by.name)  # refuses a name that nobody may have
 
         async def record(done: ExportResult) -> None:  # before the files get their names: no data leaves without an audit entry
             async with store.transaction() as db:
-                audit.note(db, time.time(), "exported", Actor(reviewer), done.as_json())
+                audit.note(db, time.time(), "exported", by, {**done.as_json(), "identified": by.identified})
+
+        if refused := refusal(people, by.name, Role.EXPORT):
+            async with store.transaction() as db:
+                approvals.note_refusal(db, now, by, "export", refused)
+            raise refused
 
         done = ExportResult(format_, wanted, str(audit.head(home.database)), now)
         [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")

@@ -19,7 +19,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, completes, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Actor, Lesson, LessonState
+from hitl_tui.model import Actor, Lesson, LessonState, Role
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.sanitize import spell_out, visible
 from hitl_tui.store import audit
@@ -114,6 +114,7 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
     """Write the accepted lessons as Markdown, by agent and tool."""
 
     async def work(inbox: Inbox) -> str:
+        await inbox.require(Role.EXPORT, "export lessons")
         found = await inbox.lessons.find([LessonState.ACCEPTED])
         if not found:
             raise Refused("no lesson is accepted", "`hitl-tui lessons` lists the proposed ones")

@@ -70,6 +70,8 @@ def action_json(action: Action) -> dict[str, Any]:
         "rule": action.rule or None,
         "reason": action.reason or None,
         "reviewers": action.reviewers,
+        "decider": action.decider or None,
+        "separate": list(action.separate),
         "signed": action.signed,
     }
 
@@ -122,6 +124,7 @@ def review_json(review: Review, now: float, views: Sequence[ReviewView] = ()) ->
                 "viewed_ms": d.viewed_ms,
                 "seen": d.seen,
                 "template": d.answer.template,
+                "identified": d.identified,
             }
             for d in review.decisions.values()
         ],
@@ -132,7 +135,15 @@ def people_json(endorsements: Iterable[Endorsement], views: Iterable[ReviewView]
     """First decisions of actions that need several people, and who viewed the review, as `queue` and `show` add them."""
     return {
         "endorsements": [
-            {"slot": e.slot, "decision": e.answer.kind, "args": e.answer.args, "message": e.answer.message, "by": e.actor, "at": e.at}
+            {
+                "slot": e.slot,
+                "decision": e.answer.kind,
+                "args": e.answer.args,
+                "message": e.answer.message,
+                "by": e.actor,
+                "at": e.at,
+                "identified": e.identified,
+            }
             for e in endorsements
         ],
         "seen_by": [{"by": s.reviewer, "first_at": s.first_at, "last_at": s.last_at, "viewed_ms": s.viewed_ms} for s in views],

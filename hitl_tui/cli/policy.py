@@ -23,6 +23,7 @@ from hitl_tui.home import find_home, sample_agents
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
 from hitl_tui.model import Levels
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.lint import missed_below
 from hitl_tui.policy.loader import digest_of, policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
@@ -73,7 +74,7 @@ def check(file: Path | None, json_: bool, home: str | None, reviewer: str | None
     Checks FILE, else the home's policy.toml. Exits with 1 if it cannot be used.
     """
     path = file or _of_home(home)
-    found, problems = _examined(path, in_home=path.absolute().parent == find_home(home).path.absolute())
+    found, problems = _examined(path, path.absolute().parent == find_home(home).path.absolute(), home)
     result = policy_output.check_json(path, found, problems)
     click.echo(output.as_json(result) if json_ else "\n".join(policy_output.check_lines(path, found, problems)))
     sys.exit(0 if result["good"] else 1)
@@ -98,7 +99,7 @@ def accept(file: Path | None, json_: bool, home: str | None, reviewer: str | Non
             raise Refused("there is no policy.toml", "name the file, or write one with `hitl-tui policy init`")
         if path == _of_home(home):
             raise Refused(f"{path} is the home's policy, which needs no acceptance", "it counts as it is")
-        found, problems = _examined(path, in_home=False)
+        found, problems = _examined(path, False, home)
         digest = digest_of(read_text(path))
         await inbox.policy.accept(path, digest)
         result = {**policy_output.check_json(path, found, problems), "accepted": digest}
@@ -137,7 +138,7 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
     if since.strip()[-1:].isdigit():
         raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
     after = time.time() - parse_duration(since)
-    judge = read_policy(file or policy_paths(opened.path)[0])
+    judge = read_policy(file or policy_paths(opened.path)[0], PeopleFile(opened.path).current())
     if proposed and judge.autonomy is None:
         raise Refused(*OFF)
     found, levels = asyncio.run(_replayed(opened.database, after, judge, proposed))
@@ -169,10 +170,10 @@ def _of_home(home: str | None) -> Path:
     return policy_paths(find_home(home).path)[0]
 
 
-def _examined(path: Path, in_home: bool) -> tuple[Policy, list[Problem]]:
+def _examined(path: Path, in_home: bool, home: str | None) -> tuple[Policy, list[Problem]]:
     """The policy and its problems, sorted by line."""
     text = read_text(path)
-    found, problems = parse_with_problems(text, in_home)
+    found, problems = parse_with_problems(text, in_home, PeopleFile(find_home(home).path).current())
     later = [] if any(problem.is_error for problem in problems) else [*missed_below(found.rules), *_channel_warnings(text, found)]
     return found, sorted([*problems, *later], key=lambda problem: problem.line)
 
@@ -186,7 +187,7 @@ def _channel_warnings(text: str, found: Policy) -> Iterator[Problem]:
 
 def _send_tests(path: Path) -> list[dict[str, Any]]:
     """Send a test message by every channel of a policy, also in quiet hours: `[{channel, service, sent, error}]`."""
-    wanted = read_policy(path).notify
+    wanted = read_policy(path, PeopleFile(path.parent).current()).notify
     names = channel_names(wanted)
     if not names:
         raise Refused(f"{path} has no notification channel", "set desktop, command or urls in [notify]")

@@ -14,6 +14,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
+from hitl_tui.model import Role
 
 
 @command("hitl-tui prune --older-than 30d --dry-run")
@@ -35,6 +36,8 @@ def prune(older_than: str, dry_run: bool, json_: bool, home: str | None, reviewe
     before = time.time() - parse_duration(older_than)
 
     async def work(inbox: Inbox, opened: Home) -> None:
+        if not dry_run:
+            await inbox.require(Role.PRUNE, "prune")
         freed = await prune_threads(inbox.store, opened, before, dry_run, inbox.reviewer)
         click.echo(output.as_json({**freed.as_dict(), "dry_run": dry_run}) if json_ else freed.sentence(dry_run))
 

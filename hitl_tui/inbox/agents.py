@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import launch_options
-from hitl_tui.model import Agent, AgentPause, Assistant, Json, Worker
+from hitl_tui.model import Agent, AgentPause, Assistant, Json, Role, Worker
 from hitl_tui.store import agents, pauses
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Agents:
         Raises:
             Refused: the agent is unknown, or already paused.
         """
+        await self._inbox.require(Role.DECIDE, "pause")
         if agent and (names := await self.suggestions(agent)):
             raise Refused(f"no agent {agent} is known", f"known: {', '.join(names)}")
         if not await pauses.pause(self._store, agent, self._inbox.reviewer):
@@ -57,6 +58,7 @@ class Agents:
         Raises:
             Refused: it is not paused, or all agents are paused and not only this one.
         """
+        await self._inbox.require(Role.DECIDE, "resume")
         if not await pauses.resume(self._store, agent, self._inbox.reviewer):
             raise Refused(f"{f'agent {agent}' if agent else 'no agent'} is {'not ' if agent else ''}paused", "nothing was changed")
         self._inbox.ring()
@@ -79,6 +81,7 @@ class Agents:
         """
         from hitl_tui.store import assistants
 
+        await self._inbox.require(Role.DECIDE, "save an assistant")
         if names := await self.suggestions(agent):
             raise Refused(f"no agent {agent} is known", f"known: {', '.join(names)}")
         if not name.strip():
@@ -97,6 +100,7 @@ class Agents:
         """
         from hitl_tui.store import assistants
 
+        await self._inbox.require(Role.DECIDE, "remove an assistant")
         if not await assistants.remove(self._store, agent, name):
             raise Refused(f"{agent} has no assistant {name}", "`hitl-tui assistants` lists them")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Level, LevelChange, Levels, ToolAutonomy, ToolLevel
+from hitl_tui.model import Level, LevelChange, Levels, Role, ToolAutonomy, ToolLevel
 from hitl_tui.oversight import autonomy as levels
 from hitl_tui.policy.schema import AutonomyRules, Policy
 from hitl_tui.store import Store
@@ -48,6 +48,7 @@ class Autonomy:
             Refused: the policy has no autonomy levels, nobody decided a call of the tool, it has the level already, or `why` is missing.
             Stale: its level was changed meanwhile.
         """
+        await self._inbox.require(Role.AUTONOMY, "set a level")
         current = await self._tool(agent, tool)
         why = " ".join(why.split())
         _check(current, level, why)

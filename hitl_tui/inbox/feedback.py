@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Feedback, Rating, Subject
+from hitl_tui.model import Feedback, Rating, Role, Subject
 from hitl_tui.sanitize import INVISIBLE
 from hitl_tui.store import feedback
 
@@ -37,6 +37,7 @@ class Ratings:
         Raises:
             Refused: there is no such decision, message or run, it is an attention check, or the comment or tags are too long.
         """
+        await self._inbox.require(Role.DECIDE, "rate")
         comment = canonical_json.storable(comment.strip())
         if len(comment) > LONGEST_COMMENT:
             raise Refused(f"the comment has {len(comment):,} characters", f"at most {LONGEST_COMMENT:,} fit")

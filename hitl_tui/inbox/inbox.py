@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from hitl_tui.errors import Refused
-from hitl_tui.model import EVERYBODY, Actor, Identified, People, ReviewRow, Run
+from hitl_tui.errors import NotAllowed, Refused
+from hitl_tui.look_alikes import mixed_scripts
+from hitl_tui.model import EVERYBODY, Actor, Identified, People, ReviewRow, Role, Run
 from hitl_tui.store import Store, changefeed, reviews, runs
 from hitl_tui.store.changefeed import Rev
 
@@ -44,13 +45,17 @@ def reviewer_name(reviewer: str) -> str:
     """Return the reviewer's name in the form that is stored with what they do.
 
     Raises:
-        Refused: the name is empty, or reserved for policy and agents.
+        Refused: the name is empty, reserved for policy and agents, or mixes scripts whose letters look alike.
     """
     name = " ".join(reviewer.split())
     if not name:
         raise Refused("a reviewer needs a name", "give one with --reviewer, or in config.toml")
     if name.lower().startswith(("policy:", "timeout:", "agent:")) or name.lower() == "autonomy":
         raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
+    if scripts := mixed_scripts(name):
+        raise Refused(
+            f"the name {reviewer!r} mixes letters of {' and '.join(scripts)}", "write it in one script: it could look like another name"
+        )
     return name
 
 
@@ -81,7 +86,7 @@ class Inbox:
             claim_s: seconds a claim lasts.
             grace_by_risk: whether `[review.undo_s]` of the home's policy replaces `grace_s` for the risks that it names.
             identified: how the reviewer was identified.
-            people: the people of the home as they are now.
+            people: returns the people of the home as its files are now; by default everybody may do everything.
             signing_key: key file with which decisions are signed; None for the reviewer's key in ssh-agent or `~/.ssh`.
         """
         self.reviewer = reviewer_name(reviewer)
@@ -94,6 +99,34 @@ class Inbox:
         self.find_policies = policies
         self.people = people
         self.signing_key = signing_key
+
+    def refusal(self, role: Role) -> NotAllowed | None:
+        """Why this reviewer may not do what a role is for; None if they may. What is refused is not offered."""
+        people = self.people()
+        if not people.is_checked:
+            return None
+        from hitl_tui.people.rights import refusal  # most homes have no people.toml
+
+        return refusal(people, self.reviewer, role)
+
+    async def require(self, role: Role, what: str, review: int | None = None, run: int | None = None) -> None:
+        """Check that this reviewer has a role. `what` names the verb in the log.
+
+        Raises:
+            NotAllowed: they have not; that is logged.
+        """
+        if refused := self.refusal(role):
+            await self.refuse(refused, what, review, run)
+
+    async def refuse(self, error: NotAllowed, what: str, review: int | None = None, run: int | None = None) -> NoReturn:
+        """Log that this reviewer was refused something, and raise the error."""
+        import time
+
+        from hitl_tui.store import approvals
+
+        async with self.store.transaction() as db:
+            approvals.note_refusal(db, time.time(), self.actor, what, error, review, run)
+        raise error
 
     async def changes(self, rev: Rev) -> Changes:
         """Read what changed after `rev`. On the first call, pass the result of `revision()` taken before anything else was read."""

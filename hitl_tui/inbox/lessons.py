@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import HistoryEntry, Lesson, LessonState
+from hitl_tui.model import HistoryEntry, Lesson, LessonState, Role
 from hitl_tui.oversight.lessons import validate_text
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import lessons as kept
@@ -81,6 +81,7 @@ class Lessons:
         return [await self._inbox.history.get(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
 
     async def _decide(self, found: Lesson, state: LessonState, text: str | None) -> Lesson:
+        await self._inbox.require(Role.DECIDE, "decide a lesson")
         said = found.text if text in (None, found.text) else validate_text(text or "")
         if (state, said) != (found.state, found.text):
             await kept.decide(self._store, found.id, state, said, found.wording if said == found.text else "person", self._inbox.reviewer)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Stale
-from hitl_tui.model import Review, RuleCount
+from hitl_tui.model import Review, Role, RuleCount
 from hitl_tui.store import agents
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class PolicyLookup:
         from hitl_tui.policy.loader import digest_of, read_policy, read_text
         from hitl_tui.store import policy_log
 
-        found = read_policy(path)
+        await self._inbox.require(Role.POLICY, "accept a policy")
+        found = read_policy(path, self._inbox.people())
         if digest_of(read_text(path)) != digest:
             raise Stale(f"{path} was changed meanwhile", "read it again")
         await policy_log.accept(self._store, path, digest, len(found.rules), self._inbox.reviewer)

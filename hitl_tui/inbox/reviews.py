@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hitl_tui import failpoints, validation
-from hitl_tui.errors import Refused
+from hitl_tui.errors import NotAllowed, Refused
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import (
     Action,
@@ -29,7 +29,9 @@ from hitl_tui.model import (
     ReviewRow,
     ReviewState,
     ReviewView,
+    Role,
     Viewing,
+    call_id,
     calls_told,
 )
 from hitl_tui.store import attention_checks, claims, decisions, filters, reviews
@@ -224,12 +226,15 @@ class Reviews:
             once; see `attention_check`.
 
         Raises:
+            NotAllowed: this person has no right to decide it; that is logged.
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
             NotSigned: it must be signed, and could not be: there is no key, a touch was refused, or `signing.take_back` was called.
             Stale: the review is no longer open, has changed since it was shown, or its run is taken over.
         """
+        if refused := self.refusal(review, answers):  # before anybody signs in vain
+            await self._inbox.refuse(refused, "decide", review.row.id)
         valid = self._checked(review, answers, dict.fromkeys(answers, Viewing(viewed_ms, seen, reading_ms)))
-        state = await decisions.decide(self._store, valid, *await self._signed([valid]))
+        state = await decisions.decide(self._store, valid, *await self._signed([valid]), self._inbox.people())
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return state
@@ -262,7 +267,7 @@ class Reviews:
                 valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
-        refused |= await decisions.decide_many(self._store, valid, *await self._signed(valid))
+        refused |= await decisions.decide_many(self._store, valid, *await self._signed(valid), self._inbox.people())
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return refused
@@ -330,9 +335,12 @@ class Reviews:
         Claiming again renews the claim. With a reason, a claim is taken from somebody else.
 
         Raises:
+            NotAllowed: this person could not decide any of its calls; that is logged.
             Refused: somebody else has claimed it, and no reason is given.
             Stale: it is no longer open.
         """
+        if self._inbox.people().is_checked and (refused := self.refusal(await self.get(review))):
+            await self._inbox.refuse(refused, "claim", review)
         await claims.claim(self._store, review, self._inbox.reviewer, self._inbox.claim_s, reason.strip())
 
     async def release(self, review: int) -> None:
@@ -342,6 +350,20 @@ class Reviews:
             Refused: this reviewer has not claimed it.
         """
         await claims.release(self._store, review, self._inbox.reviewer)
+
+    def refusal(self, review: Review, slots: Collection[int] = ()) -> NotAllowed | None:
+        """Why this reviewer may not decide these calls of a review, or any of its calls if none are named; None if they may.
+
+        What is refused is not offered. Synchronous.
+        """
+        people = self._inbox.people()
+        if not people.is_checked:
+            return None
+        from hitl_tui.people.rights import refusal_of_call
+
+        name, calls = self._inbox.reviewer, [action for action in review.actions if not slots or action.slot in slots]
+        found = [refusal_of_call(people, name, action.decider, call_id(review.row.id, action.slot)) for action in calls]
+        return next(filter(None, found), None) if slots or all(found) else None
 
     async def snooze(self, chosen: Sequence[int], until: float | None = None) -> None:
         """Hide open reviews from this reviewer's queue until a Unix time, or until they change if that is earlier."""
@@ -365,9 +387,11 @@ class Reviews:
         """Assign an open review to a group or a person, or with an empty `to` to anybody, and release the claim on it.
 
         Raises:
+            NotAllowed: this person may only look; that is logged.
             Refused: somebody else has claimed it, or the recipient is unknown.
             Stale: it is no longer open.
         """
+        await self._inbox.require(Role.DECIDE, "escalate", review)
         from hitl_tui.policy import escalation
         from hitl_tui.store import escalations
 

@@ -11,7 +11,7 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.inbox import launch_options
 from hitl_tui.inbox.takeovers import require_not_taken_over
-from hitl_tui.model import Agent, Assistant, AttentionCheck, Event, Json, Run, RunFailure, RunOptions, RunState
+from hitl_tui.model import Agent, Assistant, AttentionCheck, Event, Json, Role, Run, RunFailure, RunOptions, RunState
 from hitl_tui.store import attention_checks, runs
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Runs:
         """
         from uuid import uuid4
 
+        await self._inbox.require(Role.DECIDE, "launch")
         found = await self._agent(agent, project)
         agent = found.name if found else agent
         if found and found.error:
@@ -208,6 +209,7 @@ class Runs:
         """
 
         found = await self.get(run)
+        await self._inbox.require(Role.DECIDE, "retry", run=run)
         require_not_taken_over(self._store, self._inbox.reviewer, run)
         if not await runs.requeue(self._store, run, self._inbox.reviewer):
             if attention_checks.carried(self._store, run):
@@ -222,6 +224,7 @@ class Runs:
             Stale: no worker drives it, or its worker responds.
         """
         await self.get(run)
+        await self._inbox.require(Role.DECIDE, "release", run=run)
         await runs.take_away(self._store, run, self._inbox.reviewer)
         self._inbox.ring()
 
@@ -232,6 +235,7 @@ class Runs:
             Stale: the run has already ended.
         """
         found = await self.get(run)
+        await self._inbox.require(Role.DECIDE, "cancel", run=run)
         if not await runs.cancel(self._store, run, self._inbox.reviewer):
             raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
         self._inbox.ring()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Json, RunHead, Takeover, TakeoverPlan, same_person
+from hitl_tui.model import Json, Role, RunHead, Takeover, TakeoverPlan, same_person
 from hitl_tui.store import Store, takeovers
 
 if TYPE_CHECKING:
@@ -43,11 +43,13 @@ class Takeovers:
         Returns the existing takeover when this reviewer already has the run. With a reason, a run is taken from somebody else.
 
         Raises:
+            NotAllowed: this person may not take over, or not decide what the run asks; that is logged.
             Refused: the run is queued, running or done; somebody else has it and no reason is given; or it was an attention check, which
                 this ends.
         """
         await self._inbox.runs.get(run)  # refuses an unknown run
-        made = await takeovers.take(self._store, run, self._inbox.actor, canonical_json.storable(reason))
+        await self._inbox.require(Role.TAKE_OVER, "take over", run=run)
+        made = await takeovers.take(self._store, run, self._inbox.actor, canonical_json.storable(reason), self._inbox.people())
         self._inbox.ring()
         if made is None:
             found = self._inbox.runs.attention_check(run)
@@ -106,6 +108,7 @@ class Takeovers:
         from hitl_tui import takeover_plan
 
         found = await takeovers.get(self._store, takeover)
+        await self._inbox.require(Role.TAKE_OVER, "hand back", run=found.run)
         takeover_plan.validate(plan, await self.head(found.run), await self.state_schema(found.run))
         if not await takeovers.hand_back(self._store, takeover, self._inbox.reviewer, plan):
             await self._refuse_ended(takeover)

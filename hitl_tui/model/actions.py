@@ -136,6 +136,15 @@ class Action:
     """Whether a rule wants every decision on it signed."""
     templates: Mapping[DecisionKind, AnswerTemplate] = field(default_factory=dict)
     """What the policy's answer templates send; not stored: the policy of the moment counts."""
+    decider: str = ""
+    """The group or person that a rule lets decide it; empty for anybody."""
+    separate: tuple[str, ...] = ()
+    """What keeps a person from being the only one who approves: `launch` of the run, `edit` of what runs."""
+
+    @property
+    def may_need_several(self) -> bool:
+        """Whether one person's approval may not be enough."""
+        return self.reviewers > 1 or bool(self.separate)
 
     @property
     def number(self) -> int:

@@ -119,6 +119,11 @@ class People:
             found.setdefault(group, set()).update(one.key for one in map(self.find, members) if one)
         return {group: frozenset(members) for group, members in found.items()}
 
+    @property
+    def own_groups(self) -> tuple[str, ...]:
+        """The groups that people.toml names itself."""
+        return tuple(dict.fromkeys(group for person in self.persons for group in person.groups))
+
     def with_groups(self, groups: Mapping[str, Iterable[str]]) -> People:
         """The same people with the members of further groups, of whom those count that are among the people."""
         return replace(self, groups={group: tuple(members) for group, members in groups.items()})

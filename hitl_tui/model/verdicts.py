@@ -81,7 +81,7 @@ class Verdict:
     reviewers: int = 1
     """Different people who must approve."""
     to: str = ""
-    """Group or person; empty for anyone."""
+    """The group or person who decides; empty for anyone."""
     deadline_s: float | None = None
     """Seconds from opening until the deadline."""
     then: str = "escalate"
@@ -94,6 +94,8 @@ class Verdict:
     """What an answer template sends, where the outcome needs no person; None without one."""
     signed: bool = False
     """Whether people's decisions need a signature."""
+    separate: tuple[str, ...] = ()
+    """What keeps a person from being the only one who approves: `launch` of the run, `edit` of what runs."""
 
 
 @dataclass(frozen=True, slots=True)

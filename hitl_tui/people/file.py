@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hitl_tui.errors import BadPeople
 from hitl_tui.model import EVERYBODY, People
-from hitl_tui.people.parser import parse_with_problems
-from hitl_tui.toml_reader import LONGEST, Problem, first_mistake
+
+if TYPE_CHECKING:
+    from hitl_tui.toml_reader import Problem
 
 NAME = "people.toml"
 CHECK = "hitl-tui people check"
@@ -33,6 +35,8 @@ def read_text(path: Path) -> str:
         FileNotFoundError: there is none.
         BadPeople: it cannot be read.
     """
+    from hitl_tui.toml_reader import LONGEST  # most homes have no people.toml, and the first frame is waiting
+
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return file.read(LONGEST + 1)
@@ -46,6 +50,11 @@ def read_text(path: Path) -> str:
 
 def read_status(path: Path) -> PeopleStatus:
     """Read a people.toml. Without the file everybody may do everything; while it has a mistake, nobody may do anything but look."""
+    if not _state(path):
+        return PeopleStatus()
+    from hitl_tui.people.parser import parse_with_problems
+    from hitl_tui.toml_reader import Problem, first_mistake
+
     try:
         text = read_text(path)
     except FileNotFoundError:

@@ -272,7 +272,9 @@ def _by_outcome(rule: Rule, outcome: Outcome, facts: Facts, risk: Risk | None) -
 
 
 def _verdict(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdict:
-    return Verdict(outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then, signed=rule.signed)
+    return Verdict(
+        outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then, signed=rule.signed, separate=rule.separate
+    )
 
 
 # Autonomy and thresholds
@@ -349,6 +351,8 @@ def _keep_safe(facts: Facts, verdict: Verdict, warnings: Sequence[str], by_outco
     doubts = [*_unusual(facts, wanted, by_outcome), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
     if verdict.outcome is Outcome.AUTO and verdict.reviewers > 1:
         doubts.append(f"{verdict.reviewers} people must approve it")
+    elif verdict.outcome is Outcome.AUTO and verdict.separate:
+        doubts.append("somebody must approve it")
     if verdict.outcome is Outcome.AUTO and verdict.signed:
         doubts.append("a person must sign what is decided")
     if wanted not in facts.allowed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hitl_tui.model import Facts, Outcome, Risk
+from hitl_tui.model import Facts, Outcome, People, Risk
 from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.expression import Binary, Constant, Field, Node, Part, Quantified, Unary
 from hitl_tui.policy.expression_eval import Undetermined, evaluate, nodes, path_of
@@ -26,6 +26,23 @@ def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
     rules = policy.rules
     of_rules = [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules), *_one_sided(rules)]
     return [*of_rules, *_about_commands(rules), *_about_answers(policy.answers), *_without_spot_checks(policy, lines)]
+
+
+def nobody_decides(policy: Policy, lines: Mapping[Path, int], people: People, in_home: bool) -> list[Problem]:
+    """Warn of groups that give no rights because of people.toml, and of rules whose calls nobody could decide."""
+    if not people.is_checked or people.problem:
+        return []
+    known = people.with_groups(policy.groups) if in_home else people
+    found = [
+        Problem(rule.line, f"people.toml has nobody in {rule.to!r}: nobody can decide what rule {rule.name!r} sends there", hint, False)
+        for rule in policy.rules
+        if rule.to and rule.outcome is not Outcome.DENY and not known.members(rule.to)
+        for hint in (f'write groups = ["{rule.to}"] at a person of people.toml',)
+    ]
+    if not in_home and ("groups",) in lines:
+        hint = "people.toml of the home says who is in which group"
+        found.append(Problem(lines[("groups",)], "[groups] of a project's policy gives no rights", hint, False))
+    return found
 
 
 def without_effect(lines: Mapping[Path, int]) -> list[Problem]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hitl_tui.errors import BadPolicy
+from hitl_tui.model import EVERYBODY, People
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.parser import parse, parse_with_problems, refusal
 from hitl_tui.policy.schema import Policy
 from hitl_tui.toml_reader import LONGEST, Problem
@@ -53,13 +55,13 @@ def read_text(path: Path) -> str:
         raise BadPolicy(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
 
 
-def read_policy(path: Path) -> Policy:
-    """Read and parse a policy file.
+def read_policy(path: Path, people: People = EVERYBODY) -> Policy:
+    """Read and parse a policy file. Its rules may name groups of these people.
 
     Raises:
         BadPolicy: the file cannot be read or has a mistake; the message names the line.
     """
-    return parse(read_text(path), str(path))
+    return parse(read_text(path), str(path), people)
 
 
 def digest_of(text: str) -> str:
@@ -90,12 +92,20 @@ class PolicyFile:
     The same holds for a file outside of the home that no person has accepted as it is, of which nothing but the rules is shown.
     """
 
-    def __init__(self, paths: Sequence[Path], accepted: Accepted = never) -> None:
-        """`accepted` tells of a file outside of the home, which is the first path's folder, whether a person has accepted it."""
+    def __init__(self, paths: Sequence[Path], accepted: Accepted = never, people: Callable[[], People] = lambda: EVERYBODY) -> None:
+        """Find a policy.
+
+        Args:
+            paths: where it may be; the first one's folder is the home.
+            accepted: tells of a file outside of the home whether a person has accepted it.
+            people: returns the people of the home, whose groups rules may name.
+        """
         self.paths = tuple(paths)
         """Paths where the file may be; the first that exists counts."""
         self._accepted = accepted
+        self._people = people
         self._seen: tuple[object, ...] | None = None
+        self._read_with = EVERYBODY
         self._good: Policy | None = None
         self._now = PolicyStatus()
 
@@ -106,10 +116,10 @@ class PolicyFile:
     def now(self) -> PolicyStatus:
         """The current policy with its path, digest and problems. Returns the same object while nothing changes."""
         found = next(filter(None, map(_file_state, self.paths)), None)
-        now = self._now
-        if found != self._seen or (not now.accepted and now.path and self._accepted(now.path, now.digest)):
+        now, people = self._now, self._people()
+        if found != self._seen or people is not self._read_with or (not now.accepted and now.path and self._accepted(now.path, now.digest)):
+            self._seen, self._read_with = found, people
             self._now = self._read(Path(str(found[0]))) if found else PolicyStatus()
-            self._seen = found
         return self._now
 
     def absent(self) -> tuple[Path, ...]:
@@ -125,7 +135,7 @@ class PolicyFile:
         digest = digest_of(text)
         in_home = path.parent == self.paths[0].parent
         is_accepted = in_home or self._accepted(path, digest)
-        policy, problems = parse_with_problems(text, in_home)
+        policy, problems = parse_with_problems(text, in_home, self._read_with)
         if refused := refusal(problems, str(path)):
             salvaged = self._good or (_salvaged(policy) if is_accepted else Policy(errors=True))
             return PolicyStatus(path, replace(salvaged, problem=str(refused)), digest, is_accepted, tuple(problems))
@@ -149,6 +159,29 @@ def _salvaged(read: Policy) -> Policy:
     return Policy(groups=read.groups, chain=read.chain if whole else (), errors=True, notify=notify)
 
 
+class HomePeople:
+    """The people of a home: those of its people.toml, in its groups and those of the home's policy."""
+
+    def __init__(self, home: Path, listed: Callable[[], People] | None = None) -> None:
+        """`listed` returns the people of people.toml; by default as the file is now."""
+        self._listed = listed or PeopleFile(home).current
+        self._seen = EVERYBODY
+        self._policy = PolicyFile(policy_paths(home), people=lambda: self._seen)
+        self._made: tuple[People, Policy | None, People] = (EVERYBODY, None, EVERYBODY)
+
+    def current(self) -> People:
+        """The people as the files are now; the same object while nothing changes."""
+        people = self._listed()
+        if not people.persons:
+            return people
+        if people != self._seen:
+            self._seen = people
+        policy = self._policy.current()
+        if self._made[0] is not self._seen or self._made[1] is not policy:
+            self._made = (self._seen, policy, self._seen.with_groups(policy.groups) if policy else self._seen)
+        return self._made[2]
+
+
 class Policies:
     """The policy files of a home and of its projects."""
 
@@ -164,10 +197,11 @@ class Policies:
         """The home's folder."""
         self._root_of = root_of
         self._targets = tuple(targets)
+        self._people = PeopleFile(home).current
         self._files: dict[str, PolicyFile] = {}
         self.accepted: Accepted = never
         """Tells which policies of projects a person has accepted."""
-        self.of_home = PolicyFile(policy_paths(home))
+        self.of_home = PolicyFile(policy_paths(home), people=self._people)
         """The home's policy alone, for what no project may set."""
 
     def of(self, target: str = "") -> PolicyFile:
@@ -175,7 +209,8 @@ class Policies:
         if target not in self._files:
             folders = [root for one in ((target,) if target else self._targets) if (root := self._root_of(one))]
             project = [path for folder in folders for path in policy_paths(self.home, folder)[1:]]
-            self._files[target] = PolicyFile((*policy_paths(self.home), *project), lambda path, digest: self.accepted(path, digest))
+            paths = (*policy_paths(self.home), *project)
+            self._files[target] = PolicyFile(paths, lambda path, digest: self.accepted(path, digest), self._people)
         return self._files[target]
 
 

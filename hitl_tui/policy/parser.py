@@ -10,12 +10,13 @@ from hitl_tui.effects.hosts import hosts
 from hitl_tui.effects.view import ALL, VIEWS
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
-from hitl_tui.model import DecisionKind, Json, Outcome, Risk, person_key
+from hitl_tui.model import EVERYBODY, DecisionKind, Json, Outcome, People, Risk, person_key
 from hitl_tui.policy import answers, expression, lint, schedule
 from hitl_tui.policy.confidence import SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.notification import CHANNELS, Notify
 from hitl_tui.policy.schedule import Hours
 from hitl_tui.policy.schema import (
+    SEPARATE,
     UNKNOWN_RISK,
     AutonomyRules,
     ChainStep,
@@ -31,7 +32,8 @@ from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_l
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
        "answer", "agents", "organisation")  # fmt: skip
-RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view")
+RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view",
+        "separate")  # fmt: skip
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors", "limits")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
@@ -44,17 +46,18 @@ Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
 
 
-def parse(text: str, name: str = "policy.toml") -> Policy:
+def parse(text: str, name: str = "policy.toml", people: People = EVERYBODY) -> Policy:
     """Parse a policy.
 
     Args:
         text: the file's text.
         name: what errors call the file.
+        people: those of the home, whose groups rules may name.
 
     Raises:
         BadPolicy: it has mistakes; the error names the first and says how many more there are.
     """
-    policy, problems = parse_with_problems(text)
+    policy, problems = parse_with_problems(text, people=people)
     if refused := refusal(problems, name):
         raise refused
     return policy
@@ -66,25 +69,30 @@ def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
     return BadPolicy(*found) if found else None
 
 
-def parse_with_problems(text: str, in_home: bool = True) -> tuple[Policy, list[Problem]]:
+def parse_with_problems(text: str, in_home: bool = True, people: People = EVERYBODY) -> tuple[Policy, list[Problem]]:
     """Parse as much of a policy as possible, with every mistake, or else every warning, in order of lines. Never raises.
 
-    `in_home`: it is the home's file, or may become it; a project's file is warned of what counts only in the home.
+    Args:
+        text: the file's text.
+        in_home: it is the home's file, or may become it; a project's file is warned of what counts only in the home.
+        people: those of the home, whose groups a rule may name. With a people.toml, `[groups]` of a project's file give no rights.
     """
     raw, unreadable = load(text)
     if unreadable:
         return Policy(), [unreadable]
     lines = key_lines(text)
-    reader = _PolicyParser(raw, lines)
+    reader = _PolicyParser(raw, lines, people)
     policy = reader.policy()
-    problems = reader.problems or [*lint.warnings_about(policy, lines), *(() if in_home else lint.without_effect(lines))]
+    warnings = [*lint.warnings_about(policy, lines), *lint.nobody_decides(policy, lines, people, in_home)]
+    problems = reader.problems or [*warnings, *(() if in_home else lint.without_effect(lines))]
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
 class _PolicyParser(TomlReader):
-    def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int]) -> None:
+    def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int], people: People = EVERYBODY) -> None:
         super().__init__(lines)
         self._raw = raw
+        self._of_home = {group: tuple(one.name for one in people.persons if group in one.groups) for group in people.own_groups}
         self._groups: dict[str, tuple[str, ...]] = {}
 
     def _name(self, path: Path) -> str:
@@ -135,7 +143,8 @@ class _PolicyParser(TomlReader):
 
     def policy(self) -> Policy:
         raw = self._table((), self._raw, TOP)
-        self._groups = self._read((), raw, "groups", self._read_groups, {})
+        own = self._read((), raw, "groups", self._read_groups, {})
+        self._groups = {**self._of_home, **{group: _united(self._of_home.get(group, ()), people) for group, people in own.items()}}
         rules = self._read((), raw, "rule", self._rules, ())
         notify = self._read((), raw, "notify", self._notify, Notify())
         chain, errors = self._read((), raw, "escalation", self._escalation, ((), False))
@@ -361,10 +370,11 @@ class _PolicyParser(TomlReader):
 
     def _rule(self, path: Path, value: Any) -> Rule:
         raw = self._table(path, value, RULE)
-        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline", "signed", "view"} and isinstance(value, dict):
-            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to, a deadline, signed or a view")
+        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline", "signed", "view", "separate"} and isinstance(value, dict):
+            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to, a deadline, signed, a view or separate")
         risk = self._read(path, raw, "risk", self._one_of(list(Risk)), None)
         outcome = self._read(path, raw, "outcome", self._one_of(list(Outcome)), None)
+        reviewers = self._read(path, raw, "reviewers", self._whole(1, 2), 1)
         rule = Rule(
             self._rule_name(path, raw),
             line_of(self._lines, path),
@@ -375,12 +385,13 @@ class _PolicyParser(TomlReader):
             self._read(path, raw, "hours", self._hours, None),
             Risk(risk) if risk else None,
             Outcome(outcome) if outcome else None,
-            self._read(path, raw, "reviewers", self._whole(1, 2), 1),
+            reviewers,
             self._read(path, raw, "to", self._whom, ""),
             self._read(path, raw, "deadline", self._time, None),
             self._read(path, raw, "then", self._then, "escalate"),
             signed=self._read(path, raw, "signed", self._truth, False),
             views=self._read(path, raw, "view", self._views, {}),
+            separate=self._read(path, raw, "separate", self._separate, SEPARATE if reviewers > 1 else ()),
         )
         self._check_combinations(path, raw, rule)
         return rule
@@ -417,6 +428,12 @@ class _PolicyParser(TomlReader):
                 raise self._wrong((*path, "domains"), f"{name!r} is no domain", 'write it like "example.com"')
         return tuple(name.lower() for name in names)
 
+    def _separate(self, path: Path, value: Any) -> tuple[str, ...]:
+        if value == []:
+            return ()
+        found = self._texts(path, value)
+        return tuple(self._one_of(SEPARATE)(path, one) for one in dict.fromkeys(found))
+
     def _then(self, path: Path, value: Any) -> Any:
         if value in ("approve", "auto"):
             raise self._wrong(path, NO_APPROVAL, "write escalate or reject")
@@ -428,9 +445,17 @@ class _PolicyParser(TomlReader):
             self._wrong((*path, "reviewers"), f"{rule.outcome} asks nobody, so there are no reviewers", 'write outcome = "ask"')
         if rule.outcome in (Outcome.AUTO, Outcome.DENY) and rule.signed:
             self._wrong((*path, "signed"), f"{rule.outcome} asks nobody, so nobody signs", 'write outcome = "ask"')
+        if rule.outcome in (Outcome.AUTO, Outcome.DENY) and "separate" in raw and rule.separate:
+            self._wrong((*path, "separate"), f"{rule.outcome} asks nobody, so nobody approves", 'write outcome = "ask"')
         if "then" in raw and rule.deadline_s is None:
             self._wrong((*path, "then"), "then without a deadline never happens", 'add deadline = "30m"')
         if rule.deadline_s == 0:
             self._wrong((*path, "deadline"), "deadline cannot be 0", 'write it like "30m"')
         if rule.to and rule.reviewers > len(self._groups.get(rule.to, (rule.to,))):
             self._wrong((*path, "reviewers"), f"{rule.reviewers} people must approve, and {rule.to!r} is one", "name a larger group")
+
+
+def _united(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Members of a group that both people.toml and the policy name, each once."""
+    known = set(map(person_key, some))
+    return (*some, *(one for one in others if person_key(one) not in known))

@@ -17,6 +17,8 @@ from hitl_tui.policy.schedule import Hours
 T = TypeVar("T")
 Then = Literal["escalate", "reject"]
 Unseen = Literal["never", "confirm", "allow"]
+SEPARATE = ("launch", "edit")
+"""Who launched the run; who wrote the edited arguments, or a takeover of the run."""
 UNKNOWN_RISK = "unknown"
 """Stands for the risk of calls of which nobody says any."""
 
@@ -50,6 +52,8 @@ class Rule:
     """Whether every decision on it needs a signature."""
     views: Mapping[str, str] = field(default_factory=dict)
     """What arguments of its tools hold, one of `effects.view.VIEWS` by name, or by `*` for every text."""
+    separate: tuple[str, ...] = ()
+    """What keeps a person from being the only one who approves; see `SEPARATE`."""
 
     def names(self, tool: str) -> bool:
         """Whether the rule names exactly this tool, without a wildcard."""

@@ -17,10 +17,7 @@ DELETED_DECISIONS = """
 SELECT json_extract(body, '$.decision'), review, json_extract(body, '$.slot') FROM audit
 WHERE kind = 'decided' AND json_extract(body, '$.decision') NOT IN (SELECT id FROM decisions) LIMIT 1
 """
-CHANGED_DECISIONS = """
-SELECT d.id, d.review, d.slot FROM decisions d
-WHERE NOT (
-        EXISTS (
+DECISION_IS_LOGGED = """EXISTS (
             SELECT 1 FROM audit t
             WHERE t.review = d.review AND t.kind = 'decided'
                 AND (t.at, t.actor, t.actor_kind, json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'),
@@ -30,7 +27,12 @@ WHERE NOT (
                     json_extract(t.body, '$.signature'))
                 IS (d.at, d.actor, d.actor_kind, d.id, d.slot, d.kind, d.digest, d.args, d.message, d.viewed_ms, d.seen, d.reading_ms,
                     d.template, d.identified, d.signature)
-        )
+        )"""
+"""Whether the log has a decision `d` as it is in its table."""
+CHANGED_DECISIONS = f"""
+SELECT d.id, d.review, d.slot FROM decisions d
+WHERE NOT (
+        {DECISION_IS_LOGGED}
         AND (d.undone_at IS NULL OR d.superseded)
         AND d.undone_at IS (
             SELECT t.at FROM audit t
@@ -65,8 +67,8 @@ SELECT decision, review, slot FROM history_source r
 WHERE decision <= (SELECT max(decision) FROM history) AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1
 """
 OPENED = """
-SELECT t.review, t.body, (SELECT json_group_array(json_array(digest, reviewers))
-    FROM (SELECT digest, reviewers FROM actions WHERE review = t.review ORDER BY slot)),
+SELECT t.review, t.body, (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
+    FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = t.review ORDER BY slot)),
     (SELECT json_group_array(slot) FROM (SELECT slot FROM actions WHERE review = t.review AND signed ORDER BY slot))
 FROM audit t WHERE t.kind = 'opened' AND json_extract(t.body, '$.calls') IS NOT NULL
 """
@@ -98,6 +100,13 @@ def _mirrored(noun: str, table: str, kind: str, same: str, is_kept: str = "") ->
     )
 
 
+SAME_APPROVAL = (
+    "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
+    "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified'), "
+    "json_extract(t.body, '$.signature')) "
+    "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified, r.signature)"
+)
+"""Whether an entry `t` says of an approval `r` what its row says."""
 NOT_PRUNED = "AND t.run NOT IN (SELECT run FROM pruned)"
 MIRRORED = (
     _mirrored(
@@ -109,10 +118,7 @@ MIRRORED = (
     ),
     _mirrored(
         "approval {}", "endorsements", "endorsed",
-        "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
-        "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified'), "
-        "json_extract(t.body, '$.signature')) "
-        "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified, r.signature)",
+        SAME_APPROVAL,
     ),
     _mirrored(
         "rating {}", "feedback", "rated",
@@ -205,10 +211,14 @@ def _actions(db: sqlite3.Connection) -> str:
 def _opened(db: sqlite3.Connection) -> str:
     """The first review whose calls are others than when it opened."""
     for review, text, calls, signed in db.execute(OPENED):
-        body = json.loads(text)
-        if (body["calls"], body.get("signed", [])) != (json.loads(calls), json.loads(signed)):
+        if (demanded(text), json.loads(text).get("signed", [])) != (json.loads(calls), json.loads(signed)):
             return f"the calls of review {review} are not those that were asked: their rows were changed"
     return ""
+
+
+def demanded(body: str) -> list[list[Any]]:
+    """From the body of an entry about an opened review: of each call the digest, reviewers, decider and what is separate."""
+    return [[*call, *["", []][len(call) - 2 :]] for call in json.loads(body)["calls"]]
 
 
 def _mirrors(db: sqlite3.Connection) -> str:

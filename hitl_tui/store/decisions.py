@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.errors import Refused, Stale
+from hitl_tui.errors import NotAllowed, Refused, Stale
 from hitl_tui.model import (
+    EVERYBODY,
     PROGRAM,
     Action,
     Actor,
@@ -24,12 +25,14 @@ from hitl_tui.model import (
     Endorsement,
     Identified,
     PauseKind,
+    People,
     ReviewState,
     Viewing,
     call_id,
     effect_of,
 )
-from hitl_tui.store import agents, attention_checks, audit, audit_verify, errors, levels
+from hitl_tui.people.rights import refusal_of_call
+from hitl_tui.store import agents, approvals, attention_checks, audit, audit_verify, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 from hitl_tui.store.signatures import SignedStatements
@@ -122,7 +125,7 @@ FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'h
 WHERE v.id = :review
 """
 FIND_CALLS = """
-SELECT a.slot, a.digest, a.reviewers, d.id, a.tool_call
+SELECT a.slot, a.digest, a.reviewers, a.decider, a.separate, d.id, a.tool_call
 FROM actions a LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
 WHERE a.review = :review ORDER BY a.slot
 """
@@ -134,8 +137,7 @@ class _LiveCall:
 
     slot: int
     digest: str
-    reviewers: int
-    """Different people who must approve it."""
+    demands: approvals.Demands
     decision: int | None
     """The decision in force."""
     tool_call: str | None
@@ -167,8 +169,8 @@ class _LiveReview:
 
     @property
     def needs_several(self) -> bool:
-        """Whether a call needs the approval of several people; only then there are endorsements."""
-        return any(call.reviewers > 1 for call in self.calls.values())
+        """Whether a call may need the approval of several people; only then there are endorsements."""
+        return not all(call.demands.is_one_enough for call in self.calls.values())
 
 
 def _find(db: Transaction, review: int) -> _LiveReview:
@@ -180,14 +182,19 @@ def _find(db: Transaction, review: int) -> _LiveReview:
     found = db.row(FIND_REVIEW, {"review": review})
     if found is None:
         raise errors.unknown(review)
-    calls = [_LiveCall(*row) for row in db.rows(FIND_CALLS, {"review": review})]
+    calls = [
+        _LiveCall(slot, digest, approvals.Demands(reviewers, decider, tuple(json.loads(separate))), decision, tool_call)
+        for slot, digest, reviewers, decider, separate, decision, tool_call in db.rows(FIND_CALLS, {"review": review})
+    ]
     return _LiveReview({call.slot: call for call in calls}, *found)
 
 
 # What a reviewer does
 
 
-async def decide(store: Store, chosen: ReviewAnswers, by: Actor, signed: SignedStatements | None = None) -> ReviewState:
+async def decide(
+    store: Store, chosen: ReviewAnswers, by: Actor, signed: SignedStatements | None = None, people: People = EVERYBODY
+) -> ReviewState:
     """Store a person's answers to a review, all or none; the last one missing decides the whole review.
 
     Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
@@ -196,15 +203,22 @@ async def decide(store: Store, chosen: ReviewAnswers, by: Actor, signed: SignedS
         The review's state at the end of the transaction: later, a worker may have submitted it.
 
     Raises:
+        NotAllowed: this person has no right to decide it; that is logged.
         Refused: somebody else has claimed it, or this person has already endorsed the same where several people are needed.
         Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
+    now = time.time()
     async with store.transaction() as db:
-        return _decide(db, chosen, by, time.time(), signed=signed)
+        try:
+            return _decide(db, chosen, by, now, people, signed=signed)
+        except NotAllowed as error:  # before anything is written
+            approvals.note_refusal(db, now, by, "decide", error, chosen.review)
+            refused = error
+    raise refused
 
 
 async def decide_many(
-    store: Store, chosen: Sequence[ReviewAnswers], by: Actor, signed: SignedStatements | None = None
+    store: Store, chosen: Sequence[ReviewAnswers], by: Actor, signed: SignedStatements | None = None, people: People = EVERYBODY
 ) -> dict[int, Refused]:
     """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
 
@@ -215,27 +229,36 @@ async def decide_many(
     async with store.transaction() as db:
         for one in chosen:
             try:
-                _decide(db, one, by, now, together, signed)
+                _decide(db, one, by, now, people, together, signed)
             except Refused as error:  # before anything of this review is written
                 refused[one.review] = error
+                if isinstance(error, NotAllowed):
+                    approvals.note_refusal(db, now, by, "decide", error, one.review)
     return refused
 
 
 def _decide(
-    db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, together: int = 1, signed: SignedStatements | None = None
+    db: Transaction,
+    chosen: ReviewAnswers,
+    by: Actor,
+    now: float,
+    people: People,
+    together: int = 1,
+    signed: SignedStatements | None = None,
 ) -> ReviewState:
     """`decide` within a transaction; nothing is written where it raises. `together`: calls decided by the same key."""
     shown, until = chosen.shown, now + chosen.grace_s
     found = _find(db, chosen.review)
     _must_be_decidable(db, found, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
+    _must_be_allowed(found, chosen.answers, by, people)
     _must_answer_alike(found, chosen.answers)
     _must_be_intact(db, found.id, chosen.answers)
     deciding, endorsing = [], []
     for slot, answer in chosen.answers.items():
         given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together, signed)
-        if _is_enough(db, given, found.calls[slot].reviewers):
+        if approvals.is_enough(db, people, found.calls[slot].demands, found.run, given.values):
             deciding.append(given)
-        elif not db.row(SAME_ENDORSEMENT, given.values):
+        elif not any(people.same_person(name, by.name) for (name,) in db.rows(approvals.LIVE_APPROVALS, given.values)):
             endorsing.append(given)
     if not deciding and not endorsing:
         progress = progress_of(db, found.id).told()
@@ -264,6 +287,17 @@ def _must_be_decidable(db: Transaction, found: _LiveReview, digests: Mapping[int
         raise errors.taken_over(found.id, found.taken_over_by, found.taken_over_key == by.key)
     if found.claimed_by and found.claimed_until is not None and found.claimed_until > now and found.claimed_key != by.key:
         raise errors.claimed(found.id, found.claimed_by, found.claimed_until)
+
+
+def _must_be_allowed(found: _LiveReview, slots: Iterable[int], by: Actor, people: People) -> None:
+    """Check that a person may decide these calls.
+
+    Raises:
+        NotAllowed: they may not.
+    """
+    for slot in slots if people.is_checked else ():
+        if refused := refusal_of_call(people, by.name, found.calls[slot].demands.decider, call_id(found.id, slot)):
+            raise refused
 
 
 def _must_be_intact(db: Transaction, review: int, slots: Iterable[int]) -> None:
@@ -297,27 +331,6 @@ def _must_answer_alike(found: _LiveReview, answers: Mapping[int, Answer]) -> Non
             numbers = " and ".join(str(slot + 1) for slot in slots)
             hint = f"decide them together, as with `hitl-tui decide {found.id} approve`"
             raise Refused(f"calls {numbers} of review {found.id} share one id, so the graph gives them one answer", hint)
-
-
-OTHERS_ENDORSED = """
-SELECT count(*) FROM endorsements
-WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest AND effect = :effect AND actor_key != :actor_key
-"""
-SAME_ENDORSEMENT = """
-SELECT 1 FROM endorsements
-WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest AND effect = :effect AND actor_key = :actor_key
-"""
-"""This person's endorsement of the same."""
-
-
-def _is_enough(db: Transaction, given: Given, needed: int) -> bool:
-    """Whether this answer decides its action: one person may refuse it, and the last of those it needs may approve it."""
-    if needed < 2 or given.answer.kind is DecisionKind.REJECT:
-        return True
-    if not given.by.is_person:
-        return False
-    (others,) = db.row(OTHERS_ENDORSED, given.values)
-    return bool(others >= needed - 1)
 
 
 WITHDRAW_OWN = """
@@ -500,7 +513,8 @@ def record(db: Transaction, given: Given) -> bool:
     call = found.calls.get(given.action.slot)
     if found.state != ReviewState.OPEN or call is None or call.digest != given.action.digest:
         return False
-    if not _is_enough(db, given, call.reviewers) or (found.is_check and not given.by.is_person):
+    enough = approvals.is_enough(db, EVERYBODY, call.demands, found.run, given.values)
+    if not enough or (found.is_check and not given.by.is_person):
         return False
     _record(db, found, given)
     return True
@@ -536,7 +550,7 @@ def _record(db: Transaction, found: _LiveReview, given: Given) -> None:
     audit.note(db, given.at, "decided", given.by, {"decision": decision, **body}, found.run, found.id)
     if not given.by.is_person:
         return
-    if call.reviewers > 1:
+    if not call.demands.is_one_enough:
         db.execute(WITHDRAW_OWN, given.values)
     if found.is_escalated:
         db.execute(ACKNOWLEDGE, given.values)
@@ -610,7 +624,7 @@ def _in_a_word(decided: Sequence[tuple[DecisionKind, bool]], kind: PauseKind) ->
 
 
 APPROVALS = f"""
-SELECT min(e.kind), a.reviewers, json_group_array(e.actor) FROM endorsements e
+SELECT min(e.kind), max(a.reviewers, count(*) + 1), json_group_array(e.actor) FROM endorsements e
 JOIN actions a ON a.review = e.review AND a.slot = e.slot
 WHERE e.review = :review AND e.withdrawn_at IS NULL AND {UNDECIDED}
 GROUP BY e.slot, e.effect ORDER BY min(e.id)

@@ -11,9 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, PauseKind, ReviewState, Run, Submission
-from hitl_tui.store import clock
-from hitl_tui.store.connection import Store
+from hitl_tui.model import (
+    EVERYBODY,
+    PROGRAM,
+    Answer,
+    BlockedCall,
+    DecisionKind,
+    Json,
+    PauseKind,
+    People,
+    ReviewState,
+    Run,
+    Submission,
+)
+from hitl_tui.store import approvals, audit, clock, decisions
+from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, actions_of, answer_of, read_progress
 from hitl_tui.store.run_states import LIVE_TAKEOVER
@@ -87,6 +99,7 @@ JOIN decisions first ON first.id = coalesce(d.repeats, d.id)
 JOIN reviews first_review ON first_review.id = first.review
 """
 """Decisions, each with the first decision of the same act, whose key they share."""
+OF_REVIEW = f"{DECIDED} WHERE v.id = :review ORDER BY d.slot"
 EFFECTIVE = f"{DECIDED} WHERE v.run = :run AND v.state = 'decided' AND v.effective_at <= :now ORDER BY v.id, d.slot"
 LAST_SENT = f"""
 {DECIDED}
@@ -219,8 +232,10 @@ WHERE id = :review
 """
 
 
-async def submit(store: Store, worker: str, decided: Sequence[DecidedReview]) -> set[int]:
+async def submit(store: Store, worker: str, decided: Sequence[DecidedReview], people: People = EVERYBODY) -> set[int]:
     """Mark reviews as submitted before LangGraph is called, and lease their run, in one transaction.
+
+    What people may not have decided, or what was written past the console, is not submitted: its review is opened again with a note.
 
     Returns the reviews whose decision was unchanged; none if another worker was first, the agent is paused, or the grace time still runs
     because the clock was set back.
@@ -230,7 +245,10 @@ async def submit(store: Store, worker: str, decided: Sequence[DecidedReview]) ->
         now, effective = time.time(), clock.now(db.rows)
         for one in decided:
             unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at, "now": effective})
-            if unchanged is None:
+            if unchanged is None or not _is_as_read(db, one):
+                continue
+            if problem := approvals.problem_of(db, one.review, unchanged[0], people):
+                _ask_again(db, one.review, problem, now)
                 continue
             values = {"run": unchanged[0], "review": one.review, "worker": worker, "now": now}
             if values["run"] in leased or db.execute(LEASE, values).rowcount:
@@ -238,3 +256,29 @@ async def submit(store: Store, worker: str, decided: Sequence[DecidedReview]) ->
                 db.execute(SUBMIT, values)
                 sent.add(one.review)
     return sent
+
+
+def _is_as_read(db: Transaction, one: DecidedReview) -> bool:
+    """Whether the answers in the tables are still those that were read, and will be sent."""
+    now = _decided_reviews(db.rows(OF_REVIEW, {"review": one.review}))
+    return [repr(found) for found in now] == [repr(one)]  # as text: a NaN does not equal itself
+
+
+ASKED_AGAIN = """
+UPDATE reviews SET note = :note, route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END WHERE id = :review
+"""
+ASK_PERSON = """
+UPDATE actions SET outcome = 'ask', rule = 'safety', reason = :note || ': a person must look, though ' || reason
+WHERE review = :review AND outcome IN ('auto', 'deny')
+"""
+
+
+def _ask_again(db: Transaction, review: int, problem: str, now: float) -> None:
+    """Open a decided review again whose answers must not be sent, with the reason."""
+    values = {"review": review, "note": f"asked again, nothing ran: {problem}"}
+    db.execute("UPDATE decisions SET superseded = 1 WHERE review = :review", values)
+    decisions.withdraw_all(db, review, now, problem)
+    decisions.reopen(db, review)
+    db.execute(ASKED_AGAIN, values)
+    db.execute(ASK_PERSON, values)
+    audit.note_review(db, now, "not_authorized", PROGRAM, {"why": problem}, review)

@@ -11,22 +11,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json, takeover_plan
-from hitl_tui.errors import Refused, Stale
+from hitl_tui.errors import NotAllowed, Refused, Stale
 from hitl_tui.model import (
+    EVERYBODY,
     UNTIL_HANDED_BACK,
     Actor,
     Call,
     Context,
+    People,
     ReviewState,
+    Role,
     Run,
     RunHead,
     RunState,
     Takeover,
     TakeoverPlan,
+    call_id,
     person_key,
     same_person,
 )
-from hitl_tui.store import agents, attention_checks, audit, reviews, run_states
+from hitl_tui.people.rights import refusal, refusal_of_call
+from hitl_tui.store import agents, approvals, attention_checks, audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import when
 from hitl_tui.store.pauses import NOT_PAUSED
@@ -59,39 +64,62 @@ DECIDED_REVIEW = f"""
 SELECT v.id, {PROGRESS} FROM reviews v
 WHERE v.run = ? AND v.state IN ('decided', 'submitted') AND v.kind != 'failure' LIMIT 1
 """
+DECIDERS = """
+SELECT a.review, a.slot, a.decider FROM reviews v JOIN actions a ON a.review = v.id
+WHERE v.run = ? AND v.state = 'open' AND a.decider != '' ORDER BY a.review, a.slot
+"""
 CLAIMED_REVIEW = """
 SELECT id, claimed_by FROM reviews WHERE run = :run AND state = 'open' AND claimed_until > :now AND claimed_key != :actor_key
 """
 
 
-async def take(store: Store, run: int, by: Actor, reason: str) -> Takeover | None:
+async def take(store: Store, run: int, by: Actor, reason: str, people: People = EVERYBODY) -> Takeover | None:
     """Take over a run that is not moving, and claim its open reviews. Returns the existing takeover if this person has it already.
 
     None if the run was an attention check, which ends with this.
 
     Raises:
+        NotAllowed: this person may not decide what one of its reviews asks; that is logged.
         Refused: the run is moving or done, or it is somebody else's and no reason is given to take it from them.
     """
-    now, actor = time.time(), by.name
+    now = time.time()
     async with store.transaction() as db:
-        _must_rest(db, run)
-        if attention_checks.waits(db, run):
-            _must_be_free(db, run, actor, None, reason)
-            attention_checks.caught(db, actor, "taken over", run=run)
-            return None
-        agents.must_be_decidable(db, run)
-        head = db.row("SELECT checkpoint FROM heads WHERE run = ?", (run,))
-        if head is None:
-            raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")
-        before = _live(db, run)
-        if before and before.state != "open":
-            raise Stale(f"run r{run} is moving: {before.actor} has handed it back", "wait for what it does then")
-        if before and same_person(before.actor, actor):
-            return before
-        _must_be_free(db, run, actor, before, reason)
-        if before:
-            end_takeover(db, before.id, "discarded", f"taken by {actor}: {reason}")
-        return _insert(db, run, by, head[0], reason, now)
+        refused = _not_meant(db, run, by.name, people)
+        if refused is None:
+            return _take(db, run, by, reason, now)
+        approvals.note_refusal(db, now, by, "take over", refused, run=run)
+    raise refused
+
+
+def _take(db: Transaction, run: int, by: Actor, reason: str, now: float) -> Takeover | None:
+    """`take` within a transaction; nothing is written where it raises."""
+    actor = by.name
+    _must_rest(db, run)
+    if attention_checks.waits(db, run):
+        _must_be_free(db, run, actor, None, reason)
+        attention_checks.caught(db, actor, "taken over", run=run)
+        return None
+    agents.must_be_decidable(db, run)
+    head = db.row("SELECT checkpoint FROM heads WHERE run = ?", (run,))
+    if head is None:
+        raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")
+    before = _live(db, run)
+    if before and before.state != "open":
+        raise Stale(f"run r{run} is moving: {before.actor} has handed it back", "wait for what it does then")
+    if before and same_person(before.actor, actor):
+        return before
+    _must_be_free(db, run, actor, before, reason)
+    if before:
+        end_takeover(db, before.id, "discarded", f"taken by {actor}: {reason}")
+    return _insert(db, run, by, head[0], reason, now)
+
+
+def _not_meant(db: Transaction, run: int, actor: str, people: People) -> NotAllowed | None:
+    """Why this person may not act in place of those whom a rule lets decide the run's open reviews; None if they may."""
+    for review, slot, decider in db.rows(DECIDERS, (run,)):
+        if refused := refusal_of_call(people, actor, decider, call_id(review, slot)):
+            return refused
+    return None
 
 
 def _insert(db: Transaction, run: int, by: Actor, checkpoint: str, reason: str, now: float) -> Takeover:
@@ -268,11 +296,18 @@ def ready(store: Store, project: int, agents: Sequence[str], active: Sequence[in
     return None
 
 
-async def submit(store: Store, worker: str, takeover: int) -> bool:
-    """Mark it as submitted before LangGraph is called, and lease the run. False if another worker was first or the agent is paused."""
+async def submit(store: Store, worker: str, handed_back: Takeover, people: People = EVERYBODY) -> bool:
+    """Mark it as submitted before LangGraph is called, and lease the run. False if another worker was first or the agent is paused.
+
+    A takeover by somebody who may not take over, or that was written past the console, ends as stale instead, with a note.
+    """
+    takeover = handed_back.id
     async with store.transaction() as db:
         found = db.row(SUBMITTABLE, (takeover,))
         if found is None:
+            return False
+        if problem := _problem_of(db, handed_back, people):
+            end_takeover(db, takeover, "stale", f"nothing was applied: {problem}")
             return False
         run, state, error, trace = found
         values = {"takeover": takeover, "worker": worker, "state": state, "error": error, "traceback": trace}
@@ -280,6 +315,25 @@ async def submit(store: Store, worker: str, takeover: int) -> bool:
         db.execute(LEASE, {"run": run, "worker": worker, "now": time.time()})
         run_states.changed(db, run, state, RunState.RUNNING)
         return True
+
+
+LOGGED = """
+SELECT actor, body FROM audit WHERE run = :run AND kind = :kind AND json_extract(body, '$.takeover') = :takeover ORDER BY seq DESC LIMIT 1
+"""
+
+
+def _problem_of(db: Transaction, handed_back: Takeover, people: People) -> str:
+    """Why a takeover must not be applied, as a clause; empty if it may be: it is in the log as it is, by a person who may take over."""
+    if refused := refusal(people, handed_back.actor, Role.TAKE_OVER):
+        return refused.happened
+    values = {"run": handed_back.run, "takeover": handed_back.id}
+    taken, handed = (db.row(LOGGED, {**values, "kind": kind}) for kind in ("taken_over", "handed_back"))
+    plan = json.dumps(takeover_plan.as_json(handed_back.plan), sort_keys=True)
+    (stored,) = db.row("SELECT plan FROM takeovers WHERE id = ?", (handed_back.id,))
+    same = taken and handed and taken[0] == handed[0] == handed_back.actor and json.loads(taken[1])["head"] == handed_back.head
+    if not same or json.dumps(json.loads(handed[1])["plan"], sort_keys=True) != plan or stored != canonical_json.dumps(json.loads(stored)):
+        return f"the takeover by {handed_back.actor} {approvals.BY_HAND}"
+    return ""
 
 
 async def submitted(store: Store, run: int) -> Takeover | None:

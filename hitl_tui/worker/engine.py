@@ -104,6 +104,7 @@ class Engine:
         self._parallel = parallel
         self._seen_version = -1
         self._code_edited = False
+        self._held_for = ""
         self._backoff = StorageBackoff(source.check_storage, _report)
         self._blamed: set[int] = set()
         """Runs whose turn ended without a stored state, and not because of the disk: each is put back with one more crash."""
@@ -134,7 +135,7 @@ class Engine:
                     await self._source.sync_lessons()  # every turn does so too, before its agent runs
                     await self._stop_due_runs()
                     await self._run_due_jobs()
-                    if until_idle and not self._active and not await self._has_work():
+                    if until_idle and not self._active and (self._held_for or not await self._has_work()):
                         break
                 await self._wait()
         finally:
@@ -181,11 +182,13 @@ class Engine:
             if quarantine and (suspect := await runs.lease_next(*self._mine, alone, suspect=True)):
                 self._start(suspect, self._driver.start(suspect))
                 return
-            if decided := submissions.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
+            if self._must_hold_answers():
+                pass
+            elif decided := submissions.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
                 self._start(decided[0], self._driver.resume(*decided))
                 await asyncio.sleep(YIELD_S)
                 continue
-            if handed_back := takeovers.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
+            elif handed_back := takeovers.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
                 self._start(handed_back[0], self._driver.hand_back(*handed_back))
                 await asyncio.sleep(YIELD_S)
                 continue
@@ -194,6 +197,14 @@ class Engine:
                 return
             failpoints.reached(Failpoint.LEASED)
             self._start(run, self._driver.start(run))
+
+    def _must_hold_answers(self) -> bool:
+        """Whether decisions and hand-backs must wait, because nobody can tell who may make them."""
+        problem = self._driver.holds_answers()
+        if problem and problem != self._held_for:
+            _report(f"decisions wait: {problem}")
+        self._held_for = problem
+        return bool(problem)
 
     def _drop_lost_runs(self) -> None:
         """Cut off runs whose lease this worker has lost: a person released them while it did not answer."""

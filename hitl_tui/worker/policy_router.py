@@ -11,19 +11,23 @@ from pathlib import Path
 from hitl_tui.agents.source import AgentSettings
 from hitl_tui.answer_templates import filled_in, with_templates
 from hitl_tui.errors import Refused
-from hitl_tui.model import Action, Answer, Levels, Outcome, Pause, Routed, Run, Verdict
+from hitl_tui.model import Action, Answer, Levels, Outcome, Pause, People, Routed, Run, Verdict
+from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, SAFETY, judge, unusable
-from hitl_tui.policy.loader import PolicyFile, PolicyStatus, policy_paths
+from hitl_tui.policy.loader import HomePeople, PolicyFile, PolicyStatus, policy_paths
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log, reconcile
+from hitl_tui.store.people_log import TrustedPeople
 
 
 class PolicyRouter:
     """The policy of a home and a project, read again whenever its file changed."""
 
     def __init__(self, store: Store, home: Path, project: Path | None) -> None:
-        self._file = PolicyFile(policy_paths(home, project), functools.partial(policy_log.is_accepted, store))
+        people = PeopleFile(home)
+        self._file = PolicyFile(policy_paths(home, project), functools.partial(policy_log.is_accepted, store), people.current)
+        self._people = HomePeople(home, TrustedPeople(store, people).current)
         self._noted: PolicyStatus | None = None
 
     async def note(self, store: Store) -> None:
@@ -42,6 +46,10 @@ class PolicyRouter:
         """The policy in its file now; None if there is none."""
         return self._file.current()
 
+    def people(self) -> People:
+        """The people of the home as its files are now."""
+        return self._people.current()
+
     def settings_of(self, agent: str) -> AgentSettings:
         """How an agent's pauses are read."""
         policy = self._file.current()
@@ -55,6 +63,8 @@ class PolicyRouter:
         Autonomy levels are read at each call, so that a level that was lowered counts from the next pause on.
         """
         policy, now = self._file.current(), time.time()
+        if problem := self.people().problem:
+            policy = replace(policy or Policy(), problem=problem)
         if policy is None:
             return None
         if policy.autonomy is None:

@@ -109,9 +109,10 @@ class Turn:
             return
         wanted = {review.interrupt: review.node for review in decided}
         pending = await self._thread.pending(wanted)
-        leased = await submissions.submit(self._store, self._worker, decided)
+        people = self._router.people()
+        leased = set() if people.problem else await submissions.submit(self._store, self._worker, decided, people)
         if not leased:
-            return  # another worker was first
+            return  # another worker was first, or those who decided had no right to
         self._took_lease()
         failpoints.reached(Failpoint.SUBMITTED)
         if not pending:
@@ -156,8 +157,9 @@ class Turn:
     async def hand_back(self, takeover: Takeover) -> None:
         """Apply a takeover's plan, and let the agent continue."""
         run, thread = self._run, self._thread
-        if not await takeovers.submit(self._store, self._worker, takeover.id):
-            return  # another worker was first
+        people = self._router.people()
+        if people.problem or not await takeovers.submit(self._store, self._worker, takeover, people):
+            return  # another worker was first, or the person had no right to
         self._took_lease()
         failpoints.reached(Failpoint.SUBMITTED)
         before = await thread.snapshot(stopped=run.state is RunState.WAITING)

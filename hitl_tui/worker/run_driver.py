@@ -64,6 +64,10 @@ class RunDriver:
         self.cuts_off = False
         """Whether the worker ends and cuts off the runs that are not at a step boundary yet."""
 
+    def holds_answers(self) -> str:
+        """Why no answer of a person may be sent now, as a sentence; empty if they may be."""
+        return self._router.people().problem
+
     async def start(self, run: Run) -> None:
         """Start a run that was just leased, or continue it from its checkpoint."""
         await self._drive(run, lambda turn: turn.start())

@@ -229,6 +229,13 @@ class Reviewer:
             assert time.monotonic() < until, "the decision was never applied"
             await asyncio.sleep(0.02)
 
+    async def until_state(self, review: Review, state: ReviewState) -> None:
+        """Wait until a review is in a state."""
+        until = time.monotonic() + TIMEOUT_S
+        while (now := (await self.inbox.reviews.get(review.row.id)).row.state) is not state:
+            assert time.monotonic() < until, f"it is {now}"
+            await asyncio.sleep(0.02)
+
     async def review_states(self, run: Run) -> list[str]:
         """Return the states of all reviews of the run, oldest first."""
         return [row.state.value for row in await self.inbox.reviews.of_run(run.id)]

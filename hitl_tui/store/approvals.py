@@ -1,0 +1,174 @@
+"""What rules demand of the people who decide: checked when they decide, and again before a worker sends their answers to a graph.
+
+A row that somebody wrote by hand, past the console, is not in the log, or its person had no right to write it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui.errors import NotAllowed
+from hitl_tui.model import Actor, ActorKind, DecisionKind, Outcome, People, call_id
+from hitl_tui.people.rights import refusal_of_call
+from hitl_tui.store import audit, audit_verify
+from hitl_tui.store.connection import Transaction
+
+BY_RULES = {(ActorKind.POLICY, DecisionKind.APPROVE): Outcome.AUTO, (ActorKind.POLICY, DecisionKind.REJECT): Outcome.DENY}
+"""What an action's outcome must be for a rule to have decided it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a rule demands of the people who approve an action."""
+
+    reviewers: int = 1
+    """How many of them there must be."""
+    decider: str = ""
+    """The group or person they must belong to; empty for anybody."""
+    separate: tuple[str, ...] = ()
+    """What keeps a person from being the only one who approves; see `policy.schema.SEPARATE`."""
+
+    @property
+    def is_one_enough(self) -> bool:
+        """Whether any one person's approval is enough."""
+        return self.reviewers < 2 and not self.separate
+
+
+LIVE_APPROVALS = """
+SELECT actor FROM endorsements
+WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest AND effect = :effect
+"""
+LAUNCHER = """
+SELECT coalesce((SELECT actor FROM audit WHERE kind = 'launched' AND run = :run ORDER BY seq LIMIT 1), launched_by)
+FROM runs WHERE id = :run
+"""
+AUTHOR = """
+SELECT actor FROM (
+    SELECT actor, at FROM endorsements WHERE review = :review AND slot = :slot AND effect = :effect AND kind = 'edit'
+    UNION ALL SELECT actor, at FROM decisions
+        WHERE review = :review AND slot = :slot AND effect = :effect AND kind = 'edit' AND actor_kind = 'person'
+) ORDER BY at LIMIT 1
+"""
+"""The first who wrote these arguments."""
+HANDED_BACK = "SELECT DISTINCT actor FROM takeovers WHERE run = ? AND state IN ('submitted', 'applied')"
+
+
+def is_enough(db: Transaction, people: People, demands: Demands, run: int, values: dict[str, Any]) -> bool:
+    """Whether an answer decides its action: one person may refuse it, and those it needs must approve the same.
+
+    Args:
+        db: the transaction.
+        people: those of the home.
+        demands: what the action's rule demands.
+        run: the action's run.
+        values: the answer's columns, as of a decision; it need not be stored yet.
+    """
+    if demands.is_one_enough or values["kind"] == DecisionKind.REJECT:
+        return True
+    if values["actor_kind"] != ActorKind.PERSON:
+        return False
+    approving = {people.key_of(name) for (name,) in db.rows(LIVE_APPROVALS, values)}
+    approving = {key for key in approving if refusal_of_call(people, key, demands.decider, "") is None} | {people.key_of(values["actor"])}
+    involved = {people.key_of(name) for name in _involved(db, demands.separate, run, values)} if demands.separate else set()
+    return len(approving) >= demands.reviewers and (not demands.separate or bool(approving - involved))
+
+
+def _involved(db: Transaction, separate: Collection[str], run: int, values: dict[str, Any]) -> list[str]:
+    """The people who launched the run, or wrote what runs, as far as that is kept separate."""
+    found = [name for (name,) in db.rows(LAUNCHER, {"run": run}) if name] if "launch" in separate else []
+    if "edit" not in separate:
+        return found
+    if values["effect"] != values["digest"]:  # else it runs as the agent proposed it
+        authors = [name for (name,) in db.rows(AUTHOR, values)]
+        found += authors or ([values["actor"]] if values["kind"] == DecisionKind.EDIT else [])
+    return found + [name for (name,) in db.rows(HANDED_BACK, (run,))]
+
+
+# Before a worker sends answers
+
+IN_FORCE = f"""
+SELECT d.slot, d.kind, d.actor, d.actor_kind, d.digest, d.effect, a.reviewers, a.decider, a.separate, a.outcome,
+    {audit_verify.DECISION_IS_LOGGED}
+    AND NOT EXISTS (
+        SELECT 1 FROM audit t
+        WHERE t.review = d.review AND t.kind = 'undone' AND json_extract(t.body, '$.decision') = d.id
+    )
+FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
+WHERE d.review = :review AND NOT d.superseded ORDER BY d.slot
+"""
+WRITTEN_APPROVALS = f"""
+SELECT r.slot, r.actor FROM endorsements r
+WHERE r.review = :review AND r.withdrawn_at IS NULL AND NOT (
+    EXISTS (
+        SELECT 1 FROM audit t WHERE t.review = r.review AND t.kind = 'endorsed' AND json_extract(t.body, '$.endorsement') = r.id
+            AND {audit_verify.SAME_APPROVAL}
+            AND NOT EXISTS (  -- given in place of it later
+                SELECT 1 FROM audit o WHERE o.review = r.review AND o.kind = 'endorsed' AND o.seq > t.seq AND o.actor = t.actor
+                    AND json_extract(o.body, '$.slot') = r.slot
+            )
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM audit t
+        WHERE t.review = r.review AND t.kind = 'withdrawn' AND json_extract(t.body, '$.endorsement') = r.id
+    )
+)
+LIMIT 1
+"""
+"""Approvals that are not in the log as they are in their table."""
+OPENED = "SELECT body FROM audit WHERE review = :review AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL LIMIT 1"
+CALLS = """
+SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
+FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = :review ORDER BY slot)
+"""
+BY_HAND = "was written past the console: it is not what the log says"
+
+
+def problem_of(db: Transaction, review: int, run: int, people: People) -> str:
+    """Why the answers in force to a review must not be sent, as a clause; empty if they may be.
+
+    Each must be in the log as it is: by a rule, or by a person who may decide it now, with the approvals that the action's rule demands.
+    """
+    opened = db.row(OPENED, {"review": review})
+    if opened and audit_verify.demanded(opened[0]) != json.loads(db.row(CALLS, {"review": review})[0]):
+        return f"what the rules demand of review {review} was changed in hitl.db"
+    in_force = db.rows(IN_FORCE, {"review": review})
+    if len(in_force) != db.row("SELECT slots FROM reviews WHERE id = ?", (review,))[0]:
+        return f"not every call of review {review} is decided"
+    for slot, name in db.rows(WRITTEN_APPROVALS, {"review": review}):
+        return f"the approval of {call_id(review, slot)} by {name} {BY_HAND}"
+    for slot, kind, actor, actor_kind, digest, effect, reviewers, decider, separate, outcome, is_logged in in_force:
+        which = call_id(review, slot)
+        if not is_logged:
+            return f"the decision on {which} {BY_HAND}"
+        values = {
+            "review": review,
+            "slot": slot,
+            "kind": kind,
+            "actor": actor,
+            "actor_kind": actor_kind,
+            "digest": digest,
+            "effect": effect,
+        }
+        demands = Demands(reviewers, decider, tuple(json.loads(separate)))
+        if actor_kind != ActorKind.PERSON:
+            if BY_RULES.get((actor_kind, kind), outcome) != outcome or (actor_kind != ActorKind.POLICY and kind != DecisionKind.REJECT):
+                return f"no rule {'approves' if kind == DecisionKind.APPROVE else 'decides'} {which}"
+        elif refused := refusal_of_call(people, actor, decider, which):
+            return refused.happened
+        if not is_enough(db, people, demands, run, values):
+            return f"{which} needs the approval of other people too"
+    return ""
+
+
+def note_refusal(
+    db: Transaction, at: float, by: Actor, what: str, error: NotAllowed, review: int | None = None, run: int | None = None
+) -> None:
+    """Log that a person was refused something, within a transaction. `what` is the verb: `decide`, `export`."""
+    body = {"what": what, "why": error.happened, **({"identified": by.identified} if by.identified else {})}
+    if review is not None and run is None:
+        audit.note_review(db, at, "refused", by, body, review)
+    else:
+        audit.note(db, at, "refused", by, body, run, review)

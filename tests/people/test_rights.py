@@ -1,0 +1,423 @@
+"""Rules bind people: who may decide, two persons, separation; and no decision that nobody had a right to make is sent to a graph."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.errors import NotAllowed, Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, Identified, PauseKind, ReviewState, Role, RunOptions
+from hitl_tui.people.parser import parse_with_problems
+from hitl_tui.people.rights import identify
+from hitl_tui.policy.loader import HomePeople
+from hitl_tui.settings import login
+from hitl_tui.store import Store, audit, reconcile, runs, submissions
+from hitl_tui.store.connection import FUNCTIONS
+from tests.support.harness import approve, edit, reject
+from tests.support.tiers import sampled
+from tests.ui.homes import seed
+
+PEOPLE = """
+[[person]]
+name = "ann"
+aliases = ["a.meyer", "Anna"]
+groups = ["finance"]
+
+[[person]]
+name = "bob"
+groups = ["finance"]
+
+[[person]]
+name = "carl"
+roles = ["decide", "take_over", "export"]
+
+[[person]]
+name = "rita"
+groups = ["finance"]
+roles = ["read"]
+"""
+OTHER = edit(to="eve@example.com", subject="s", body="b")
+SEPARATE = ("launch", "edit")
+
+
+class Office:
+    """A store with people, and what a worker would send."""
+
+    def __init__(self, store: Store, project: int, home: Path) -> None:
+        self.store, self.project, self.home = store, project, home
+        self.people = HomePeople(home)
+        self.rewrite(PEOPLE)
+
+    def rewrite(self, text: str) -> None:
+        (self.home / "people.toml").write_text(text)
+
+    def inbox(self, name: str) -> Inbox:
+        person = self.people.current().find(name)
+        return Inbox(self.store, person.name if person else name, identified=Identified.LOGIN, people=self.people.current)
+
+    async def ask(self, by: str = "somebody", calls: int = 1, **demands: Any) -> int:
+        """A review of mails that a rule sends to finance, of a run that somebody launched."""
+        mails = [seed.action("send_email", seed.mail().args, slot, **{"decider": "finance", **demands}) for slot in range(calls)]
+        made = [runs.NewRun(self.project, "mail_assistant", f"thread-{time.monotonic_ns()}", "mail", {"text": "mail"})]
+        (run,) = await runs.insert(self.store, made, RunOptions(), by)
+        await reconcile.reconcile(self.store, run, "mail_assistant", "nobody", [seed.pause(PauseKind.TOOL_CALLS, *mails)], {})
+        await self.store.write("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
+        return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
+
+    async def say(self, who: str, review: int, *answers: Answer) -> ReviewState:
+        inbox = self.inbox(who)
+        return await inbox.reviews.decide(await inbox.reviews.get(review), dict(enumerate(answers or (approve(),))))
+
+    async def refused(self, who: str, review: int, *answers: Answer) -> str:
+        with pytest.raises(NotAllowed) as error:
+            await self.say(who, review, *answers)
+        return error.value.happened
+
+    async def sent(self) -> set[int]:
+        """The reviews that a worker would send now."""
+        found = submissions.ready(self.store, self.project, ["mail_assistant"], ())
+        return await submissions.submit(self.store, "w", found[1], self.people.current()) if found else set()
+
+    async def kinds(self, review: int) -> list[str]:
+        return [entry.kind for entry in await audit.of_review(self.store, review)]
+
+    def sql(self, *statements: tuple[str, Any]) -> None:
+        """Write past the console, as any program could that can open the file."""
+        with contextlib.closing(sqlite3.connect(self.store.path)) as db:
+            for name, count, function in FUNCTIONS:  # which triggers call
+                db.create_function(name, count, function, deterministic=True)
+            for statement, values in statements:
+                db.execute(statement, values)
+            db.commit()
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        yield Office(store, await seed.add_project(store), tmp_path)
+
+
+async def test_only_members_of_the_group_decide_and_refusals_are_logged(office: Office) -> None:
+    review = await office.ask()
+    assert await office.refused("carl", review) == f"only finance (ann, bob, rita) decides {review}#1, and carl is not of them"
+    assert await office.refused("mallory", review, reject()) == "mallory is not in people.toml, and may only look"
+    assert "may not decide reviews" in await office.refused("rita", review)
+    first, *_ = [one for one in await audit.of_review(office.store, review) if one.kind == "refused"]
+    assert first.actor == "carl" and isinstance(first.body, dict) and first.body["what"] == "decide" and first.body["identified"] == "login"
+    assert await office.say("ann", review) is ReviewState.DECIDED
+    assert await office.sent() == {review}
+    found = await office.inbox("bob").reviews.get(review)
+    assert found.decisions[0].identified is Identified.LOGIN
+
+
+async def test_others_escalate_and_rate_but_do_not_claim_what_they_cannot_decide(office: Office) -> None:
+    review = await office.ask()
+    with pytest.raises(NotAllowed, match="only finance"):
+        await office.inbox("carl").reviews.claim(review)
+    await office.inbox("carl").reviews.escalate(review, "bob", "please look")
+    with pytest.raises(NotAllowed, match="may not decide"):
+        await office.inbox("rita").reviews.escalate(review, "bob")
+    assert await office.refused("carl", review), "an escalation gives no right"
+
+
+@pytest.mark.parametrize(
+    ("role", "verb"),
+    [
+        (Role.DECIDE, lambda inbox: inbox.runs.launch("mail_assistant", text="hello")),
+        (Role.DECIDE, lambda inbox: inbox.agents.pause()),
+        (Role.DECIDE, lambda inbox: inbox.runs.cancel(1)),
+        (Role.TAKE_OVER, lambda inbox: inbox.takeovers.take(1)),
+    ],
+)
+async def test_verbs_are_refused_and_logged_without_their_role(office: Office, role: Role, verb: Callable[[Inbox], Awaitable[Any]]) -> None:
+    await office.ask()
+    inbox = office.inbox("rita")
+    assert inbox.refusal(role) is not None and office.inbox("carl").refusal(role) is None
+    with pytest.raises(NotAllowed, match="does not give them the role"):
+        await verb(inbox)
+    assert await office.store.one("SELECT actor FROM audit WHERE kind = 'refused' ORDER BY seq DESC LIMIT 1") == ("rita",)
+
+
+async def test_takeover_of_a_run_whose_review_goes_to_others_is_refused(office: Office) -> None:
+    review = await office.ask()
+    run = (await office.inbox("carl").reviews.get(review)).row.run
+    await office.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
+    with pytest.raises(NotAllowed, match="only finance"):
+        await office.inbox("carl").takeovers.take(run)
+    assert (await office.inbox("ann").takeovers.take(run)).is_live
+
+
+# Two persons, and separation
+
+
+@pytest.mark.parametrize("second", sampled([("a.meyer",), ("ANN",), ("Anna",), ("an\u200bn",)], gate=2))
+async def test_one_person_under_two_names_is_one_person(office: Office, second: str) -> None:
+    review = await office.ask(reviewers=2)
+    assert await office.say("ann", review) is ReviewState.OPEN
+    with pytest.raises(Refused, match="you said so of review"):
+        await office.say(second, review)
+    assert await office.say("bob", review) is ReviewState.DECIDED
+
+
+async def test_former_name_of_an_approval_is_the_same_person(office: Office) -> None:
+    review = await office.ask(reviewers=2)
+    (office.home / "people.toml").unlink()
+    assert await office.say("a.meyer", review) is ReviewState.OPEN  # before there was a people.toml
+    office.rewrite(PEOPLE)
+    with pytest.raises(Refused, match="you said so of review"):
+        await office.say("ann", review)
+    assert await office.say("bob", review) is ReviewState.DECIDED
+    assert await office.sent() == {review}
+
+
+async def test_launcher_alone_does_not_approve_where_launch_is_separate(office: Office) -> None:
+    review = await office.ask(by="Anna", separate=("launch",))
+    assert await office.say("ann", review) is ReviewState.OPEN
+    assert (await office.inbox("ann").reviews.get(review)).row.decided == "1 of 2 approvals, by ann"
+    assert await office.say("bob", review) is ReviewState.DECIDED
+    assert await office.sent() == {review}
+
+
+async def test_author_of_an_edit_alone_does_not_approve_it(office: Office) -> None:
+    review = await office.ask(separate=("edit",))
+    assert await office.say("ann", review, OTHER) is ReviewState.OPEN
+    assert await office.say("bob", review, OTHER) is ReviewState.DECIDED
+    plain = await office.ask(separate=("edit",))
+    assert await office.say("ann", plain) is ReviewState.DECIDED, "nobody wrote what the agent proposed"
+
+
+async def test_of_two_approvals_one_is_by_somebody_who_neither_launched_nor_edited(office: Office) -> None:
+    office.rewrite(PEOPLE + '[[person]]\nname = "dora"\ngroups = ["finance"]\n')
+    review = await office.ask(by="bob", reviewers=2, separate=SEPARATE)
+    assert await office.say("ann", review, OTHER) is ReviewState.OPEN
+    assert await office.say("bob", review, OTHER) is ReviewState.OPEN, "one wrote it, the other launched the run"
+    assert (await office.inbox("ann").reviews.get(review)).row.decided == "2 of 3 edits, by ann and bob"
+    assert await office.say("dora", review, OTHER) is ReviewState.DECIDED
+    assert await office.sent() == {review}
+
+
+async def test_one_person_may_reject_what_needs_two(office: Office) -> None:
+    review = await office.ask(by="ann", reviewers=2, separate=SEPARATE)
+    assert await office.say("ann", review, reject("no")) is ReviewState.DECIDED
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["аnn", "b\u043eb", "ann\u0430"])
+async def test_name_of_mixed_script_is_refused(office: Office, name: str) -> None:
+    with pytest.raises(Refused, match="mixes letters of Cyrillic and Latin"):
+        office.inbox(name)
+
+
+def test_reviewer_other_than_the_login_needs_trust_names() -> None:
+    people, _ = parse_with_problems(PEOPLE)
+    with pytest.raises(Refused, match="you are logged in as bob, and ann is somebody else"):
+        identify(people, "ann", "bob")
+    mine = identify(people, "ANNA", "a.meyer")
+    assert (mine.name, mine.identified) == ("ann", Identified.LOGIN)
+    trusting, _ = parse_with_problems(f"[people]\ntrust_names = true\n{PEOPLE}")
+    named = identify(trusting, "ann", "bob")
+    assert (named.name, named.identified) == ("ann", Identified.NAMED)
+
+
+def test_login_is_the_systems_user_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = login()
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "ann")
+    assert login() == known
+
+
+# Rows that were written past the console
+
+DECISION = """
+INSERT INTO decisions (review, slot, kind, args, actor, actor_kind, actor_key, digest, effect, at, effective_at)
+SELECT review, slot, 'approve', NULL, ?, ?, ?, digest, digest, 1.0, 1.0 FROM actions WHERE review = ?
+"""
+DECIDED = "UPDATE reviews SET state = 'decided', decided_at = 1.0, effective_at = 1.0, decided_by = 'ann' WHERE id = ?"
+APPROVAL = """
+INSERT INTO endorsements (review, slot, kind, actor, actor_key, digest, effect, at)
+SELECT review, slot, 'approve', ?, ?, digest, digest, 1.0 FROM actions WHERE review = ?
+"""
+
+
+async def write_a_decision(office: Office, name: str = "ann", kind: str = "person") -> int:
+    review = await office.ask()
+    office.sql((DECISION, (name, kind, "ann", review)), (DECIDED, (review,)))
+    return review
+
+
+async def write_a_decision_of_a_rule(office: Office) -> int:
+    return await write_a_decision(office, "policy:reading", "policy")
+
+
+async def write_a_decision_of_the_program(office: Office) -> int:
+    return await write_a_decision(office, "", "system")
+
+
+async def write_a_decision_under_a_foreign_key(office: Office) -> int:
+    return await write_a_decision(office, "mallory")
+
+
+async def write_a_name_that_looks_like_anns(office: Office) -> int:
+    return await write_a_decision(office, "аnn")
+
+
+async def change_the_arguments(office: Office) -> int:
+    review = await office.ask()
+    await office.say("ann", review, OTHER)
+    office.sql(('UPDATE decisions SET args = \'{"to": "mallory", "subject": "s", "body": "b"}\' WHERE review = ?', (review,)))
+    return review
+
+
+async def change_a_rejection(office: Office) -> int:
+    review = await office.ask()
+    await office.say("ann", review, reject())
+    office.sql(("UPDATE decisions SET kind = 'approve' WHERE review = ?", (review,)))
+    return review
+
+
+async def change_who_decided(office: Office) -> int:
+    review = await office.ask(decider="")
+    await office.say("carl", review)
+    office.sql(("UPDATE decisions SET actor = 'ann', actor_key = 'ann' WHERE review = ?", (review,)))
+    return review
+
+
+async def write_the_second_approval(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    office.sql((APPROVAL, ("bob", "bob", review)))
+    await office.say("ann", review)
+    return review
+
+
+async def lower_the_number_of_reviewers(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    office.sql(("UPDATE actions SET reviewers = 1 WHERE review = ?", (review,)))
+    await office.say("ann", review)
+    return review
+
+
+async def remove_the_group(office: Office) -> int:
+    review = await office.ask()
+    office.sql(("UPDATE actions SET decider = '' WHERE review = ?", (review,)))
+    await office.say("carl", review)
+    return review
+
+
+async def remove_the_separation(office: Office) -> int:
+    review = await office.ask(by="ann", separate=SEPARATE)
+    office.sql(("UPDATE actions SET separate = '[]' WHERE review = ?", (review,)))
+    await office.say("ann", review)
+    return review
+
+
+async def put_an_undone_decision_into_force(office: Office) -> int:
+    review = await office.ask()
+    inbox = Inbox(office.store, "ann", grace_s=60, people=office.people.current)
+    await inbox.reviews.decide(await inbox.reviews.get(review), {0: approve()})
+    await inbox.reviews.undo(review)
+    office.sql(("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE review = ?", (review,)), (DECIDED, (review,)))
+    return review
+
+
+async def put_a_withdrawn_approval_back(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    await office.say("bob", review)
+    await office.inbox("bob").reviews.undo(review)
+    office.sql(("UPDATE endorsements SET withdrawn_at = NULL WHERE review = ?", (review,)))
+    await office.say("ann", review)
+    return review
+
+
+async def put_an_approval_back_that_was_replaced(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    await office.say("bob", review)
+    await office.say("bob", review, OTHER)
+    withdraw = "UPDATE endorsements SET withdrawn_at = 1.0 WHERE review = ? AND kind = 'edit'"
+    office.sql((withdraw, (review,)), ("UPDATE endorsements SET withdrawn_at = NULL WHERE review = ? AND kind = 'approve'", (review,)))
+    await office.say("ann", review)
+    return review
+
+
+async def decide_a_part(office: Office) -> int:
+    review = await office.ask(calls=2)
+    await office.say("ann", review)
+    office.sql((DECIDED, (review,)))
+    return review
+
+
+async def lose_the_right_after_deciding(office: Office) -> int:
+    review = await office.ask()
+    await office.say("bob", review)
+    office.rewrite(PEOPLE.replace('name = "bob"\ngroups = ["finance"]', 'name = "bob"'))
+    return review
+
+
+async def be_removed_after_approving(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    await office.say("bob", review)
+    office.rewrite(PEOPLE.replace('name = "bob"', 'name = "robert"'))
+    office.sql((DECISION, ("ann", "person", "ann", review)), (DECIDED, (review,)))
+    return review
+
+
+async def become_one_person_after_approving(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    await office.say("bob", review)
+    await office.say("ann", review)
+    office.rewrite(PEOPLE.replace('"Anna"]', '"Anna", "bob"]').replace('name = "bob"', 'name = "robert"'))
+    return review
+
+
+ATTACKS = (
+    write_a_decision, write_the_second_approval, lower_the_number_of_reviewers, lose_the_right_after_deciding, change_the_arguments,
+    write_a_decision_of_a_rule, write_a_decision_of_the_program, write_a_decision_under_a_foreign_key, write_a_name_that_looks_like_anns,
+    change_a_rejection, change_who_decided, remove_the_group, remove_the_separation, put_an_undone_decision_into_force,
+    put_a_withdrawn_approval_back, put_an_approval_back_that_was_replaced, decide_a_part, be_removed_after_approving,
+    become_one_person_after_approving,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", sampled(ATTACKS, gate=5))
+async def test_decision_nobody_may_have_made_is_asked_again(office: Office, attack: Callable[[Office], Awaitable[int]]) -> None:
+    review = await attack(office)
+    assert await office.sent() == set()
+    found = await office.inbox("ann").reviews.get(review)
+    assert found.row.state is ReviewState.OPEN and found.row.warning.startswith("asked again, nothing ran: ")
+    assert found.decisions == {} and "not_authorized" in await office.kinds(review)
+    assert await office.sent() == set()
+
+
+async def test_decision_that_was_asked_again_can_be_made_by_those_who_may(office: Office) -> None:
+    review = await write_a_decision(office)
+    assert await office.sent() == set()
+    assert await office.say("bob", review) is ReviewState.DECIDED
+    assert await office.sent() == {review}
+
+
+async def test_attack_of_one_stranger_under_two_names_on_his_own_run(office: Office) -> None:
+    review = await office.ask(by="mallory", reviewers=2, separate=SEPARATE)
+    assert "may only look" in await office.refused("mallory", review)
+    assert "may only look" in await office.refused("mallory2", review)
+    office.sql((APPROVAL, ("mallory", "mallory", review)), (DECISION, ("mallory2", "person", "mallory2", review)), (DECIDED, (review,)))
+    assert await office.sent() == set()
+    assert await office.say("ann", review) is ReviewState.OPEN
+    assert await office.say("bob", review) is ReviewState.DECIDED
+    assert await office.sent() == {review}
+
+
+async def test_broken_people_file_lets_nobody_decide(office: Office) -> None:
+    review = await office.ask()
+    office.rewrite(PEOPLE + "\nname =")
+    refused = await office.refused("ann", review)
+    assert refused.startswith("nobody can do that while people.toml has a mistake: people.toml, line ")
+    office.rewrite(PEOPLE)
+    assert await office.say("ann", review) is ReviewState.DECIDED
