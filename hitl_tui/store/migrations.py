@@ -56,6 +56,8 @@ def statements(number: int) -> str:
     return f"BEGIN IMMEDIATE; {STEPS[number - 1]()}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
 
 
+JOURNALS = (1, 2)
+"""What SQLite writes as a file's write version: a rollback journal, or a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
 REPAIR = "end every hitl-tui on it and run `hitl-tui doctor --repair`"
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
@@ -67,7 +69,7 @@ def changed_schema(db: sqlite3.Connection, or_added: bool = True) -> str:
     """
     found = {(kind, name): _plain(sql) for kind, name, sql in db.execute(OBJECTS).fetchall()}
     wanted = _objects(int(db.execute("PRAGMA user_version").fetchone()[0]))
-    for kind, name in sorted(found.keys() | wanted.keys()):
+    for kind, name in sorted(found.keys() | wanted.keys(), key=str):  # damaged names may be bytes
         was, sql = wanted.get((kind, name)), found.get((kind, name))
         if was != sql and (or_added or was is not None):
             how = "is missing" if sql is None else "was added" if was is None else "was changed"
@@ -139,6 +141,8 @@ def _marks(path: Path) -> tuple[int, int] | None:
         header = file.read(100)
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         return None
+    if header[18] not in JOURNALS:
+        raise Damaged(f"{path} is damaged: its header has the write version {header[18]}, with which SQLite only reads", REPAIR)
     application, version = int.from_bytes(header[68:72]), int.from_bytes(header[60:64])
     return (application, version) if application or version else _marks_in_log(path)
 

@@ -52,9 +52,11 @@ def test_schema_whose_damage_is_no_utf8_ends_in_a_sentence_and_is_repaired(close
         (b"SQLite format 3", 3, 5),  # the header
         (b"SQLite format 3", 63, 4),  # the version in it
         (b"SQLite format 3", 68, 3),  # the mark of this program
+        (b"SQLite format 3", 18, 2),  # the write version: SQLite would only read
         (b"CREATE TABLE reviews", 14, 2),  # another name, and a valid statement
         (b"risk TEXT,  -- what policy", 1, 1),  # another name of a column
         (b"CREATE INDEX reviews_asked", 3, 0),
+        (b"reviews_asked", 0, 7),  # a name that is no text
     ],
 )
 def test_schema_or_header_when_changed_is_told_and_repaired(closed_home: Path, tmp_path: Path, text: bytes, offset: int, bit: int) -> None:
