@@ -17,7 +17,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.home import database_uri
 from hitl_tui.model import ActorKind, Context, DecisionKind, Outcome, PauseKind, ReviewState, RunState
-from hitl_tui.store import audit, damaged_files, reviews
+from hitl_tui.store import audit, damaged_files, migrations, reviews
 from hitl_tui.store.connection import UNREADABLE, Transaction
 
 LATEST = 4_102_444_800.0
@@ -114,8 +114,10 @@ class _Broken(str):
 
 
 def problem(path: Path) -> str:
-    """The first value that cannot be read, as a clause; empty if there is none, or the file itself cannot be read."""
+    """What of the schema was changed, or the first value that cannot be read, as a clause; empty without either, or if no file is read."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, timeout=2)) as db:
+        if changed := migrations.changed_schema(db, or_added=False):
+            return f"{path} is damaged: {changed}"
         for column, key, _ in _unreadable(db.execute):
             return f"{path} is damaged: {column.table}.{column.name} of row {_told(key)} cannot be read"
         if _broken_head(db.execute):
