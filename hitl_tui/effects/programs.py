@@ -39,7 +39,7 @@ _GIT_READS = names(
 )
 _GIT_NETWORK = frozenset(("clone", "fetch", "ls-remote", "pull", "push", "send-email", "submodule"))
 _GIT_DELETES = frozenset(("clean", "gc", "prune", "rm"))
-_GIT_STARTS = re.compile(r"--?(?:o|ext|textc|exe|upl|op)|-O")
+_GIT_STARTS = re.compile(r"--?(?:o|ext|textc|exe|upl|filt)|-O")
 """Options, or their beginnings, by which git writes a file or starts a program."""
 _FIND_ACTIONS = frozenset(("-delete", "-exec", "-execdir", "-ok", "-okdir", "-fls", "-fprint", "-fprint0", "-fprintf"))
 _FIND_WRITES = frozenset(("-delete", "-fls", "-fprint", "-fprint0", "-fprintf"))
@@ -128,7 +128,7 @@ _READS_WITH: Mapping[str, Callable[[Sequence[str]], bool]] = {
     "git": _git_reads,
     "find": lambda words: not _FIND_ACTIONS.intersection(words),
     "sort": lambda words: all(_SORT_OPTION.fullmatch(word) for word in words if word.startswith("-") and word != "-"),
-    "uniq": lambda words: sum(not word.startswith("-") for word in words) <= 1,
+    "uniq": lambda words: "--" not in words and sum(word == "-" or not word.startswith("-") for word in words) <= 1,
     "sed": _is_plain_sed,
     "rg": lambda words: not any(word.startswith(("--pre", "--host", "--search-zip")) or re.match(r"-\w*z", word) for word in words),
     "command": lambda words: words[:1] in (["-v"], ["-V"]),
@@ -221,7 +221,6 @@ _WITH_VALUE = {
     "nice": "-n", "ionice": "-c -n", "stdbuf": "-i -o -e", "exec": "-a", "sudo": "-u -g -h -p -C -T -R -D -r -t --user --group",
     "doas": "-u", "timeout": "-k -s", "xargs": "-n -L -P -s -d", "env": "-u -C",
 }  # fmt: skip
-_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=.*", re.DOTALL)
 
 
 def starts(program: str, words: Words) -> list[Started]:
@@ -250,8 +249,8 @@ def _after_options(name: str, words: Words) -> Started | None:
     at, replaced, variables = 0, "", list[str]()
     while at < len(words):
         word = _known(words, at, name)
-        if name in ("env", "sudo") and (assigned := _ASSIGNED.fullmatch(word)):
-            variables.append(assigned[1])
+        if name in ("env", "sudo") and "=" in word and not word.startswith("-"):
+            variables.append(word.partition("=")[0])
         elif name == "xargs" and (word.startswith("-I") or word == "-i"):
             inline = word[2:] or ("{}" if word == "-i" else "")
             replaced = inline or _known(words, at + 1, name)
@@ -269,8 +268,8 @@ def _after_options(name: str, words: Words) -> Started | None:
         if not re.fullmatch(r"[0-9.]+[smhd]?", _known(words, at, name)):
             raise NotUnderstood("timeout has no plain duration")
         at += 1
-    while name in ("env", "sudo") and at < len(words) and (assigned := _ASSIGNED.fullmatch(words[at] or "")):  # after `--`
-        variables.append(assigned[1])
+    while name in ("env", "sudo") and at < len(words) and "=" in (words[at] or ""):  # after `--`
+        variables.append(str(words[at]).partition("=")[0])
         at += 1
     return Started(at, None, name == "xargs", replaced, tuple(variables)) if at < len(words) else None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -52,15 +52,35 @@ MOST_VALUES = 60
 """Values of a call that are looked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
-    """A text that values may come from."""
+    """A text that values may come from, with the other forms of it that are searched."""
 
     origin: Origin
     text: str
     tool: str = ""
     number: int = 0
     """Which result of the tool it is, from 1."""
+
+    @cached_property
+    def folded(self) -> str:
+        """The text in one case, with single blanks."""
+        return _folded(self.text)
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[tuple[int, int], float], ...]:
+        """Its numbers: where they stand, and what they are."""
+        return tuple((match.span(), _value(match[0])) for match in _NUMBER.finditer(self.text))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Its words in small letters."""
+        return _phrases(self.text, 1)
+
+    @cached_property
+    def phrases(self) -> frozenset[str]:
+        """Its phrases of `PHRASE` words."""
+        return _phrases(self.text, PHRASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +171,25 @@ def trace_value(value: Json, found: Sequence[Source], path: str = "") -> Provena
     text = value.strip() if isinstance(value, str) else canonical_json.dumps(value)
     if isinstance(value, str) and len(text) < SHORTEST and not text.isdigit():
         return None
-    hits = [(source, *hit) for source in found if (hit := _find(value, text, source.text))]
+    hits = [(source, *hit) for source in found if (hit := _find(value, text, source))]
     if not hits:
         return _by_parts(text, found, path) or Provenance(path, Origin.NOWHERE)
     source, begin, end, how = min(hits, key=lambda hit: list(Origin).index(hit[0].origin))
     tools = tuple(dict.fromkeys(one[0].tool for one in hits if one[0].origin is Origin.TOOL))
-    shown = _folded(source.text) if how == "spelt otherwise" else source.text
+    shown = source.folded if how == "spelt otherwise" else source.text
     return Provenance(path, source.origin, source.tool, source.number, _passage(shown, begin, end), how, tools)
 
 
-def _find(value: Json, text: str, source: str) -> tuple[int, int, str] | None:
+def _find(value: Json, text: str, source: Source) -> tuple[int, int, str] | None:
     """Where a value stands in a source, and how it is spelt there."""
-    if isinstance(value, str) and (place := _verbatim(text, source)):
+    if isinstance(value, str) and (place := _verbatim(text, source.text)):
         return *place, "verbatim"
-    folded = _folded(source)
-    if isinstance(value, str) and (place := _verbatim(_folded(text), folded)):
+    if isinstance(value, str) and (place := _verbatim(_folded(text), source.folded)):
         return *place, "spelt otherwise"
     number = _number(text)
     if number is not None:
-        return next(((*place, "verbatim") for place, other in _numbers(source) if other == number), None)
-    return next(((*place, "spelt otherwise") for form in _date_forms(text) if (place := _verbatim(form, folded))), None)
+        return next(((*place, "verbatim") for place, other in source.numbers if other == number), None)
+    return next(((*place, "spelt otherwise") for form in _date_forms(text) if (place := _verbatim(form, source.folded))), None)
 
 
 def _verbatim(text: str, source: str) -> tuple[int, int] | None:
@@ -193,9 +212,8 @@ def _goes_on(source: str, at: int, step: int) -> bool:
     return source[at] in ".@-+/" and 0 <= at + step < len(source) and source[at + step].isalnum()
 
 
-@lru_cache(2048)
 def _folded(text: str) -> str:
-    """A text in one case, with single blanks: of the same length only if it has none to spare."""
+    """A text in one case, with single blanks."""
     return re.sub(r"\s+", " ", text.casefold())
 
 
@@ -209,11 +227,6 @@ def _number(text: str) -> float | None:
 
 def _value(text: str) -> float:
     return float(re.sub(r"[,' \u00a0\u202f]", "", text))
-
-
-@lru_cache(2048)
-def _numbers(source: str) -> tuple[tuple[tuple[int, int], float], ...]:
-    return tuple((match.span(), _value(match[0])) for match in _NUMBER.finditer(source))
 
 
 _MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
@@ -236,7 +249,6 @@ def _date_forms(text: str) -> Iterator[str]:
             yield from (f"{one}{sign}{two}{sign}{day.year}", f"{one:02}{sign}{two:02}{sign}{day.year}")
 
 
-@lru_cache(2048)
 def _phrases(text: str, size: int) -> frozenset[str]:
     words = re.findall(r"\w+", text.casefold())
     return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
@@ -248,13 +260,13 @@ def _by_parts(text: str, found: Sequence[Source], path: str) -> Provenance | Non
     parts = {part for part in _phrases(text, size) if size > 1 or len(part) > 3 or any(c.isdigit() for c in part)}
     if not parts:
         return None
-    shares = ((len(parts & _phrases(one.text, size)) / len(parts), one) for one in found)
+    shares = ((len(parts & (one.phrases if size > 1 else one.words)) / len(parts), one) for one in found)
     share, source = max(shares, key=lambda pair: pair[0], default=(0.0, None))
     if source is None or share < (PARTS if size > 1 else 0.5):
         return None
-    part = next(iter(sorted(parts & _phrases(source.text, size), key=len, reverse=True)))
-    place = _verbatim(part, _folded(source.text)) or (0, 0)
-    return Provenance(path, Origin.COMPUTED, source.tool, source.number, _passage(_folded(source.text), *place), "parts")
+    part = next(iter(sorted(parts & (source.phrases if size > 1 else source.words), key=len, reverse=True)))
+    place = _verbatim(part, source.folded) or (0, 0)
+    return Provenance(path, Origin.COMPUTED, source.tool, source.number, _passage(source.folded, *place), "parts")
 
 
 def _passage(source: str, begin: int, end: int) -> str:

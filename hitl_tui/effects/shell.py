@@ -329,9 +329,10 @@ class _Reader:
             raise NotUnderstood("it has commands that start commands, too deep")
         arguments = [word.value for word in words[1:]]
         programs.check_builtin(first, arguments)
-        odd = [name for name in variables if not programs.HARMLESS_VARIABLE.fullmatch(name)]
-        if any(programs.PROGRAM_VARIABLE.fullmatch(name) for name in odd):
-            raise NotUnderstood(f"{odd[0]} changes which programs run")
+        harmless = ("IFS",) if first == "read" else ()  # `IFS= read` says how it splits, and nothing of what runs
+        odd = [name for name in variables if name not in harmless and not programs.HARMLESS_VARIABLE.fullmatch(name)]
+        if any(programs.PROGRAM_VARIABLE.fullmatch(name) or not _NAME.fullmatch(name) for name in odd):
+            raise NotUnderstood("it sets a variable that changes which programs run")
         if first == "exec" and not arguments:
             raise NotUnderstood("exec redirects everything after it")
         effects = programs.effects_of(first, arguments, bool(odd))
@@ -517,6 +518,7 @@ class _Reader:
             raise NotUnderstood(_EXPANSION)
         if not re.match(r"\$\{#?(?:[A-Za-z_]\w*|[0-9@*?#])(?:\}|:?[-+]|[#%])", text, re.ASCII):
             raise NotUnderstood(_EXPANSION)
+        self._check_gaps(node, _WIDE_GAP)
         for child in node.children:
             if child.type == "regex":
                 if not re.fullmatch(r"[\w.*?/:@ -]*", self._text(child)):

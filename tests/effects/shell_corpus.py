@@ -565,4 +565,8 @@ CASES: list[tuple[str, str | None]] = [
     ("ls || { rm a; date; } > b", "ls | rm | date"),
     ("ls && cat <<EOF > b\na\nEOF\nls", "ls | cat | ls"),
     ("ls && cat > b -l", None),
+    ("env 'BASH_FUNC_ls%%=() { rm a; }' bash -c ls", None),
+    ("while IFS= read -r x; do ls; done < a", "read | ls"),
+    ("IFS=x ls -l", None),
+    ("ls ${x:- $(rm a)}", "rm | ls"),
 ]

@@ -105,6 +105,7 @@ def one(text: str) -> Command:
         ("git push", True, None, True), ("git clean -fd", True, True, None), ("git log --output=a", None, None, None),
         ("git log --outp=a", None, None, None), ("sort a", False, False, False), ("sort -o a b", True, None, None),
         ("sort --compress-program=rm a", None, None, None), ("uniq a", False, False, False), ("uniq a b", None, None, None),
+        ("uniq - b", None, None, None), ("uniq -- -a b", None, None, None), ("git cat-file --filters a", None, None, None),
         ("sed -n 1,5p a", False, False, False), ("sed -i s/a/b/ a", True, None, None), ("sed 's/a/b/e' a", None, None, None),
         ("curl https://example.com", None, None, True), ("cat < /dev/tcp/example.com/80", False, False, True),
         ("A=b ls", None, None, None), ("LANG=C ls", False, False, False), ("ls | xargs rg", None, None, None),

@@ -303,7 +303,7 @@ class NewRunScreen(DialogScreen[int]):
             self.rekey([*KEYS["form"], ("ctrl+o", "the task"), *tab, ("esc", "back")])
         else:
             start, *more = KEYS[self._mode]
-            beside = [("ctrl+o", "context")] if self._context_fields else []
+            beside = [("ctrl+o", "context" if len(self._context_fields) > 1 else "limits")] if self._context_fields else []
             keys = [start, *beside, *more, *other, *tab, ("esc", "back")]
             self.rekey([*([("↑ ↓", "agents")] if len(self._agents) > 1 else []), *BROKEN_KEYS] if broken else keys)
         self._check()

@@ -82,10 +82,15 @@ async def test_context_page_starts_a_run_with_an_assistant_and_own_values(start_
         assert (json.loads(given), json.loads(context)) == ({"text": "a poem"}, {"tone": "formal", "length": 7})
 
 
-async def test_agent_without_a_context_has_no_context_page(start_console: StartConsole) -> None:
+async def test_agent_without_a_context_takes_limits_beside_its_task(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
-        await console.press("n", "ctrl+o")
-        assert "ctrl+o" not in console.screen_text() and console.app.screen.query_one("#text", SendArea).display
+        await console.press("n", *"a poem")
+        await console.until_shown("ctrl+o limits")
+        await console.press("ctrl+o", *"count(send) <= 2; nothing", "ctrl+s")
+        await console.until_shown("names no tool")
+        await console.press(*["backspace"] * 9, "ctrl+s")
+        ((limits,),) = await console.store.all("SELECT limits FROM runs")
+        assert json.loads(limits) == ["count(send) <= 2"]
 
 
 @pytest.mark.slow
