@@ -240,7 +240,7 @@ AGENT = "┃"
 """Stands before lines that an agent wrote, so that they cannot imitate others."""
 NAME_CELLS = 22
 """Most cells of the column of names beside a call's arguments."""
-EFFECT_CELLS = 16
+EFFECT_CELLS = 18
 """Cells of the words about what a call would do, before the agent's text that they are about."""
 Effects: TypeAlias = tuple[Sequence[Section], Sequence[Provenance]]
 """What a call would do, and where its values come from."""

@@ -78,7 +78,7 @@ def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
         if isinstance(node, FunctionCall) and isinstance(value, list):
             text = "; ".join(item["text"] for item in value)
             found.setdefault(path_of(node), text if len(text) <= SHORT else text[: SHORT - 1] + "…")
-        elif not isinstance(node, FunctionCall):
+        elif not isinstance(node, FunctionCall) or isinstance(value, bool):
             found.setdefault(path_of(node), "missing" if isinstance(value, Undetermined) else _short(value))
     return list(found.items())
 
@@ -86,7 +86,7 @@ def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
 def _reads(node: Node) -> Iterator[Name | Part | FunctionCall]:
     if isinstance(node, Name):
         yield node
-    elif isinstance(node, FunctionCall) and node.function in ITEMS:
+    elif isinstance(node, FunctionCall) and node.function in (*ITEMS, *ORIGINS):
         yield from _reads(node.argument)
         yield node
     elif isinstance(node, Part):

@@ -14,9 +14,13 @@ SELECT a.name, a.args, d.args
 FROM reviews v
 JOIN actions a ON a.review = v.id
 LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
-WHERE v.run = :run AND (d.kind IN ('approve', 'edit') OR (d.kind IS NULL AND v.state = 'open') OR v.may_have_run)
+WHERE v.run = :run AND (
+    v.may_have_run
+    OR (d.kind IN ('approve', 'edit') AND v.state NOT IN ('stale', 'expired'))
+    OR (d.kind IS NULL AND v.state = 'open')
+)
 """
-"""Calls of a run that were approved, that wait for people, or that may have run once. A rejected call that never ran is not among them."""
+"""Calls of a run that were approved, that wait for people, or that may have run once. What was rejected or never sent is not among them."""
 
 
 def applied(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> Routed:

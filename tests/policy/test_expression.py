@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.errors import BadExpression
-from hitl_tui.model import Facts, Risk
+from hitl_tui.model import Facts, Message, Risk
 from hitl_tui.policy.expression import COMPARISONS, FUNCTIONS, LENGTH, NAMES, caret, parse
-from hitl_tui.policy.expression_eval import Undetermined, evaluate
+from hitl_tui.policy.expression_eval import Undetermined, evaluate, values_read
 from tests.support.properties import examples
 
 ARGS = {
@@ -154,6 +154,15 @@ WORDS = [*NAMES, *FUNCTIONS, *COMPARISONS, *"()[],.+-*/%10", "and", "or", "not",
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(["a@b.c", "x" * 5000])
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner), max_leaves=6)
 TEXTS = st.text(max_size=60) | st.lists(st.sampled_from([*WORDS, '"a*b?"', "args.a", "args.b", 'domain("b.c")']), max_size=14).map(" ".join)
+
+
+def test_explanations_name_commands_and_origins() -> None:
+    facts = Facts("a", "t", ARGS, conversation=(Message("user", "pay 501"),))
+    expression = parse("all(commands(args.cmd), not writes) and from_user(args.amount)")
+    assert dict(values_read(expression, facts)) == {
+        "args.cmd": '"git status && ls | grep x"', "commands(args.cmd)": "git status; ls; grep x", "args.amount": "501",
+        "from_user(args.amount)": "true",
+    }  # fmt: skip
 
 
 @examples(6)

@@ -70,6 +70,7 @@ async def test_confident_harmless_call_runs_automatically_and_is_audited(fresh_r
     assert "approve by policy:thresholds" in fresh_reviewer.sandbox.cli("show", str(review.row.id)).stdout
 
 
+@pytest.mark.slow
 async def test_calls_outside_the_limits_of_a_run_ask_and_count_over_the_run(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, EXACT)
     fresh_reviewer.sandbox.start()

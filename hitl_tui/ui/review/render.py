@@ -25,6 +25,7 @@ from hitl_tui.model import (
     ReviewState,
     same_person,
 )
+from hitl_tui.policy.limits import OUTSIDE
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
@@ -196,8 +197,9 @@ def _choice(choice: Json, number: str) -> Iterator[Line]:
 def _routed(action: Action) -> Iterator[Line]:
     """Why policy sent it here, and where its confidence comes from; the number is above."""
     if action.outcome:
-        style = "error" if action.outcome is Outcome.TAKEOVER else "accent"
-        yield line(action.routed(), "", "⚖", 2, style)
+        is_outside = action.reason.startswith(OUTSIDE)
+        style = "error" if action.outcome is Outcome.TAKEOVER else "warning" if is_outside else "accent"
+        yield line(action.routed(), "warning" if is_outside else "", "⚖", 2, style)
     if action.confidence.source:
         yield line(action.confidence.origin(), "muted", "", 2)
 
