@@ -12,8 +12,8 @@ from hitl_tui.ui.text.lines import Line, line
 NAME = 40
 """Characters of a name."""
 MOST_NAMES = 8
-TAB = "Origins"
-"""The tab with the passages that values come from."""
+TAB = "Effects"
+"""The tab with what a call would do, and the passages that its values come from."""
 
 
 def effect_lines(sections: Sequence[Section]) -> Iterator[Line]:
@@ -39,8 +39,9 @@ def origin_lines(origins: Sequence[Provenance]) -> Iterator[Line]:
         yield line(f"{told}: {names}", style, "∴", 2, style)
 
 
-def passage_lines(origins: Sequence[Provenance]) -> Iterator[Line]:
-    """Where each value comes from, with the passage that holds it."""
+def tab_lines(sections: Sequence[Section], origins: Sequence[Provenance]) -> Iterator[Line]:
+    """All of it: what the call would do, and where each value comes from, with the passage that holds it."""
+    yield from effect_lines(sections)
     for one in origins:
         yield line(f"{name_line(one.path, NAME)}: {one.told()}", "warning" if one.origin is Origin.NOWHERE else "muted")
         if one.passage:

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from hitl_tui.argument_text import name_line
 from hitl_tui.effects.provenance import Provenance, of_call
-from hitl_tui.effects.view import Section, sections
+from hitl_tui.effects.view import Section, sections, worth_showing
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
 from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
@@ -41,6 +41,8 @@ WHY_ROWS = 5
 """Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""
 EFFECT_ROWS = 10
 """Most rows of what a call would do; the rest can be scrolled to."""
+LOW = 22
+"""Rows of the pane below which what a call would do has only its tab."""
 KNOWN_EFFECTS = 50
 """Calls of which it is remembered what they would do."""
 LEAST = 3
@@ -323,10 +325,12 @@ class ReviewPane(DetailPane):
             self._fit()
 
     def _draw_effects(self) -> None:
-        rule, told = self.query_one("#effects-rule", TabBar), self.query_one("#effects", TextView)
-        lines = [*effect_lines(self._effects), *origin_lines(self._origins)]
-        rule.display = told.display = bool(lines)
-        told.show(lines)
+        self.query_one("#effects", TextView).show(chain(effect_lines(self._effects), origin_lines(self._origins)))
+
+    @property
+    def _has_effects(self) -> bool:
+        """Whether there is anything to say of what the action would do."""
+        return bool(self._origins) or any(True for _ in worth_showing(self._effects))
 
     def _draw_why(self, action: Action | None) -> None:
         why, rule = self.query_one("#why", TextView), self.query_one("#why-rule", TabBar)
@@ -340,10 +344,9 @@ class ReviewPane(DetailPane):
         return render.why_lines(action, self.surroundings, self.viewer, self._activity, shared)
 
     def _titles(self) -> dict[str, str]:
-        origins = {effects.TAB: f"{effects.TAB} {len(self._origins)}"} if self._origins else {}
+        told = {effects.TAB: effects.TAB} if self._has_effects else {}
         others = render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)
-        first = dict(islice(others.items(), 1))
-        return {**drafts.titles(self.versions), **first, **origins, **others}
+        return {**drafts.titles(self.versions), **others, **told}
 
     def _draw_tab(self) -> None:
         tabs = self.query_one("#tabs", TabBar)
@@ -352,7 +355,7 @@ class ReviewPane(DetailPane):
         if action and tabs.chosen == drafts.TAB:
             told = drafts.lines(self.versions, action, self._reviewer, self._clock())
         if action and tabs.chosen == effects.TAB:
-            told = effects.passage_lines(self._origins)
+            told = effects.tab_lines(self._effects, self._origins)
         lines = iter(told)
         first = next(lines, None)
         self._bare = first is None
@@ -367,6 +370,7 @@ class ReviewPane(DetailPane):
         surroundings.display = self.zoomed or not self._bare
         review, action = self.review, self.action
         if not review or not action or not self.size.height or self.zoomed:
+            self.query_one("#effects").display = self.query_one("#effects-rule").display = False
             surroundings.styles.height = "1fr" if self.zoomed else None
             return
         heads = [one for one in (self.query_one("#hands"), self.query_one("#facts"), self.query_one(CallTabs)) if one.display]
@@ -374,11 +378,13 @@ class ReviewPane(DetailPane):
         reasons = list(self._why(action)) if why.display else []
         head = render.head_lines(review, action, self.viewer, self._activity)
         asked = self._rows(chain(head, render.argument_lines(review, action)), room)
-        told = self._rows(chain(effect_lines(self._effects), origin_lines(self._origins)), EFFECT_ROWS)
-        if told:
-            told = max(LEAST, min(told, room - asked - 2 * LEAST))
+        told = 0
+        if self._has_effects and self.size.height >= LOW:  # with less room it is in its tab
+            told = self._rows(chain(effect_lines(self._effects), origin_lines(self._origins)), EFFECT_ROWS)
+            told = min(told, max(LEAST, room - asked - 2 * LEAST))
             room -= told + 1
             self.query_one("#effects").styles.height = told
+        self.query_one("#effects").display = self.query_one("#effects-rule").display = bool(told)
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))
