@@ -17,7 +17,7 @@ from hitl_tui.agents.source import Outage
 from hitl_tui.errors import BadTarget, Storage
 from hitl_tui.servers import ServerTarget
 
-CONNECT_S, READ_S = 3.0, 20.0
+CONNECT_S, READ_S = 5.0, 20.0
 """Time to connect to a server, and for each of its answers. Streams have no time limit: a node may think for hours."""
 STRICT_SINCE = (1, 2, 20)
 """The first version of LangGraph that refuses to resume an interrupt that is not pending."""

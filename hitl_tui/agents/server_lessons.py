@@ -30,12 +30,16 @@ class ServerLessons:
         self._taught = LessonSet(-1, ())
         self._written: dict[str, int] = {}
         """By agent, the revision that the server has."""
+        self._tried: dict[str, int] = {}
+        """By agent, the revision that `write` has tried."""
 
     async def write(self, agents: Sequence[str]) -> None:
         """Write what changed. A store that refuses is tried again after the next change, and by the agent's next run."""
         self._read()
         for agent in agents:
-            await self.deliver(agent)
+            if self._tried.get(agent) != self._taught.rev:
+                self._tried[agent] = self._taught.rev
+                await self.deliver(agent)
 
     async def deliver(self, agent: str) -> str:
         """Write what changed of one agent. Returns why that failed, or an empty text."""

@@ -64,6 +64,8 @@ CANCEL_S = 5.0
 """Time for a server to stop a run."""
 UNKNOWN_DECISIONS = "the server does not say which decisions this takes: one that it does not take is refused there, and asked again"
 FAILED_BEFORE = "an earlier answer made it fail, and may be used again in place of yours; if it fails, retry lets it ask anew"
+NEWEST = 5
+"""Runs of a thread that are read to find the one that has it now."""
 HISTORY = 10
 """Checkpoints that are read to find what ran last."""
 OVERWRITE = "__overwrite__"
@@ -308,22 +310,19 @@ class ServerThread:
         Raises:
             ServerRunFailed: this run's newest has failed, and nobody wants it to go on.
         """
-        while (running := await self._running()) and self._made(running):
+        runs = await self._runs(NEWEST)
+        while (running := _running(runs)) and self._made(running):
             async for event in self._follow(running):
                 yield event
-        newest = running or next(iter(await self._runs(1)), None)
+            runs = await self._runs(NEWEST)
         self._running_elsewhere = running
+        newest = running or next(iter(runs), None)
         if newest is None:
             return
         if not self._made(newest):
             self._moved_by = _actor(newest)
         elif newest["status"] != "success" and not self._may_go_on:
             raise await self._failure(str(newest["status"]), None)
-
-    async def _running(self) -> Any:
-        """The run of the server that has the thread now; None if it is idle."""
-        active = [one for one in await self._runs(5) if one["status"] not in ENDED]
-        return active[-1] if active else None
 
     def _made(self, run: Any) -> bool:
         """Whether a run of the server was made for this run."""
@@ -733,6 +732,12 @@ async def _nothing() -> AsyncIterator[StreamEvent]:
 def _is_poisoned(task: Any) -> bool:
     """Whether a saved answer most likely makes this task fail: the server does not tell. One that its schema refused was not saved."""
     return bool(task.error and task.interrupts) and "ValidationError" not in str(task.error)
+
+
+def _running(runs: Sequence[Any]) -> Any:
+    """The run, of the newest of a thread, that has the thread now; None if it is idle."""
+    active = [one for one in runs if one["status"] not in ENDED]
+    return active[-1] if active else None
 
 
 def _actor(run: Any) -> str:
