@@ -11,6 +11,8 @@ from typing import Any
 
 from hitl_tui.effects.hosts import Domain, hosts
 
+MOST = 200
+"""Recipients that are looked at."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/?#\s]*@)?(\[[0-9a-f:.]+\]|[^/:?#\s]+)", re.IGNORECASE)
 _NUMERIC = re.compile(r"[0-9.]+|0x[0-9a-f]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
@@ -66,7 +68,7 @@ def _odd_url(url: str) -> str:
 def of_recipients(value: Any, own: Sequence[str] = ()) -> list[Address]:
     """The recipients that an argument names: a text with one or several, or a list of texts."""
     found = []
-    for text in value if isinstance(value, list) else [value]:
+    for text in value[:MOST] if isinstance(value, list) else [value]:
         if not isinstance(text, str) or not text.strip():
             continue
         named = hosts(text)

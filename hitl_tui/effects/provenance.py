@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.argument_text import name_line
 from hitl_tui.model import Json, Message
 
 
@@ -45,9 +46,11 @@ PHRASE = 4
 """Words of a part of a long text."""
 PASSAGE = 60
 """Characters of a passage on each side of what was found."""
-LONGEST = 4_000_000
+LONGEST = 2_000_000
 """Characters of a conversation that are searched; the newest count."""
 DEEPEST = 6
+MOST_PLACES = 1000
+"""Places of a source that are looked at for one value."""
 MOST_VALUES = 60
 """Values of a call that are looked for."""
 
@@ -101,17 +104,18 @@ class Provenance:
 
     def told(self) -> str:
         """Where it comes from, in words: `from read_mail, result 2`."""
+        tool = name_line(self.tool, 40)
         match self.origin:
             case Origin.USER:
                 words = "typed by the user"
             case Origin.INPUT:
                 words = "in the launch input"
             case Origin.TOOL:
-                words = f"from {self.tool}, result {self.number}"
+                words = f"from {tool}, result {self.number}"
             case Origin.PROMPT:
                 words = "in a prompt or lesson"
             case Origin.COMPUTED:
-                words = f"in parts from {self.tool}, result {self.number}" if self.tool else "in parts from what was said"
+                words = f"in parts from {tool}, result {self.number}" if self.tool else "in parts from what was said"
             case _:
                 words = "from nowhere"
         return words + (", spelt otherwise" if self.how == "spelt otherwise" else "")
@@ -194,8 +198,9 @@ def _find(value: Json, text: str, source: Source) -> tuple[int, int, str] | None
 
 def _verbatim(text: str, source: str) -> tuple[int, int] | None:
     """Where a text stands in another, as a whole: `ann@example.com` is not in `joann@example.com.evil.org`."""
-    at = source.find(text)
-    while at >= 0:
+    at, looked = source.find(text), 0
+    while at >= 0 and looked < MOST_PLACES:
+        looked += 1
         end = at + len(text)
         if not (_goes_on(source, at - 1, -1) and text[:1].isalnum()) and not (_goes_on(source, end, 1) and text[-1:].isalnum()):
             return at, end

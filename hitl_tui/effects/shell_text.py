@@ -11,8 +11,10 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-LONGEST = 20_000
+LONGEST = 10_000
 """Characters of a script that is parsed."""
+MOST_SIGNS = 300
+"""Pipes, redirections and the like of a script: the time that parsing them takes grows with their square."""
 PLACEHOLDER = "__here_document_{}__"
 """Stands for the text of a here-document, as a file that is read."""
 _HERE = re.compile(
@@ -58,6 +60,8 @@ def prepare(script: str) -> Prepared:
     odd = next((c for c in script if c not in "\n\t" and (not c.isprintable() or (c != " " and c.isspace()))), "")
     if odd or any(unicodedata.category(c) in ("Cf", "Cs", "Co", "Cn") for c in script if c > "\x7f"):
         raise NotUnderstood("it holds characters that cannot be seen")
+    if many := next((sign for sign in "|&<>" if script.count(sign) > MOST_SIGNS), ""):
+        raise NotUnderstood(f"it has more than {MOST_SIGNS} {many}")
     if "__here_document_" in script:
         raise NotUnderstood("it uses a name that is reserved here")
     if "\\\n" not in script and "<<" not in script:

@@ -11,14 +11,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate, repeat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-LONGEST = 20_000
-"""Characters of SQL that is parsed."""
+LONGEST = 4000
+"""Characters of SQL that is parsed: it takes up to a tenth of a millisecond for each."""
 MOST_STATEMENTS = 100
+DEEPEST = 40
+"""Levels of brackets."""
+DIFFERENT = "databases read it differently"
 DIALECTS = ("", "postgres", "mysql", "sqlite", "tsql")
 STARTS = re.compile(
     r"\s*(?:select|insert|update|delete|with|create|drop|alter|truncate|merge|replace|grant|revoke|explain|pragma|copy|vacuum|call)\b",
@@ -68,12 +72,14 @@ def parse(text: str) -> Statements:
         return Statements(problem=f"it has {len(text):,} characters, and at most {LONGEST:,} are parsed")
     if trick := next((why for pattern, why in _TRICKS if pattern.search(text)), ""):
         return Statements(problem=trick)
+    if max(accumulate(map({"(": 1, ")": -1}.get, text, repeat(0)), initial=0)) > DEEPEST:
+        return Statements(problem="it is nested too deeply")
     try:
         import sqlglot  # not before the first frame: it takes longer than all else that a call needs
     except ImportError:
         return Statements(problem="sqlglot is not installed")
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it logs each statement that it does not know
-    found = list[tuple[Statement, ...]]()
+    found, texts = list[tuple[Statement, ...]](), list[str]()
     for dialect in DIALECTS:
         try:
             parsed = sqlglot.parse(text, read=dialect or None)
@@ -81,7 +87,12 @@ def parse(text: str) -> Statements:
             continue
         except Exception:  # noqa: BLE001 - a bug of the parser is no reason to end
             continue
-        found.append(tuple(_statement(one, dialect) for one in parsed if one is not None and type(one).__name__ != "Semicolon"))
+        trees = [one for one in parsed if one is not None and type(one).__name__ != "Semicolon"]
+        if not texts:
+            texts = [_text(one, dialect) for one in trees]
+        if len(trees) != len(texts):
+            return Statements(problem=DIFFERENT)
+        found.append(tuple(map(_statement, trees, texts)))
     return _agreed(found)
 
 
@@ -90,15 +101,13 @@ def _agreed(found: Sequence[tuple[Statement, ...]]) -> Statements:
     known = [one for one in found if one]
     if not known:
         return Statements(problem="it is not SQL that can be parsed")
-    if any(len(one) != len(known[0]) for one in known):
-        return Statements(problem="databases read it differently")
     if len(known[0]) > MOST_STATEMENTS:
         return Statements(problem=f"it has more than {MOST_STATEMENTS} statements")
     agreed = []
     for versions in zip(*known, strict=True):
         sure = [one for one in versions if one.kind != "other"] or versions[:1]
         if len({(one.kind, tuple(sorted(map(str.lower, one.tables))), one.where) for one in sure}) > 1:
-            return Statements(problem="databases read it differently")
+            return Statements(problem=DIFFERENT)
         first = sure[0]
         is_sure = any(one.writes is False for one in sure)
         agreed.append(first if not is_sure or first.writes is False else replace(first, writes=False))
@@ -117,7 +126,7 @@ _WORST = ("other", "drop", "truncate", "delete", "update", "merge", "insert", "a
 """Kinds that count although they stand within another statement, the worst first."""
 
 
-def _statement(tree: Expr, dialect: str) -> Statement:
+def _statement(tree: Expr, text: str) -> Statement:
     from sqlglot import expressions as exp
 
     nodes = list(tree.walk())
@@ -137,7 +146,7 @@ def _statement(tree: Expr, dialect: str) -> Statement:
         tuple(dict.fromkeys(name for name in tables if name.lower() not in made)),
         any(condition.find(exp.Column) for condition in conditions),
         None if kind == "other" or (reads and own_functions) else not reads,
-        _text(tree, dialect),
+        text,
     )
 
 

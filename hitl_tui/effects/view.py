@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hitl_tui.effects import addresses, files, shell, sql
@@ -23,6 +24,8 @@ VIEWS = ("shell", "sql", "file", "url", "mail", "none")
 ALL = "*"
 """Stands for every text of a call, where a rule names one view for all."""
 MOST_ROWS = 40
+MOST_ARGUMENTS = 200
+"""Arguments that are looked at."""
 LONGEST = 300
 """Characters of a command or statement in a row."""
 
@@ -78,7 +81,7 @@ def sections(tool: str, args: Any, settings: EffectSettings) -> tuple[Section, .
     if not isinstance(args, dict):
         return ()
     found = []
-    for name, value in args.items():
+    for name, value in islice(args.items(), MOST_ARGUMENTS):
         kind = kind_of(name, value, settings.views)
         if kind == "shell":
             found.append(_commands(name, value))

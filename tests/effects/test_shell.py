@@ -143,7 +143,7 @@ def test_a_redirection_after_a_list_is_that_of_its_last_command() -> None:
 
 
 def test_scripts_that_are_too_large_are_unparseable() -> None:
-    for text in ("ls;" * 10_000, "ls;" * 1000, "(" * 500 + "ls" + ")" * 500, "sh -c " * 50, "echo " + "$(" * 100 + ")" * 100):
+    for text in ("ls;" * 10_000, "ls;" * 1000, "(" * 500 + "ls" + ")" * 500, "sh -c " * 50, "echo " + "$(" * 100 + ")" * 100, "a|" * 2000):
         assert parse(text).problem
 
 

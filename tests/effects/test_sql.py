@@ -38,6 +38,7 @@ def test_statements_have_kind_tables_and_where(text: str, expected: list[object]
         ("SELECT 1--1; DELETE FROM a", "no comment in some"), ("SELECT 1 /*! ; DELETE FROM a */", "some databases run"),
         ("SELECT 1 /* /* */ ; DELETE FROM a */", "comment within a comment"), ("find me a hotel", "not SQL"), ("", "not SQL"),
         ("SELECT 1;\u200b", "cannot be seen"), ("SELECT 1;" * 200, "more than 100"), ("x" * 30_000, "at most"),
+        ("SELECT " + "(" * 50 + "1" + ")" * 50, "nested too deeply"),
     ],
 )  # fmt: skip
 def test_text_that_databases_may_read_differently_is_unparseable(text: str, why: str) -> None:
