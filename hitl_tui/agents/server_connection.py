@@ -37,6 +37,8 @@ class ServerConnection:
         self.target = target
         self.outage: Outage | None = None
         """Why the server cannot be used now, and since when; None if it can."""
+        self.answered_s = 0.0
+        """Seconds of the last check."""
         self.read_only = ""
         """Why nothing can be decided here, as a clause; empty if decisions are possible."""
         self._http: httpx.AsyncClient | None = None
@@ -114,9 +116,11 @@ class ServerConnection:
         Raises:
             ServerProblem: it cannot be used now.
         """
+        began = time.monotonic()
         async with self.talking(whole=True) as client:
             with self.reading():
                 info = await client.http.get("/info")
+                self.answered_s = time.monotonic() - began
                 version = info.get("langgraph_py_version")
                 if info.get("name") == "Aegra" or not isinstance(version, str):
                     self.read_only = AEGRA if info.get("name") == "Aegra" else OLD.format("of an unknown version")

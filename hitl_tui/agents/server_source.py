@@ -38,6 +38,8 @@ DESCRIBE_S = 20.0
 """Time for a worker's start to wait for what assistants are; the rest is read while it works."""
 SCHEMAS = 2000
 """Schemas of answers that are kept for servers that leave them out of a thread's state."""
+SLOW_S = 2.0
+"""Seconds for an answer beyond which a server is called slow."""
 LIST_S = 60.0
 """Seconds after which assistants are listed again."""
 
@@ -104,8 +106,10 @@ class ServerSource:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """Why nothing can be decided here, if nothing can, and what is unsafe about the connection."""
-        return [*([self._connection.read_only] if self._connection.read_only else []), *self._target.warnings]
+        """Why nothing can be decided here, if nothing can, and what is slow or unsafe about the connection."""
+        seconds = self._connection.answered_s
+        slow = f"it takes {seconds:.0f} s to answer, so what waits there comes late" if seconds > SLOW_S else ""
+        return [*filter(None, [self._connection.read_only, slow]), *self._target.warnings]
 
     @property
     def names(self) -> list[str]:

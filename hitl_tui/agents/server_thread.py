@@ -382,7 +382,7 @@ class ServerThread:
         state = await self._state()
         if (state.interrupts and not asks) or _checkpoint(state) != head or (gate and self._gate_at(state) != gate):
             await self._cancel(reserved)
-            raise NotPending("the thread has moved", await self._who_was_first())
+            raise NotPending("the thread has moved", await self.who_answered())
         async for event in self._follow(reserved):
             yield event
 
@@ -394,7 +394,7 @@ class ServerThread:
         """Approved calls run; refused ones get their result from the reviewer (the recipes of CONTRACT 2.3, for any mix)."""
         state = await self._state()
         if _checkpoint(state) != self._head:
-            raise NotPending("the thread has moved", await self._who_was_first())
+            raise NotPending("the thread has moved", await self.who_answered())
         passage = tool_gates.passage(state, asked.actions, answers)
         refused = passage.refused
         if passage.ended:
@@ -449,7 +449,7 @@ class ServerThread:
             async with self._connection.talking() as client:
                 yield client
         except ConflictError:
-            raise NotPending("the thread is busy", await self._who_was_first()) from None
+            raise NotPending("the thread is busy", await self.who_answered()) from None
         except PermissionDeniedError as error:
             raise ReadOnly(f"{self._connection.target.label} does not allow this to you (403): {error.message}") from None
 
@@ -498,11 +498,11 @@ class ServerThread:
         state = await self._state(subgraphs=False)
         before = ((state.parent_config or {}).get("configurable") or {}).get("checkpoint_id")
         if _checkpoint(state) != now or before != self._head:
-            raise NotPending("the thread has moved", await self._who_was_first())
+            raise NotPending("the thread has moved", await self.who_answered())
         self._head = now
 
-    async def _who_was_first(self) -> str:
-        """A sentence about who moved the thread last; empty if unknown."""
+    async def who_answered(self) -> str:
+        """Who moved the thread last, and when; empty if unknown."""
         others = [one for one in await self._runs(3) if not self._made(one)]
         if not others:
             return ""
@@ -607,7 +607,7 @@ class ServerThread:
         if isinstance(error, Mapping):
             kind, text = str(error.get("error") or ""), str(error.get("message") or "")
         if kind == "UnknownInterruptError":
-            return NotPending("no longer pending", await self._who_was_first())
+            return NotPending("no longer pending", await self.who_answered())
         if status == DELETED:
             return ServerRunFailed("its run was deleted on the server", "retry lets it go on from where it stands")
         if status == "interrupted":

@@ -290,6 +290,9 @@ class Thread(Protocol):
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts, given with the node that raised each, that are pending right now. Must be fast."""
 
+    async def who_answered(self) -> str:
+        """Who answered what is no longer pending, and when, as a clause for people; empty if unknown."""
+
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread; None if the checkpoint is not this run's."""
 

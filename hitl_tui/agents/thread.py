@@ -111,6 +111,10 @@ class LocalThread:
         found = [PendingInterrupt(p.interrupt, p.kind, p.node, p.actions, raw.get(p.interrupt)) for p in pauses if p.interrupt in wanted]
         return {one.interrupt: one for one in found}
 
+    async def who_answered(self) -> str:
+        """Empty: a checkpoint does not tell."""
+        return ""
+
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread."""
         state = await self._graph.aget_state(self._config, subgraphs=True)

@@ -123,7 +123,7 @@ class Turn:
             pending = await self._thread.pending(wanted)
         answered, stale = match_pending([review for review in decided if review.review in leased], pending)
         if stale:
-            await reconcile.close(self._store, stale)
+            await reconcile.close(self._store, await self._with_names(stale))
         if answered:
             self._say("decided", {"answers": [told for _, review in answered for told in review.told]})
             self._bind(submissions.idempotency_keys(review for _, review in answered))
@@ -131,6 +131,12 @@ class Turn:
         else:
             await self._require_checkpoint()
         await self._conclude()
+
+    async def _with_names(self, stale: Outcomes) -> Outcomes:
+        """The outcomes, with who was first where that is known."""
+        superseded = [review for review, outcome in stale.items() if outcome.note == SUPERSEDED]
+        who = await self._thread.who_answered() if superseded else ""
+        return stale | dict.fromkeys(superseded if who else [], ReviewOutcome(ReviewState.STALE, who))
 
     async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.DecidedReview]]) -> None:
         try:

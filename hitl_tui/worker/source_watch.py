@@ -34,6 +34,7 @@ class SourceWatch:
         self._ring = ring
         self._wake: Callable[[], None] = lambda: None
         self._agents: Sequence[Agent] | None = None
+        self._warnings: list[str] = []
         self._state: tuple[Outage | None, str] | None = None
         """The source's outage, and why it is read-only, as this worker stored them last."""
         self._looked = asyncio.Event()
@@ -64,10 +65,11 @@ class SourceWatch:
     async def note_source(self) -> None:
         """Store the source's agents if they changed, and whether it can be used. Agents of a source that is away stay as they were."""
         source, changed = self._source, False
-        if source.outage is None and source.agents is not self._agents:
-            listed, warnings = list(source.agents), [*filter(None, self._notes), *source.warnings]
+        warnings = [*filter(None, self._notes), *source.warnings]
+        if source.outage is None and (source.agents is not self._agents or warnings != self._warnings):
+            listed = list(source.agents)
             source.rename(await agents.replace_agents(self._store, self._project, listed, "", warnings))
-            self._agents, changed = source.agents, True
+            self._agents, self._warnings, changed = source.agents, warnings, True
         state = (source.outage, source.read_only)
         if state != self._state:
             out, read_only = state

@@ -226,6 +226,9 @@ class MemoryThread:
         pauses = (await self.snapshot(stopped=True)).pauses
         return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
 
+    async def who_answered(self) -> str:
+        return ""
+
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         return (await self.snapshot(stopped=True)).head
 

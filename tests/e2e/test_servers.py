@@ -1,0 +1,340 @@
+"""Two homes and two processes of one server: races, processes and connections that die, and threads that other programs move."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.errors import Stale
+from hitl_tui.model import Review, ReviewState, Run, RunState
+from tests.support.harness import TIMEOUT_S, ForkServer, Reviewer, Sandbox, approve, edit, open_reviewer, reject, respond, rounds
+from tests.support.proxy import Mode, Proxy
+from tests.support.servers import LangHost
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(36_000), pytest.mark.xdist_group("langhost")]
+IS_FULL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+ROUNDS = 200 if IS_FULL else 6
+AT_ONCE = 6
+PEOPLE = (("ann", "bob"), ("cy", "dan"))
+"""Reviewers, by home."""
+
+
+def post(url: str, path: str, body: Any) -> Any:
+    """Send a request as another program would."""
+    request = urllib.request.Request(f"{url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
+        return json.load(reply)
+
+
+def begin_elsewhere(url: str, agent: str, given: Any) -> str:
+    """Begin a thread as another program would; the thread's id."""
+    thread = str(post(url, "/threads", {})["thread_id"])
+    post(url, f"/threads/{thread}/runs", {"assistant_id": agent, "input": given})
+    return thread
+
+
+def asking(*calls: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """The input with which an agent makes these calls."""
+    return {"messages": [{"role": "user", "content": rounds(list(calls))}]}
+
+
+def effects(server: LangHost, thread: str) -> list[dict[str, Any]]:
+    """What tools did in a thread."""
+    lines = [json.loads(line) for line in server.journal.read_text().splitlines()] if server.journal.exists() else []
+    return [line for line in lines if line["thread"] == thread]
+
+
+class Homes:
+    """Makes homes on a server; their workers end with the test."""
+
+    def __init__(self, folder: Path, fork_server: ForkServer, server: LangHost) -> None:
+        self._folder = folder
+        self._fork_server = fork_server
+        self._server = server
+        self.made: list[Sandbox] = []
+
+    def new(self, url: str, tag: str = "", start: bool = True) -> Sandbox:
+        """A home on the server at `url`, which reviews only threads with that tag in their metadata, if one is given."""
+        folder = self._folder / f"home{len(self.made)}"
+        folder.mkdir()
+        self.made.append(Sandbox(folder, url, self._fork_server))
+        self.made[-1].journal = self._server.journal
+        if tag:
+            self.made[-1].home.config.write_text(f'[servers."{url}"]\nmetadata = {{tag = "{tag}"}}\npoll_s = 0.2\n')
+        if start:
+            self.made[-1].start()
+        return self.made[-1]
+
+
+@pytest.fixture
+def homes(tmp_path: Path, fork_server: ForkServer, langhost: LangHost) -> Iterator[Homes]:
+    made = Homes(tmp_path, fork_server, langhost)
+    yield made
+    for sandbox in made.made:
+        sandbox.kill_workers()
+
+
+@contextlib.asynccontextmanager
+async def reviewing(sandbox: Sandbox, name: str = "ann") -> AsyncIterator[Reviewer]:
+    """A reviewer of a home whose worker has listed the agents."""
+    async with open_reviewer(sandbox, name) as reviewer:
+        while not any(one.name == "batched" and one.takes_text for one in await reviewer.inbox.agents.all()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        yield reviewer
+
+
+async def run_of(reviewer: Reviewer, thread: str) -> Run:
+    """Wait until the home has a run of that thread."""
+    until = time.monotonic() + TIMEOUT_S
+    while not (found := [run for run in await reviewer.inbox.runs.newest(1000) if run.thread == thread]):
+        assert time.monotonic() < until, f"thread {thread} was never noticed"
+        await asyncio.sleep(0.05)
+    return found[0]
+
+
+async def settled(reviewer: Reviewer, review: Review) -> Review:
+    """Wait until it is known what became of a decided review."""
+    await reviewer.until_applied(review)
+    return await reviewer.inbox.reviews.get(review.row.id)
+
+
+def tagged(url: str, agent: str, given: Any, tag: str) -> str:
+    """Begin a thread with a tag as another program would; the thread's id."""
+    thread = str(post(url, "/threads", {"metadata": {"tag": tag}})["thread_id"])
+    post(url, f"/threads/{thread}/runs", {"assistant_id": agent, "input": given})
+    return thread
+
+
+# Races
+
+
+async def test_four_reviewers_on_two_homes_when_they_answer_at_once_have_one_effect(langhost: LangHost, homes: Homes) -> None:
+    tag = uuid.uuid4().hex
+    sandboxes = [homes.new(process.url, tag) for process in langhost.processes]
+    async with contextlib.AsyncExitStack() as stack:
+        people = [
+            [await stack.enter_async_context(reviewing(sandbox, name)) for name in names]
+            for sandbox, names in zip(sandboxes, PEOPLE, strict=True)
+        ]
+
+        async def one_round(number: int) -> None:
+            thread = tagged(langhost.processes[number % 2].url, "batched", asking(("send", {"to": "nobody"})), tag)
+            reviews = [await home[0].open_review(await run_of(home[0], thread)) for home in people]
+
+            async def answer(home: int, person: Reviewer) -> Review | Stale:
+                try:
+                    await person.decide(reviews[home], edit(to=person.inbox.reviewer))
+                except Stale as error:
+                    return error
+                return await settled(person, reviews[home])
+
+            told = await asyncio.gather(*(answer(place, person) for place, home in enumerate(people) for person in home))
+            (effect,) = effects(langhost, thread)
+            winner, names = effect["to"], [name for home in PEOPLE for name in home]
+            for name, found in zip(names, told, strict=True):
+                if name == winner:
+                    assert isinstance(found, Review) and found.row.state is ReviewState.APPLIED
+                elif isinstance(found, Review):  # somebody of the other home was first
+                    assert found.row.state is ReviewState.STALE and winner in found.row.warning, found.row
+                else:  # somebody of this home was; whether that one won in the end shows in the review
+                    assert any(f"by {other}" in str(found) for other in names if other != name), str(found)
+
+        for start in range(0, ROUNDS, AT_ONCE):
+            await asyncio.gather(*(one_round(number) for number in range(start, min(start + AT_ONCE, ROUNDS))))
+
+
+async def test_gate_that_two_homes_pass_at_once_is_passed_once(langhost: LangHost, homes: Homes) -> None:
+    tag = uuid.uuid4().hex
+    async with contextlib.AsyncExitStack() as stack:
+        people = [await stack.enter_async_context(reviewing(homes.new(process.url, tag))) for process in langhost.processes]
+
+        async def one_round(number: int) -> None:
+            thread = tagged(langhost.url, "gate_every", {"text": "hi"}, tag)
+            reviews = [await person.open_review(await run_of(person, thread)) for person in people]
+            assert {review.node for review in reviews} == {"draft"}
+            await asyncio.gather(*(person.decide(review, approve()) for person, review in zip(people, reviews, strict=True)))
+            states = [(await settled(person, review)).row.state for person, review in zip(people, reviews, strict=True)]
+            assert sorted(states) == ["applied", "stale"]
+            assert [one["did"] for one in effects(langhost, thread)] == ["draft"], "the next gate was not passed with it"
+
+        await asyncio.gather(*map(one_round, range(20 if IS_FULL else 2)))
+
+
+# Other programs
+
+
+async def test_question_that_another_program_answers_is_stale_here(langhost: LangHost, homes: Homes) -> None:
+    async with reviewing(homes.new(langhost.url)) as ann:
+        run = await ann.launch("anything", given={"value": "go on?"})
+        review = await ann.open_review(run)
+        post(langhost.url, f"/threads/{run.thread}/runs", {"assistant_id": "anything", "command": {"resume": "theirs"}})
+        until = time.monotonic() + TIMEOUT_S
+        while (now := await ann.inbox.reviews.get(review.row.id)).row.state is ReviewState.OPEN:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.1)
+        assert now.row.state is ReviewState.STALE
+        assert (await ann.result_of(run))["answer"] == "theirs"
+
+
+async def test_thread_of_another_program_is_reviewed_unless_it_is_filtered(langhost: LangHost, homes: Homes) -> None:
+    tag = uuid.uuid4().hex
+    async with reviewing(homes.new(langhost.url, tag)) as ann:
+        other = begin_elsewhere(langhost.url, "batched", asking(("send", {"to": "other"})))
+        thread = tagged(langhost.url, "batched", asking(("send", {"to": "bob"})), tag)
+        run = await run_of(ann, thread)
+        review = await ann.open_review(run)
+        assert (review.actions[0].name, review.actions[0].args) == ("send", {"to": "bob"})
+        await ann.decide(review, approve())
+        assert await ann.result_of(run)
+        assert [one["to"] for one in effects(langhost, thread)] == ["bob"]
+        assert other not in {one.thread for one in await ann.inbox.runs.newest(1000)}
+
+
+async def test_copied_thread_is_reviewed_apart_although_its_question_has_the_same_id(langhost: LangHost, homes: Homes) -> None:
+    tag = uuid.uuid4().hex
+    async with reviewing(homes.new(langhost.url, tag)) as ann:
+        thread = tagged(langhost.url, "batched", asking(("send", {"to": "bob"})), tag)
+        first = await ann.open_review(await run_of(ann, thread))
+        copy = str(post(langhost.url, f"/threads/{thread}/copy", {})["thread_id"])
+        second = await ann.open_review(await run_of(ann, copy))
+        assert first.interrupt == second.interrupt
+        await ann.decide(second, reject("not this one"))
+        await settled(ann, second)
+        await ann.decide(first, approve())
+        await settled(ann, first)
+        assert (len(effects(langhost, thread)), len(effects(langhost, copy))) == (1, 0)
+
+
+# What dies
+
+
+async def test_cut_connection_after_the_answer_was_sent_sends_it_once(langhost: LangHost, homes: Homes) -> None:
+    async with Proxy(langhost.processes[0].port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
+        for number in range(50 if IS_FULL else 2):
+            run = await ann.launch("batched", [("send", {"to": f"p{number}"})])
+            review = await ann.open_review(run)
+            proxy.cuts, before = 1, proxy.cut
+            await ann.decide(review, approve())
+            await ann.result_of(run)
+            assert proxy.cut == before + 1, "the reply was lost"
+            assert [one["to"] for one in effects(langhost, run.thread)] == [f"p{number}"]
+            assert await ann.review_states(run) == ["applied"]
+
+
+@pytest.mark.parametrize("moment", ["submitted", "resumed", "interrupted", "applied"])
+async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost: LangHost, homes: Homes, moment: str) -> None:
+    sandbox = homes.new(langhost.url, start=False)
+    worker = sandbox.start()
+    async with reviewing(sandbox) as ann:
+        for _ in range(12 if IS_FULL else 1):
+            run = await ann.launch("batched", [("send", {"to": "bob"})])
+            review = await ann.open_review(run)
+            worker.kill()
+            dying = sandbox.start(kill_at=moment)
+            await ann.decide(review, approve())
+            await asyncio.to_thread(dying.wait)
+            worker = sandbox.start()
+            while (now := await ann.wait(run, RunState.DONE, RunState.WAITING)).state is not RunState.DONE:
+                (again,) = [row for row in await ann.inbox.reviews.of_run(run.id) if row.state is ReviewState.OPEN] or [None]
+                if again is not None:  # it may have run: a person says so again
+                    assert effects(langhost, run.thread) == []
+                    await ann.decide(await ann.inbox.reviews.get(again.id), approve())
+                await asyncio.sleep(0.05)
+            assert now.result
+            assert len(effects(langhost, run.thread)) == 1
+
+
+async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: LangHost, homes: Homes) -> None:
+    victim = langhost.processes[1]
+    async with Proxy(victim.port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
+        runs = [await ann.launch("batched", [("slow", {"seconds": 1.0})]) for _ in range(20 if IS_FULL else 3)]
+        for run in runs:
+            await ann.decide(await ann.open_review(run), approve())
+        await ann.until_effect(runs[0], "slow begins")
+        victim.kill()
+        proxy.drop()
+        try:
+            until = time.monotonic() + TIMEOUT_S
+            while not await ann.inbox.agents.outages([proxy.url]):
+                assert time.monotonic() < until, "nobody noticed"
+                await asyncio.sleep(0.1)
+            proxy.upstream = langhost.processes[0].port
+            for run in runs:
+                await ann.wait(run, RunState.DONE, timeout_s=120)
+                did = [one["did"] for one in effects(langhost, run.thread)]
+                assert "slow ends" in did and did.count("slow begins") <= 2, "the server itself begins a step again"
+            assert await ann.inbox.agents.outages([proxy.url]) == []
+        finally:
+            victim.start()
+            await asyncio.to_thread(victim.until_ready)
+
+
+# Servers that misbehave
+
+
+async def test_server_that_misbehaves_gives_a_sentence_and_stalls_nobody(langhost: LangHost, homes: Homes) -> None:
+    """Two servers in one home, one of them behind a proxy that breaks what it says."""
+    async with Proxy(langhost.processes[0].port).running() as proxy:
+        sandbox = homes.new(langhost.processes[1].url)
+        sandbox.workers.append(
+            homes._fork_server.fork(["worker", "--home", str(sandbox.home.path), "--", proxy.url], sandbox.env, sandbox.folder, "other")
+        )
+        async with reviewing(sandbox) as ann:
+            while not await ann.inbox.agents.of_target(proxy.url):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            [other] = {one.project for one in await ann.inbox.agents.of_target(langhost.processes[1].url)}
+
+            async def works() -> None:
+                """The other server's runs go on."""
+                run = await ann.launch("anything", given={"value": "?"}, project=other)
+                await ann.decide(await ann.open_review(run), respond("fine"))
+                await ann.result_of(run)
+
+            async def until_said(sentence: str) -> None:
+                until = time.monotonic() + TIMEOUT_S
+                while not any(sentence in why for _, why, _ in await ann.inbox.agents.outages([proxy.url])):
+                    assert time.monotonic() < until, (sentence, await ann.inbox.agents.outages([proxy.url]))
+                    await asyncio.sleep(0.1)
+
+            for mode, sentence in (
+                (Mode.LYING, "it does not answer as a LangGraph server"),
+                (Mode.UNAUTHORISED, "it refuses the key (401)"),
+                (Mode.BROKEN, "it fails (500)"),
+            ):
+                proxy.mode = mode
+                proxy.drop()
+                await asyncio.gather(until_said(sentence), works())
+                proxy.mode = Mode.PASS
+                await until_back(ann, proxy.url)
+            await proxy.close()
+            await asyncio.gather(until_said("nothing answers there"), works())
+            await proxy.open()
+            await until_back(ann, proxy.url)
+            proxy.mode, proxy.delay_s = Mode.SLOW, 2.5
+            homes.new(proxy.url)
+            async with open_reviewer(homes.made[-1]) as other_home:
+                until = time.monotonic() + 3 * TIMEOUT_S
+                while not any(
+                    "s to answer, so what waits there comes late" in said for _, said in await other_home.inbox.agents.warnings()
+                ):
+                    assert time.monotonic() < until
+                    await asyncio.sleep(0.2)
+            await works()
+
+
+async def until_back(ann: Reviewer, url: str) -> None:
+    """Wait until a server can be used again."""
+    until = time.monotonic() + TIMEOUT_S
+    while await ann.inbox.agents.outages([url]):
+        assert time.monotonic() < until, await ann.inbox.agents.outages([url])
+        await asyncio.sleep(0.1)
