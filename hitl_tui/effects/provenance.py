@@ -256,6 +256,8 @@ def _date_forms(text: str) -> Iterator[str]:
 
 def _phrases(text: str, size: int) -> frozenset[str]:
     words = re.findall(r"\w+", text.casefold())
+    if size == 1:
+        return frozenset(words)
     return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
 
 
@@ -265,6 +267,9 @@ def _by_parts(text: str, found: Sequence[Source], path: str) -> Provenance | Non
     parts = {part for part in _phrases(text, size) if size > 1 or len(part) > 3 or any(c.isdigit() for c in part)}
     if not parts:
         return None
+    if size > 1:  # phrases cost more than words, and a source that lacks the words has no phrase of them
+        words = _phrases(text, 1)
+        found = [one for one in found if len(words & one.words) >= PARTS * len(words)]
     shares = ((len(parts & (one.phrases if size > 1 else one.words)) / len(parts), one) for one in found)
     share, source = max(shares, key=lambda pair: pair[0], default=(0.0, None))
     if source is None or share < (PARTS if size > 1 else 0.5):

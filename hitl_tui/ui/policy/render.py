@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.cells import cell_len
 
 from hitl_tui import canonical_json
+from hitl_tui.effects.view import ALL
 from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN, UNACCEPTED, Mark, WalkStep
@@ -93,6 +94,8 @@ def _rule(rule: Rule, policy: Policy) -> Iterator[tuple[str, str]]:
         yield "signed", "every decision needs a signature"
     if rule.to:
         yield "to", _people(rule.to, policy)
+    if rule.views:
+        yield "view", ", ".join(view if name == ALL else f"{name}: {view}" for name, view in rule.views.items())
     if rule.deadline_s is not None:
         yield "deadline", deadline(rule.deadline_s, rule.then)
     yield "line", str(rule.line)
