@@ -23,7 +23,7 @@ from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_state import conditional_nodes, graph_info_of
 from hitl_tui.agents.server_thread import ServerThread
 from hitl_tui.agents.server_watch import ThreadWatch
-from hitl_tui.agents.source import AgentSettings, KnownThreads, Outage
+from hitl_tui.agents.source import AgentSettings, KnownThreads, NotPending, Outage
 from hitl_tui.agents.takeover_updates import GraphShape
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
@@ -34,6 +34,8 @@ from hitl_tui.store.lessons import LessonSet
 PAGE = 100
 AT_ONCE = 4
 """Assistants that are described at a time."""
+BETWEEN_LOOKS = 20
+"""Assistants that are described between two looks for threads that changed."""
 DESCRIBE_S = 20.0
 """Time for a worker's start to wait for what assistants are; the rest is read while it works."""
 SCHEMAS = 2000
@@ -158,14 +160,14 @@ class ServerSource:
         known = {assistant["assistant_id"], assistant["graph_id"], assistant.get("name")}
         return not self._target.assistants or bool(known & set(self._target.assistants))
 
-    async def _describe_all(self) -> None:
-        """Read the schemas and drawings of assistants that are new or changed.
+    async def _describe_all(self, most: int | None = None) -> None:
+        """Read the schemas and drawings of assistants that are new or changed: all, or as many as `most`.
 
         Raises:
             ServerProblem: the server cannot be used now.
         """
         limit = asyncio.Semaphore(AT_ONCE)
-        unknown = [one for one in self._assistants.values() if _version(one) not in self._described]
+        unknown = [one for one in self._assistants.values() if _version(one) not in self._described][:most]
         try:
             await asyncio.gather(*(self._describe(one, limit) for one in unknown))
         finally:
@@ -196,10 +198,10 @@ class ServerSource:
                 if self.outage or time.monotonic() - listed_at > LIST_S:
                     await self._list()
                     listed_at = time.monotonic()
-                await self._describe_all()
-                await self._lessons.write(self.names)
                 async for batch in self._watch.look(known):
                     yield batch
+                await self._describe_all(BETWEEN_LOOKS)
+                await self._lessons.write(self.names)
                 failures = 0
             except ServerProblem:
                 failures += 1
@@ -257,6 +259,8 @@ class ServerSource:
         """One sentence for an exception."""
         if isinstance(error, APIStatusError):
             return f"{self.label} refused it ({error.status_code}): {error.message}"
+        if isinstance(error, NotPending):
+            return error.told or "somebody else was first: the thread runs, or has moved"
         return explain(error)
 
     async def sync_lessons(self) -> None:

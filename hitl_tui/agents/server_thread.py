@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 from langchain_core.messages import BaseMessage
 from langgraph.types import StateSnapshot
-from langgraph_sdk.errors import APIStatusError, ConflictError, NotFoundError, PermissionDeniedError
+from langgraph_sdk.errors import APIStatusError, ConflictError, InternalServerError, NotFoundError, PermissionDeniedError
 from langgraph_sdk.schema import StreamPart
 
 from hitl_tui import canonical_json
@@ -322,7 +322,15 @@ class ServerThread:
         if not self._made(newest):
             self._moved_by = _actor(newest)
         elif newest["status"] != "success" and not self._may_go_on:
-            raise await self._failure(str(newest["status"]), None)
+            raise await self._failure(str(newest["status"]), await self._error_of(newest))
+
+    async def _error_of(self, run: Any) -> Any:
+        """What the stream of a run that has ended said about its failure; None if the server has not kept it."""
+        followed = _Followed(str(run["run_id"]))
+        async with contextlib.aclosing(self._events_of(followed)) as events:  # type: ignore[type-var]
+            async for _ in events:
+                pass
+        return followed.error
 
     def _made(self, run: Any) -> bool:
         """Whether a run of the server was made for this run."""
@@ -381,7 +389,7 @@ class ServerThread:
         reserved = await self._create(input=None, after_seconds=RESERVE_S, **options)
         state = await self._state()
         if (state.interrupts and not asks) or _checkpoint(state) != head or (gate and self._gate_at(state) != gate):
-            await self._cancel(reserved)
+            await self._withdraw(reserved)
             raise NotPending("the thread has moved", await self.who_answered())
         async for event in self._follow(reserved):
             yield event
@@ -461,6 +469,7 @@ class ServerThread:
         Raises:
             NotPending: somebody else was first.
             ServerProblem: it is unknown whether it was started; `rejoin` finds it if it was.
+            ServerRunFailed: the server fails on this request, and on no other.
         """
         given = self._run.options.config or {}
         # The server copies `configurable` to the context. With a context of its own, it would drop keys from `configurable`.
@@ -470,20 +479,28 @@ class ServerThread:
         if self._decision:
             metadata |= {"hitl_decision": f"{self._key}:{self._decision}", "hitl_by": self._by}
         info = self._graph_info
-        async with self._changing() as client:
-            return await client.runs.create(
-                self._thread,
-                self._assistant,
-                **options,
-                config=config,
-                metadata=metadata,
-                multitask_strategy="reject",
-                stream_mode=list(MODES),
-                stream_subgraphs=True,
-                stream_resumable=True,
-                interrupt_before=interrupt_before or (list(info.own_before) if info.own_before else None),
-                interrupt_after=interrupt_after or (list(info.own_after) if info.own_after else None),
-            )
+        try:
+            async with self._changing() as client:
+                return await client.runs.create(
+                    self._thread,
+                    self._assistant,
+                    **options,
+                    config=config,
+                    metadata=metadata,
+                    multitask_strategy="reject",
+                    stream_mode=list(MODES),
+                    stream_subgraphs=True,
+                    stream_resumable=True,
+                    interrupt_before=interrupt_before or (list(info.own_before) if info.own_before else None),
+                    interrupt_after=interrupt_after or (list(info.own_after) if info.own_after else None),
+                )
+        except ServerProblem as error:
+            if not isinstance(error.__cause__, InternalServerError):
+                raise
+            await self._connection.check()  # it works otherwise, so it is this request that it fails on
+            raise ServerRunFailed(
+                f"the server failed on it: {error.__cause__.message}", "look into its log; retry tries it again"
+            ) from None
 
     async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> None:
         """Update the state where it was read last.
@@ -513,6 +530,13 @@ class ServerThread:
         with contextlib.suppress(APIStatusError, httpx.HTTPError, ServerProblem, TimeoutError):
             async with asyncio.timeout(CANCEL_S), self._connection.talking() as client:
                 await client.runs.cancel(self._thread, run["run_id"], wait=True, action="interrupt")
+
+    async def _withdraw(self, run: Any) -> None:
+        """Stop a run that only reserved the thread. It is deleted, or it would look like one that somebody cancelled."""
+        await self._cancel(run)
+        with contextlib.suppress(APIStatusError, ServerProblem):
+            async with self._connection.talking() as client:
+                await client.runs.delete(self._thread, run["run_id"])
 
     async def _follow(self, run: Any) -> AsyncIterator[StreamEvent]:
         """Follow a run of the server to its end. If the task is cancelled, the run is cancelled there, unless the lease was lost.
