@@ -36,6 +36,8 @@ AT_ONCE = 4
 """Assistants that are described at a time."""
 BETWEEN_LOOKS = 20
 """Assistants that are described between two looks for threads that changed."""
+SCANNING_S = 0.1
+"""Seconds between two looks while all threads that wait are looked through."""
 DESCRIBE_S = 20.0
 """Time for a worker's start to wait for what assistants are; the rest is read while it works."""
 SCHEMAS = 2000
@@ -205,8 +207,10 @@ class ServerSource:
                 failures = 0
             except ServerProblem:
                 failures += 1
-            yield ()  # it has looked through everything, or is away
-            await (backoff(failures) if failures else asyncio.sleep(self._target.poll_s))
+            if self.outage or not self._watch.is_scanning:
+                yield ()  # it has looked through everything, or is away
+            pause_s = SCANNING_S if self._watch.is_scanning else self._target.poll_s
+            await (backoff(failures) if failures else asyncio.sleep(pause_s))
 
     def _agent_of(self, metadata: Mapping[str, Any]) -> str | None:
         """The name of the agent to which a thread of others belongs; None if it is not reviewed here."""

@@ -25,7 +25,11 @@ from hitl_tui.model import MovedThread
 MARGIN = timedelta(seconds=10)
 """How far before the newest row of the last look the next one reads: servers' clocks differ, and transactions end late."""
 SCAN_S = 180.0
-PAGE, SCAN_PAGE, IDS = 100, 1000, 500
+SCAN_SLICE_S = 1.0
+"""Time of a look that is given to a scan."""
+BACKLOG = 50
+"""Queued runs beyond which a scan waits: what is new is queued behind them."""
+PAGE, SCAN_PAGE, IDS, READ_AT_ONCE = 100, 1000, 500, 50
 AT_ONCE = 8
 """States that are read at a time."""
 WAITING = ("interrupted", "error")
@@ -64,28 +68,47 @@ class ThreadWatch:
         self._agent_of = agent_of
         self._newest: datetime | None = None
         self._scanned_at: float | None = None
+        self._scan_began = 0.0
+        self._scan_left: AsyncIterator[Sequence[MovedThread]] | None = None
+        """What is left of a scan of all threads that wait."""
         self._at_rest: set[tuple[str, str]] = set()
         """Threads of the newest rows that ask nothing, with their `updated_at`."""
 
+    @property
+    def is_scanning(self) -> bool:
+        """Whether a scan of all threads that wait is not at its end yet."""
+        return self._scan_left is not None
+
     async def look(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
-        """What changed since the last look, in batches that are not empty.
+        """What changed since the last look, and a part of a scan if one is due, in batches that are not empty.
 
         Raises:
             ServerProblem: the server cannot be used now.
         """
         if self._newest is None:
             await self._note_newest()
-        if self._scanned_at is None or time.monotonic() - self._scanned_at > SCAN_S:
-            began = time.monotonic()
-            async for batch in self._scan(known):
-                if batch:
-                    yield batch
-            self._scanned_at = began
         rows = await self._changed()
         if moved := await self._moved(rows, known, (*WAITING, IDLE)):
             yield moved
-        listed = {(row.thread, row.updated_at) for row in rows}
-        self._at_rest &= listed  # older ones are not read again
+        self._at_rest &= {(row.thread, row.updated_at) for row in rows}  # older ones are not read again
+        if self._scan_left is None and (self._scanned_at is None or time.monotonic() - self._scanned_at > SCAN_S):
+            self._scan_left, self._scan_began = self._scan(known), time.monotonic()
+        async for batch in self._part_of_scan(known):
+            yield batch
+
+    async def _part_of_scan(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
+        """Scan for a while, so that what is new is not seen late, and only as long as workers keep up with what was found."""
+        until = time.monotonic() + SCAN_SLICE_S
+        while self._scan_left is not None and time.monotonic() < until and known.queued() < BACKLOG:
+            try:
+                batch = await anext(self._scan_left, None)
+            except BaseException:
+                self._scan_left = None  # it cannot be continued; the next look begins another
+                raise
+            if batch is None:
+                self._scan_left, self._scanned_at = None, self._scan_began
+            elif batch:
+                yield batch
 
     async def _note_newest(self) -> None:
         """Remember where the first look begins: the scan that follows reads what is older."""
@@ -120,7 +143,8 @@ class ThreadWatch:
             while page := await self._search(status=status, sort_by="created_at", sort_order="asc", limit=SCAN_PAGE, offset=offset):
                 offset += len(page)
                 left.difference_update(row.thread for row in page)
-                yield await self._moved(page, known)
+                for start in range(0, len(page), READ_AT_ONCE):
+                    yield await self._moved(page[start : start + READ_AT_ONCE], known)
                 if len(page) < SCAN_PAGE:
                     break
         ids = sorted(left)

@@ -197,6 +197,9 @@ class KnownThreads(Protocol):
     def waiting(self) -> list[str]:
         """The threads of runs that wait for a person."""
 
+    def queued(self) -> int:
+        """How many runs wait for a worker."""
+
 
 class Source(Protocol):
     """A place where agents run."""

@@ -10,6 +10,7 @@ from hitl_tui import canonical_json
 from hitl_tui.model import MovedThread, ReviewState, RunState
 from hitl_tui.store import run_states
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.run_states import LIVE_TAKEOVER
 
 LATEST = f"""
@@ -27,6 +28,7 @@ INSERT INTO thread_versions (project, thread, version) VALUES (:project, :thread
 ON CONFLICT (project, thread) DO UPDATE SET version = excluded.version
 """
 VERSIONS = "SELECT thread, version FROM thread_versions WHERE project = ? AND thread IN (SELECT value FROM json_each(?))"
+QUEUED = f"SELECT count(*) FROM runs WHERE state = 'queued' AND project = ? AND {NOT_PAUSED.format(agent='runs.agent')}"
 WAITING = "SELECT thread FROM runs WHERE state = 'waiting' AND project = ? AND NOT attention"
 
 
@@ -38,6 +40,12 @@ def versions(store: Store, project: int, threads: Sequence[str]) -> dict[str, st
 def waiting(store: Store, project: int) -> list[str]:
     """The threads of the runs of a project that wait for a person. Reads at once."""
     return [str(thread) for (thread,) in store.read_now(WAITING, (project,))]
+
+
+def queued(store: Store, project: int) -> int:
+    """How many runs of a project wait for a worker, and not for a pause of their agent to end. Reads at once."""
+    [(found,)] = store.read_now(QUEUED, (project,))
+    return int(found)
 
 
 async def take_up(store: Store, project: int, moved: Sequence[MovedThread]) -> bool:

@@ -87,7 +87,9 @@ class Engine:
         limit_s: float,
         home: Home,
         parallel: ParallelRuns,
+        is_looking: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_looking` tells whether the source is still looked through for work."""
         self._store = store
         self._me = me
         self._source = source
@@ -102,6 +104,7 @@ class Engine:
         self._limit_s = limit_s
         self._home = home
         self._parallel = parallel
+        self._is_looking = is_looking
         self._seen_version = -1
         self._code_edited = False
         self._held_for = ""
@@ -330,7 +333,9 @@ class Engine:
 
     async def _has_work(self) -> bool:
         unsent = notifications.unsettled(self._store, self._me.project, time.time())
-        return unsent or self._jobs.has_work() or await runs.work_left(self._store, self._me.project, self._source.names)
+        return (
+            unsent or self._is_looking() or self._jobs.has_work() or await runs.work_left(self._store, self._me.project, self._source.names)
+        )
 
 
 def _report(sentence: str) -> None:

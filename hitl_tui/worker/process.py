@@ -208,12 +208,10 @@ async def _work(
         check = SignatureCheck(store, people, router)
         driver = RunDriver(store, me.id, source, writer, executor, router, leases, check)
         jobs = ScheduledJobs(store, number, router.current)
-        engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel)
+        engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel, watch.is_looking)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
         await stack.enter_async_context(watch.running(engine.wake))
-        if options.until_idle:
-            await watch.until_looked()
         _handle_signals(engine, bell)
         say(f"worker of {target.label}: {', '.join(source.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)

@@ -37,7 +37,7 @@ class SourceWatch:
         self._warnings: list[str] = []
         self._state: tuple[Outage | None, str] | None = None
         """The source's outage, and why it is read-only, as this worker stored them last."""
-        self._looked = asyncio.Event()
+        self._has_looked = False
 
     def versions(self, threads: Sequence[str]) -> Mapping[str, str]:
         """The versions under which these threads were handled last, of those that were."""
@@ -46,6 +46,10 @@ class SourceWatch:
     def waiting(self) -> list[str]:
         """The threads of runs that wait for a person."""
         return moved_threads.waiting(self._store, self._project)
+
+    def queued(self) -> int:
+        """How many runs of the project wait for a worker."""
+        return moved_threads.queued(self._store, self._project)
 
     @contextlib.asynccontextmanager
     async def running(self, wake: Callable[[], None]) -> AsyncIterator[SourceWatch]:
@@ -58,9 +62,9 @@ class SourceWatch:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def until_looked(self) -> None:
-        """Wait until the source was looked through once, or cannot be used."""
-        await self._looked.wait()
+    def is_looking(self) -> bool:
+        """Whether the source was not looked through yet, although it can be used."""
+        return not self._has_looked
 
     async def note_source(self) -> None:
         """Store the source's agents if they changed, and whether it can be used. Agents of a source that is away stay as they were."""
@@ -88,8 +92,9 @@ class SourceWatch:
                 break
             except Exception:  # noqa: BLE001 - it is in the log, and the next round may fare better
                 traceback.print_exc()
+                self._has_looked = True
                 await asyncio.sleep(STORE_RETRY_S)
-        self._looked.set()
+        self._has_looked = True
 
     async def _follow(self) -> None:
         async with contextlib.aclosing(self._source.follow(self)) as batches:  # type: ignore[type-var]
@@ -108,4 +113,4 @@ class SourceWatch:
                 self._ring()
                 self._wake()
         if not batch:
-            self._looked.set()
+            self._has_looked = True

@@ -131,6 +131,9 @@ class Nothing:
     def waiting(self) -> list[str]:
         return []
 
+    def queued(self) -> int:
+        return 0
+
 
 @pytest.mark.parametrize("rows", [[{"thread_id": "t"}], [{}], {"detail": "no"}, [None], [{"thread_id": "t", "updated_at": "yesterday"}]])
 async def test_server_that_lies_about_threads_is_away_and_watched_on(tmp_path: Path, rows: object) -> None:
