@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui.errors import BadTarget, HitlError
 from hitl_tui.home import Home, find_home
+from hitl_tui.pinned_session import is_pinned
 from hitl_tui.settings import Settings, login, read_settings
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             policies = functools.partial(_policies, home, workers)
             trusted = TrustedPeople(store, PeopleFile(home.path))
             await trusted.note()
-            who = identify(trusted.current(), reviewer, login())
+            who = identify(trusted.current(), reviewer, login(), is_pinned())
             inbox = Inbox(
                 store, who.name, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True,
                 identified=who.identified or Identified.NAMED, people=_people(home, trusted.current), signing_key=settings.key_file,

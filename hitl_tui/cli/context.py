@@ -17,6 +17,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Identified
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.people.rights import identify
+from hitl_tui.pinned_session import is_pinned
 from hitl_tui.policy.loader import HomePeople, Policies
 from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, agents
@@ -78,7 +79,7 @@ async def _inbox(home: Home, reviewer: str | None, grace_s: float) -> AsyncItera
         trusted = TrustedPeople(store, PeopleFile(home.path))
         await trusted.note()
         people = HomePeople(home.path, trusted.current).current
-        who = identify(people(), reviewer or settings.reviewer, login())
+        who = identify(people(), reviewer or settings.reviewer, login(), is_pinned())
         yield Inbox(
             store, who.name, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s,
             identified=who.identified or Identified.NAMED, people=people, signing_key=settings.key_file,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hitl_tui.cli import output
+from hitl_tui.cli.authorized_keys import authorized_keys
 from hitl_tui.cli.command_group import ListByDefault, example
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option
@@ -122,6 +123,9 @@ def check(json_: bool, home: str | None, reviewer: str | None) -> None:
     problems = [*now.problems, *_warnings(opened, now)]
     click.echo(output.as_json(_check_json(opened, now, problems)) if json_ else "\n".join(_check_lines(opened, now, problems)))
     sys.exit(1 if now.people.problem else 0)
+
+
+people.add_command(authorized_keys, "authorized-keys")
 
 
 def _public_key(given: str) -> str:

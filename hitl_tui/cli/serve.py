@@ -14,6 +14,7 @@ import click
 
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.options import common_options, python_option, targets_argument
+from hitl_tui.cli.ssh_session import admitted
 from hitl_tui.console import Workers
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home, find_home
@@ -61,7 +62,7 @@ def serve(
     origins = frozenset([origin_of(url)]) if url else frozenset[str]()
     access = Access(opened, origins, identity_header, networks(trust))
     workers = Workers(targets, opened, settings.concurrency, settings.time_limit_s, python, starts=not no_worker)
-    guests = [name or reviewer or settings.reviewer or login()] if not identity_header else []
+    guests = _guests(opened, name, reviewer or settings.reviewer or login()) if not identity_header else []
     sys.exit(asyncio.run(_serve(opened, access, workers, (host, port), sessions, guests)))
 
 
@@ -80,10 +81,21 @@ def web_link(name: str, url: str, home: str | None, reviewer: str | None) -> Non
     click.echo(_link(opened, base, name))
 
 
-def _link(home: Home, base: str, name: str) -> str:
-    from hitl_tui.inbox.inbox import reviewer_name
+def _guests(home: Home, name: str, login_name: str) -> list[str]:
+    """For whom a link is printed at the start: whoever was named, else whoever starts the server, if they may get in.
 
-    return f"{base}/enter#{make_link(home, reviewer_name(name))}"
+    Raises:
+        Refused: people.toml does not have who was named.
+    """
+    if name:
+        return [admitted(home, name)]
+    with contextlib.suppress(Refused):
+        return [admitted(home, login_name)]
+    return []
+
+
+def _link(home: Home, base: str, name: str) -> str:
+    return f"{base}/enter#{make_link(home, admitted(home, name))}"
 
 
 def _written_address(home: Home) -> str:

@@ -47,15 +47,13 @@ def ssh_session(name: str, browser: bool, home: str | None) -> None:
     `hitl-tui people authorized-keys` prints. It opens the console, or runs
     the command on reviews that the client asks for.
     """
-    from hitl_tui.inbox.inbox import reviewer_name
-
     asked = "" if browser else os.environ.get(ORIGINAL, "")
     kept = pinned_environment(os.environ, browser)
     os.environ.clear()
     os.environ.update(kept)
     opened = find_home(home).prepare()
-    name = reviewer_name(name)
     try:
+        name = admitted(opened, name)
         words = read_command(asked)
     except Refused as error:
         asyncio.run(_log_refusal(opened, name, asked, str(error)))
@@ -68,6 +66,24 @@ def ssh_session(name: str, browser: bool, home: str | None) -> None:
 
     verb, *rest = words
     main.main([verb, "--home", str(opened.path), "--reviewer", name, *rest], prog_name="hitl-tui")
+
+
+def admitted(home: Home, name: str) -> str:
+    """The name of the person who is called so in people.toml; the name itself where there is no such file.
+
+    While the file has a mistake everybody is let in, and may only look.
+
+    Raises:
+        Refused: people.toml names nobody so, or the name is reserved.
+    """
+    from hitl_tui.inbox.inbox import reviewer_name
+    from hitl_tui.people.file import PeopleFile
+
+    people = PeopleFile(home.path).current()
+    person = people.find(name)
+    if person is None and people.is_checked and not people.problem:
+        raise Refused(f"{name[:60]!r} is not in people.toml", "ask somebody who may change it")
+    return person.name if person else reviewer_name(name)
 
 
 def read_command(asked: str) -> list[str]:

@@ -9,26 +9,28 @@ ASK = "ask somebody who may change people.toml: `hitl-tui people list`"
 NOT_ADMITTED = "nobody can do that while people.toml has a mistake"
 
 
-def identify(people: People, wanted: str, login: str) -> Actor:
+def identify(people: People, wanted: str, login: str, is_pinned: bool = False) -> Actor:
     """The person who acts, by the name that was given and the operating system's user.
 
     Args:
         people: those of the home.
         wanted: the name given with `--reviewer` or in config.toml; empty for the login.
         login: the operating system's user.
+        is_pinned: whether the session was started for this name, and cannot choose another.
 
     Raises:
         Refused: the name is somebody else's than the login's, and people.toml does not say `trust_names = true`.
     """
     name = wanted or login
     is_login = people.same_person(name, login)
-    if people.is_checked and not people.problem and not is_login and not people.trust_names:
+    if people.is_checked and not people.problem and not is_login and not people.trust_names and not is_pinned:
         raise Refused(
             f"you are logged in as {login}, and {name} is somebody else",
             "leave --reviewer and `reviewer` in config.toml out; with `trust_names = true` in people.toml any name is believed",
         )
     person = people.find(name)
-    return Actor(person.name if person else name, identified=Identified.LOGIN if is_login else Identified.NAMED)
+    how = Identified.PINNED if is_pinned else Identified.LOGIN if is_login else Identified.NAMED
+    return Actor(person.name if person else name, identified=how)
 
 
 def refusal(people: People, name: str, role: Role) -> NotAllowed | None:

@@ -1,2 +1,3 @@
 "use strict";
 document.getElementById("again").addEventListener("click", () => window.location.reload());
+window.addEventListener("load", () => document.querySelector(".xterm-helper-textarea")?.focus());

@@ -52,6 +52,8 @@ def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServ
     [cookie] = context.cookies()
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
     page.press("y")
+    page.until("What goes to the clipboard")
+    page.press("1")
     page.until("copied")
     assert "bob@example.com" in page.page.evaluate("navigator.clipboard.readText()")
     while not rows(home, "SELECT 1 FROM decisions"):

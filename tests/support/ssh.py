@@ -107,7 +107,7 @@ class SshServer:
 
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
-        self._port = port
+        self.port = port
 
     def let_in(self, line: str) -> None:
         """Add a line to `authorized_keys`."""
@@ -116,12 +116,17 @@ class SshServer:
 
     def client(self, key: Path, *options: str) -> list[str]:
         """The command that connects with a key; what it should run comes after it."""
-        return [*CLIENT, *options, "-p", str(self._port), "-i", str(key), f"{getpass.getuser()}@127.0.0.1"]
+        return [*CLIENT, *options, "-p", str(self.port), "-i", str(key), f"{getpass.getuser()}@127.0.0.1"]
 
     def run(self, key: Path, *words: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """Connect with a key and run a command."""
         return subprocess.run(
-            [*self.client(key, *options), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+            [*self.client(key, *options), *(["--", *words] if words else [])],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
 
