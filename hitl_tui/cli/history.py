@@ -79,6 +79,7 @@ def details_json(one: HistoryDetails) -> dict[str, Any]:
         "tool": row.tool,
         "decision": row.kind,
         "by": row.actor,
+        "identified": row.identified,
         "reason": one.answer.message,
         "args": one.args,
         "final": _final(one.args, one.answer),
@@ -149,7 +150,7 @@ def _line(one: HistoryDetails) -> tuple[str, ...]:
 
 def _outcome(row: HistoryRow) -> str:
     word = "sent back" if row.sent_back else PAST_TENSE[row.kind]
-    return f"{word} by {row.actor}" + (f", {row.replaced}" if row.replaced else "")
+    return f"{word} by {output.who(row.actor, row.identified)}" + (f", {row.replaced}" if row.replaced else "")
 
 
 def _is_change(answer: Answer) -> bool:

@@ -24,6 +24,7 @@ from hitl_tui.model import (
     Escalation,
     Event,
     Feedback,
+    Identified,
     Json,
     Notification,
     Outcome,
@@ -366,9 +367,10 @@ def review_text(
         risk = review.risk_of(action) or ("unknown" if row.kind.is_tool_call else "")
         lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk, effects.get(action.slot, ((), ())))]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
+        lines += [exact_line(f"  for {action.decider} to decide")] if action.decider else []
         lines += ["  every decision on it needs a signature"] if action.signed else []
         for one in endorsements:
-            lines += _decision_lines(one.answer, one.actor) if one.slot == action.slot else []
+            lines += _decision_lines(one.answer, who(one.actor, one.identified)) if one.slot == action.slot else []
     lines += ["", "why:", *agent_lines(context.reasoning)] if context.reasoning else []
     lines += ["", "last error:", *agent_lines(context.error)] if context.error else []
     return "\n".join(lines)
@@ -384,7 +386,7 @@ def _action_lines(action: Action, decision: Decision | None, risk: str, effects:
     told += [f"  {action.routed()}"] if action.outcome else []
     told.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
     lines += map(exact_line, told)
-    return lines + (_decision_lines(decision.answer, decision.actor) if decision else [])
+    return lines + (_decision_lines(decision.answer, who(decision.actor, decision.identified)) if decision else [])
 
 
 def origins_lines(origins: Sequence[Provenance]) -> list[str]:
@@ -408,6 +410,11 @@ def effects_lines(effects: Sequence[Section]) -> list[str]:
             lines += [f"    {marks}{' ' * max(1, EFFECT_CELLS - cells(marks))}{AGENT} {text}"] if text or one.marks else []
             lines += [f"    {' ' * EFFECT_CELLS}{AGENT}   {whole_line(one.detail)}"] if one.detail else []
     return lines
+
+
+def who(actor: str, how: Identified | None) -> str:
+    """Who decided, and how they were identified: `ann (login)`; the name alone where nothing was checked."""
+    return f"{actor} ({how})" if how and how is not Identified.NAMED else actor
 
 
 def _decision_lines(answer: Answer, actor: str) -> list[str]:

@@ -78,6 +78,7 @@ def _facts(case: ExportCase, slot: int) -> Example:
         "tool": action.name,
         "decision": str(decision.answer.kind),
         "by": decision.actor,
+        "identified": decision.identified,
         "reason": decision.answer.message,
         "opened_at": row.opened_at,
         "first_viewed_at": case.first_viewed_at,

@@ -72,7 +72,7 @@ class Inbox:
         claim_s: float = 900.0,
         grace_by_risk: bool = False,
         identified: Identified = Identified.NAMED,
-        people: Callable[[], People] = lambda: EVERYBODY,
+        people: Callable[[], People] | None = None,
         signing_key: Path | None = None,
     ) -> None:
         """Prepare the verbs of `reviewer`.
@@ -86,7 +86,7 @@ class Inbox:
             claim_s: seconds a claim lasts.
             grace_by_risk: whether `[review.undo_s]` of the home's policy replaces `grace_s` for the risks that it names.
             identified: how the reviewer was identified.
-            people: returns the people of the home as its files are now; by default everybody may do everything.
+            people: returns the people of the home as its files are now; without it everybody may do everything.
             signing_key: key file with which decisions are signed; None for the reviewer's key in ssh-agent or `~/.ssh`.
         """
         self.reviewer = reviewer_name(reviewer)
@@ -97,8 +97,20 @@ class Inbox:
         self.grace_s = grace_s
         self.grace_by_risk = grace_by_risk
         self.find_policies = policies
-        self.people = people
+        self.people: Callable[[], People] = people or (lambda: EVERYBODY)
+        self._tells_identity = people is not None
         self.signing_key = signing_key
+
+    def identity(self) -> tuple[str, bool]:
+        """What the header says beside the reviewer's name of how people are known, and whether it must be said where there is no room."""
+        people = self.people()
+        if people.problem:
+            return "people.toml has a mistake", True
+        if not people.is_checked:
+            return "identity: not checked" if self._tells_identity else "", False
+        if people.find(self.reviewer) is None:
+            return "may only look", True
+        return ("names trusted", True) if people.trust_names else ("", False)
 
     def refusal(self, role: Role) -> NotAllowed | None:
         """Why this reviewer may not do what a role is for; None if they may. What is refused is not offered."""

@@ -13,7 +13,7 @@ from typing import Any
 from hitl_tui.formatting import age, percent, viewed_duration
 from hitl_tui.model.actions import Action, Answer, DecisionKind
 from hitl_tui.model.activity import Endorsement, Escalation, ReviewView
-from hitl_tui.model.actors import ActorKind
+from hitl_tui.model.actors import ActorKind, Identified
 from hitl_tui.model.feedback import Feedback, Rating
 from hitl_tui.model.interrupts import Context
 from hitl_tui.model.reviews import Decision, Review
@@ -60,6 +60,8 @@ class HistoryRow:
     """How many decisions this person stored at once, with one key or command."""
     set_first: int = 0
     """The first of them, which names the set."""
+    identified: Identified | None = None
+    """How the person was identified; None for rules and deadlines, and where it is not known."""
 
     @property
     def together(self) -> dict[str, int] | None:

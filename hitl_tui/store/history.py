@@ -14,7 +14,18 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.filter_language import FIELDS, Filter, Term
-from hitl_tui.model import ActorKind, Decision, DecisionKind, HistoryDetails, HistoryRow, Outcome, PastDecision, PauseKind, Rating
+from hitl_tui.model import (
+    ActorKind,
+    Decision,
+    DecisionKind,
+    HistoryDetails,
+    HistoryRow,
+    Identified,
+    Outcome,
+    PastDecision,
+    PauseKind,
+    Rating,
+)
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
 from hitl_tui.store.filters import comparison, lower, lower_glob
@@ -99,7 +110,7 @@ SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = '
         ELSE (SELECT substr(a.args, 1, {BEGINNING}) FROM actions a WHERE a.review = h.review AND a.slot = h.slot) END,
         ''
     ),
-    ({TOGETHER.format("count(*)")}), ({TOGETHER.format("min(s.decision)")})
+    ({TOGETHER.format("count(*)")}), ({TOGETHER.format("min(s.decision)")}), d.identified
 FROM ({{}}) h
 LEFT JOIN decisions d ON d.id = h.decision
 LEFT JOIN reviews v ON v.id = h.review
@@ -238,11 +249,11 @@ async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[Hi
 def _row(row: Sequence[Any], ratings: Mapping[int, Rating]) -> HistoryRow:
     """The decision of a row of `LISTED`."""
     (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, viewed_ms, in_force, actor_kind, seen,
-     undone_at, back, said, changed, summary, set_size, set_first) = row  # fmt: skip
+     undone_at, back, said, changed, summary, set_size, set_first, how) = row  # fmt: skip
     return HistoryRow(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, viewed_ms, bool(in_force),
         undone_at, bool(back), ratings.get(decision), said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
-        ActorKind(actor_kind), seen, set_size, set_first or decision,
+        ActorKind(actor_kind), seen, set_size, set_first or decision, how and Identified(how),
     )  # fmt: skip
 
 

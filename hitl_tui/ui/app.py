@@ -26,7 +26,7 @@ from hitl_tui.home import Home
 from hitl_tui.pinned_session import is_pinned
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
-from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, elsewhere, group, read_keymap, shown_key
+from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, NEEDS, elsewhere, group, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PasteRefused, PressSettled, filtered
 from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
@@ -36,7 +36,7 @@ from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, outages_tol
 from hitl_tui.ui.theme import THEMES, completed
 from hitl_tui.ui.views import TOO_SMALL, VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
-from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
+from hitl_tui.ui.widgets.key_bar import Hint, Hints, KeyBar
 from hitl_tui.ui.widgets.pause_banner import PauseBanner
 from hitl_tui.ui.widgets.status_line import Messages, Said, Status, StatusLine
 
@@ -349,7 +349,7 @@ class HitlApp(LeavableApp):
         time_ = time.strftime("%H:%M", time.localtime(self._clock()))
         self.query_one(PauseBanner).show(self._inbox.agents.pauses(), shown_key("pause", self.keymap), self._clock())
         view, failed = self._shown.parent or self._shown.name, len(self._outcomes.failures)
-        self.header = HeaderStatus(view, counts, failed, worker, style, self._inbox.reviewer, time_)
+        self.header = HeaderStatus(view, counts, failed, worker, style, self._inbox.reviewer, time_, self._inbox.identity())
         self._terminal.show(waiting or 0, failed)
         self._messages.outage = Status(outages_told(outages), "warning", passing=False)
         self._messages.edited = Status(edited_code(workers, self._pool, shown_key("restart", self.keymap)), "warning", passing=False)
@@ -394,8 +394,22 @@ class HitlApp(LeavableApp):
             return
         await super().on_event(key)
 
+    def _refusal(self, id_: str | None) -> str:
+        """Why this person may not do what a command does, as a sentence; empty if they may."""
+        if id_ is None or id_ not in NEEDS or not self._has_view.is_set() or not self._inbox.people().is_checked:
+            return ""
+        from hitl_tui.model import Role
+
+        refused = [self._inbox.refusal(Role(role)) for role in NEEDS[id_]]
+        return visible(refused[0].happened) if refused[0] and all(refused) else ""
+
     async def _act(self, key: str) -> bool:
         bound = self.active_bindings.get(key)
+        if bound is not None and (refused := self._refusal(bound.binding.id)):
+            from hitl_tui.ui.messages import KeyIgnored
+
+            self.post_message(KeyIgnored(refused))
+            return True
         return bound is not None and bool(await self.run_action(bound.binding.action, bound.node))
 
     def _explain(self, key: str) -> bool:
@@ -505,7 +519,7 @@ class HitlApp(LeavableApp):
             here = {"app": self, **{group: self._view for group in self._view.GROUPS if group != "pane"}}
         for command in COMMANDS:
             node = here.get(command.group)
-            if node is not None and command.id != "quit" and command.id not in DECIDES:
+            if node is not None and command.id != "quit" and command.id not in DECIDES and not self._refusal(command.id):
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
         yield SystemCommand("Keys", BY_ID["help"].about, self.action_help)
@@ -580,7 +594,12 @@ class HitlApp(LeavableApp):
         if not self._has_view.is_set():
             return
         other = VIEWS[self._shown.next]
-        self.key_hints = (self._view.hints(), [*self._view.urgent_hints(), (other.name, other.title), ("new", "new run"), ("help", "help")])
+        app_hints = [*self._view.urgent_hints(), (other.name, other.title), ("new", "new run"), ("help", "help")]
+        self.key_hints = (self._offered(self._view.hints()), self._offered(app_hints))
+
+    def _offered(self, hints: Sequence[Hint]) -> list[Hint]:
+        """The hints without the keys that this person may not use."""
+        return [hint for hint in hints if not self._refusal(hint[0])]
 
     def on_key_ignored(self, message: KeyIgnored) -> None:
         """Say it where the person looks: in the dialog, or on the border of what has the keys."""

@@ -185,6 +185,18 @@ DECIDES = frozenset({
     "accept_level", "set_level", "accept", "drop",
 })  # fmt: skip
 """Commands that change what an agent does: never by Enter, Escape or Tab, nor from the command palette."""
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys((
+        "approve", "edit", "edit_outside", "reject", "revise", "respond", "claim", "escalate", "decide_many", "pause", "new", "continue",
+        "retry", "cancel", "release_run", "rate_up", "rate_down", "rate_none", "rate_message", "accept", "drop", "edit_lesson",
+        "edit_lesson_outside",
+    ), ("decide",)),
+    **dict.fromkeys(("take_over", "take_over_run", "hand_back"), ("take_over",)),
+    "edit_policy": ("policy",),
+    "set_level": ("autonomy",),
+    "accept_level": ("policy", "autonomy"),
+}  # fmt: skip
+"""Commands → the roles of which a person needs one, where the home has a people.toml."""
 MOVES = frozenset(command.id for command in COMMANDS if command.group in ("list", "text")) - {"open", "search", "end_search"} | {
     "next_call", "previous_call", "next_tab", "previous_tab", "details_down", "details_up",
 }  # fmt: skip

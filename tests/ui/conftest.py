@@ -19,7 +19,7 @@ from textual.widgets import Input, TextArea
 from hitl_tui.agents.targets import root_of
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import EVERYBODY, People
+from hitl_tui.model import People
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
@@ -138,7 +138,7 @@ def start_console(tmp_path: Path) -> StartConsole:
         pool: WorkerPool | None = None,
         grace_s: float = 0.0,
         clock: Callable[[], float] = time.time,
-        people: People = EVERYBODY,
+        people: People | None = None,
         signing_key: Path | None = None,
     ) -> AsyncIterator[ConsoleDriver]:
         home = Home(tmp_path).prepare()
@@ -148,8 +148,9 @@ def start_console(tmp_path: Path) -> StartConsole:
             if what == "runs":
                 await seed.add_runs(store, project, time.time())
             policies = Policies(home.path, root_of)
+            known = (lambda: people) if people is not None else None
             inbox = Inbox(
-                mine, "ann", grace_s=grace_s, policies=lambda: policies, grace_by_risk=True, people=lambda: people, signing_key=signing_key
+                mine, "ann", grace_s=grace_s, policies=lambda: policies, grace_by_risk=True, people=known, signing_key=signing_key
             )
             app = HitlApp(opens(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
             toasts: list[str] = []

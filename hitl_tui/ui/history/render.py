@@ -41,6 +41,7 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
     row, answer = entry.row, entry.decision.answer
     glyph, word, style = labels.decided(entry.review.row.kind, answer)
     who = labels.actor(row.actor, viewer.reviewer, row.actor_kind)
+    who += labels.identified(entry.decision.identified)
     yield line(f"{word} by {who} {at_time(row.at, viewer.now)}", "strong" if row.in_force else "muted", glyph, 2, style)
     if row.undone_at is not None:
         yield line(f"undone {at_time(row.undone_at, viewer.now)}", "warning", "", 2)
@@ -151,6 +152,7 @@ def _people(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
         yield from escalation_lines(one, viewer.reviewer, viewer.now)
     for endorsement in entry.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, viewer.reviewer)
+        who += labels.identified(endorsement.identified)
         number = f" call {endorsement.slot + 1}" if len(entry.review.actions) > 1 else ""
         yield line(f"{word}{number} by {who} {at_time(endorsement.at, viewer.now)}", "", "agreed", LEAD, "accent")
     lead = "seen"

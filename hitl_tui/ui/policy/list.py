@@ -116,6 +116,7 @@ def _terms(rule: Rule) -> str:
 def requirements(of: Rule | Verdict) -> str:
     """How many people must decide, who, how, and by when; empty without any requirement."""
     people = " ".join([*([f"{of.reviewers} people"] if of.reviewers > 1 else []), *([f"to {of.to}"] if of.to else [])])
+    people += f"{' ' * bool(people)}not who did the {' or '.join(of.separate)} alone" if of.separate and of.reviewers < 2 else ""
     return " · ".join(
         filter(None, [people, "signed" if of.signed else "", "" if of.deadline_s is None else deadline(of.deadline_s, of.then)])
     )

@@ -193,6 +193,8 @@ class DecisionController:
             self._refuse(f"nothing can be decided on its server: {review.row.read_only}")
         elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
             self._refuse(assignment.first_claim(review.row, viewer.now))
+        elif refused := self._inbox.reviews.refusal(review, [action.slot]):
+            self._refuse(refused.happened)
         elif kind not in action.allowed:
             self._refuse(str(not_allowed(review.row.kind, action, kind)))
         elif options.again and not can_revise(review.row.kind, action):
@@ -252,7 +254,7 @@ class DecisionController:
             self._undo_stack.decided(review.row.id)
             self._fatigue_guard.decided(answer.kind, viewing)
             self.disarm()
-            if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
+            if action.may_need_several and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
                 await self._not_enough(review.row.id, action)
             else:
                 self._view.review_decided(review.row.id, state != ReviewState.OPEN)

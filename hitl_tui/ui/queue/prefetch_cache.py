@@ -56,7 +56,7 @@ class PrefetchCache:
 
     async def _read_activity(self, review: Review) -> ReviewActivity:
         """Read what people did so far, only where the review says that there is something."""
-        several = any(action.reviewers > 1 for action in review.actions)
+        several = any(action.may_need_several for action in review.actions)
         return ReviewActivity(
             await self._inbox.reviews.endorsements(review.row.id) if several else (),
             await self._inbox.reviews.escalations(review.row.id) if review.row.escalated else (),

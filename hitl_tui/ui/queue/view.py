@@ -590,7 +590,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             claim = [("claim", self._claims.claim_does)]
             taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
             viewer = self.viewer
-            if review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
+            if self._inbox.reviews.refusal(review, [action.slot]):
+                hints = [*[hint for hint in hints if hint[0] == "next_call"], *escalated]
+            elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
                 hints = [*claim, *hints, *taken, *escalated]
             elif review.row.is_taken_over:  # by this reviewer, who left the takeover screen
                 plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]

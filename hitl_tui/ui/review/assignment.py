@@ -142,8 +142,8 @@ def told(
     plain = replace(row, progress=Progress(), deadline_at=None)
     lines = reversed(phrases(plain, reviewer, now, viewers))  # there is room for all: who waits comes first
     parts = [Phrase(tuple(f"↑ {form}" for form in one.forms), one.style) if one.style == "warning" else one for one in lines]
-    if action.reviewers > 1 and action.slot in review.undecided:
-        parts.append(Phrase((agreed(action, activity, reviewer),), "warning"))
+    if action.may_need_several and action.slot in review.undecided and (agreed_so_far := agreed(action, activity, reviewer)):
+        parts.append(Phrase((agreed_so_far,), "warning"))
     if (end := _deadline(row, now)) is not None:
         parts.append(end)
     return fitted(parts, room + len(GAP), GAP) if parts else []
@@ -158,8 +158,9 @@ def agreed(action: Action, activity: ReviewActivity, reviewer: str) -> str:
     told = []
     for ones in same.values():
         people = " and ".join(labels.actor(one.actor, reviewer) for one in ones)
-        told.append(f"{len(ones)} of {action.reviewers} {PLURALS[ones[0].answer.kind]}, by {people}")
-    return "; ".join(told) or f"needs {action.reviewers} approvals"
+        needed = max(action.reviewers, len(ones) + 1)
+        told.append(f"{len(ones)} of {needed} {PLURALS[ones[0].answer.kind]}, by {people}")
+    return "; ".join(told) or (f"needs {action.reviewers} approvals" if action.reviewers > 1 else "")
 
 
 def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tuple[str, str]]:

@@ -144,7 +144,7 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
         return
     glyph, word, style = labels.decided(review.row.kind, decision.answer)
     who = "you" if same_person(decision.actor, viewer.reviewer) else decision.actor
-    text = f"{word} by {who} {at_time(decision.at, viewer.now)}"
+    text = f"{word} by {who}{labels.identified(decision.identified)} {at_time(decision.at, viewer.now)}"
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
     for sent in (decision.answer.args, decision.answer.template):
         if sent is not None:
@@ -159,8 +159,9 @@ def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewAc
     for one in activity.endorsements:
         if one.slot == action.slot:
             glyph, word, style = labels.DECIDED[one.answer.kind]
-            text = f"{word} by {labels.actor(one.actor, viewer.reviewer)} {at_time(one.at, viewer.now)}"
-            need = f"{'another person' if action.reviewers == 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
+            who = f"{labels.actor(one.actor, viewer.reviewer)}{labels.identified(one.identified)}"
+            text = f"{word} by {who} {at_time(one.at, viewer.now)}"
+            need = f"{'another person' if action.reviewers <= 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
             yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
             if one.answer.args is not None:
                 yield from value_lines(one.answer.args, "", 2, agent=False)

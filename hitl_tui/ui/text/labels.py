@@ -9,6 +9,7 @@ from hitl_tui.model import (
     ActorKind,
     Answer,
     DecisionKind,
+    Identified,
     PauseKind,
     Rating,
     ReviewRow,
@@ -142,3 +143,8 @@ def options(asked: RunOptions) -> str:
     parts += [f"time limit {asked.time_limit_s:g} s"] if asked.time_limit_s is not None else []
     parts += [f"tags {', '.join(asked.tags)}"] if asked.tags else []
     return " · ".join(parts)
+
+
+def identified(how: Identified | None) -> str:
+    """How a person was identified, after their name: ` (login)`; empty where nothing was checked."""
+    return f" ({how})" if how and how is not Identified.NAMED else ""

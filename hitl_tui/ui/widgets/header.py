@@ -36,6 +36,8 @@ class HeaderStatus:
     worker_style: str = "muted"
     reviewer: str = ""
     time: str = ""
+    identity: tuple[str, bool] = ("", False)
+    """How people are known, beside the reviewer's name, and whether it must be said."""
 
 
 class HeaderBar(StyledWidget):
@@ -81,7 +83,9 @@ class HeaderBar(StyledWidget):
 
     @property
     def _reviewer(self) -> str:
-        return one_line(self.status.reviewer, NAME_CELLS)
+        """The reviewer's name, with what must be said of how people are known."""
+        name, (note, must) = one_line(self.status.reviewer, NAME_CELLS), self.status.identity
+        return f"{name} · {note}" if must else name
 
     def _right(self, room: int) -> list[Piece]:
         """Worker, reviewer and time, as far as there is room; of a problem with a worker at least the beginning."""
@@ -90,6 +94,11 @@ class HeaderBar(StyledWidget):
         named: list[Piece] = [("worker ", "muted"), *worker] if worker else []
         apart, near, reviewer = ("   ", ""), (" ", ""), (self._reviewer, "muted")
         time: list[Piece] = [(f"   {now.time}", "muted"), near]
+        note, must = now.identity
+        if note and not must:
+            full: list[Piece] = [*named, apart, reviewer, (f" · {note}", "faint"), *time]
+            if _cells(full) <= room:
+                return full
         for pieces in ([*named, apart, reviewer, *time], [*named, apart, reviewer, near], [*worker, apart, reviewer, near]):
             if _cells(pieces) <= room:
                 return pieces
