@@ -84,7 +84,7 @@ async def _export(
 
         async def record(done: ExportResult) -> None:  # before the files get their names: no data leaves without an audit entry
             async with store.transaction() as db:
-                audit.note(db, time.time(), "exported", by, {**done.as_json(), "identified": by.identified})
+                audit.note(db, time.time(), "exported", by, done.as_json())
 
         if refused := refusal(people, by.name, Role.EXPORT):
             async with store.transaction() as db:

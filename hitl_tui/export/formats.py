@@ -158,8 +158,8 @@ FORMATS: Mapping[str, Format] = {
         csv,
         finish=_flat,
         header=(
-            "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms",
-            "seen", "confidence", "risk", "rule", "disliked", "args", "final",
+            "review", "slot", "run", "agent", "tool", "decision", "by", "identified", "reason", "opened_at", "first_viewed_at",
+            "decided_at", "viewed_ms", "seen", "confidence", "risk", "rule", "disliked", "args", "final",
         ),
     ),
 }  # fmt: skip

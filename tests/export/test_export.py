@@ -507,7 +507,7 @@ def test_csv_has_no_formulas(home: Path, tmp_path: Path) -> None:
     assert rows[-1]["tool"] == "'=cmd|' /C calc'!A0"
     assert json.loads(rows[-1]["args"]) == {"x": "a,b\nc"}
     assert len(rows) == 6
-    assert list(rows[0]) == [*list(export(home, "jsonl")[0][0])[:17], "args", "final"]
+    assert list(rows[0]) == [*list(export(home, "jsonl")[0][0])[:18], "args", "final"]
 
 
 def test_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
