@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Stale
-from hitl_tui.model import Review, Role, RuleCount
+from hitl_tui.model import Action, Review, Role, RuleCount
 from hitl_tui.store import agents
 
 if TYPE_CHECKING:
     from hitl_tui.effects.view import EffectSettings
     from hitl_tui.inbox.inbox import Inbox
-    from hitl_tui.policy.explain import Explanation
+    from hitl_tui.policy.explain import Explanation, Walk
     from hitl_tui.policy.loader import Policies, PolicyStatus
     from hitl_tui.policy.schema import Policy, Unseen
 
@@ -126,7 +127,9 @@ class PolicyLookup:
         now = self.status(target)
         note, levels = facts.warning_of(found), autonomy.levels(self._store, run.agent)
         context = await self._inbox.reviews.context(review)
-        walks = {
-            a.slot: explain(facts.of_review(run, found, a, context), now.policy, found.row.opened_at, note, levels) for a in found.actions
-        }
+
+        def explained(action: Action) -> Walk:
+            return explain(facts.of_review(run, found, action, context), now.policy, found.row.opened_at, note, levels)
+
+        walks = {a.slot: await asyncio.to_thread(explained, a) for a in found.actions}  # it may import parsers, and search a conversation
         return Explanation(found, target, now, walks)

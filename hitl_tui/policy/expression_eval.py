@@ -66,6 +66,15 @@ def evaluate(expression: Expression, facts: Facts) -> bool | Undetermined:
     return Undetermined(f"the condition is {_kind(found)} and not true or false")
 
 
+def warm_up(expression: Expression) -> None:
+    """Import the parsers that a condition needs, which takes a fraction of a second: not for an event loop."""
+    functions = {node.function for node in nodes(expression.tree) if isinstance(node, FunctionCall)}
+    if "commands" in functions:
+        shell.parse("true")
+    if "statements" in functions:
+        sql.parse("select 1")
+
+
 def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
     """Each fact that the condition reads, as `(path, value)` texts for people: `("args.amount", "500")`. Long values are cut."""
     evaluator = _Evaluator(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hitl_tui.model import Action, Answer, Levels, Outcome, Pause, People, Route
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, SAFETY, judge, unusable
+from hitl_tui.policy.expression_eval import warm_up
 from hitl_tui.policy.loader import HomePeople, PolicyFile, PolicyStatus, policy_paths
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log, reconcile
@@ -36,6 +38,8 @@ class PolicyRouter:
         if now is self._noted:
             return
         if now.policy:
+            for condition in filter(None, (rule.when for rule in now.policy.rules)):
+                await asyncio.to_thread(warm_up, condition)
             problem = next((str(one) for one in now.problems if one.is_error), "")
             await policy_log.note_policy(store, str(now.path), now.digest or "unreadable", 0 if problem else len(now.policy.rules), problem)
         for path in self._file.absent():
