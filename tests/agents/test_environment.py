@@ -41,6 +41,7 @@ def ask(state: State) -> State:
 
 graph = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
 """
+UV = str(Path(sys.executable).with_name("uv"))
 OPTIONAL = ("_distutils_hack", "_virtualenv", "numpy", "filetype")
 """What LangGraph's dependencies import where it is installed."""
 ROOTS = """
@@ -138,9 +139,7 @@ def test_rpds_fallback_changes_collections_by_copies() -> None:
 def interpreter(version: str) -> str:
     """A Python of that version on this machine; skips the test if there is none."""
     installed = sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
-    uv = Path(sys.executable).with_name("uv")
-    found = [str(uv), "python", "find", "--no-project", version]
-    by_uv = subprocess.run(found, capture_output=True, text=True, check=False).stdout.strip() if uv.exists() else ""
+    by_uv = subprocess.run([UV, "python", "find", "--no-project", version], capture_output=True, text=True, check=False).stdout.strip()
     for python in filter(None, (shutil.which(f"python{version}"), by_uv, *installed)):
         if subprocess.run([python, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
             return python
@@ -191,8 +190,9 @@ def test_agents_run_in_the_environment_of_their_project(new_sandbox: SandboxFact
     project.mkdir()
     (project / "graph.py").write_text(GRAPH)
     (project / "langgraph.json").write_text('{"dependencies": ["."], "graphs": {"asking": "./graph.py:graph"}}')
-    subprocess.run([python, "-m", "venv", project / ".venv"], check=True)
-    subprocess.run([project / ".venv/bin/python", "-m", "pip", "install", "-q", f"langgraph=={metadata.version('langgraph')}"], check=True)
+    own = project / ".venv/bin/python"
+    subprocess.run([UV, "venv", "-q", "--python", python, project / ".venv"], check=True)
+    subprocess.run([UV, "pip", "install", "-q", "--python", own, f"langgraph=={metadata.version('langgraph')}"], check=True)
     command = [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(sandbox.home.path), "--until-idle", "--", str(project)]
     sandbox.cli("launch", "asking", "--input", "{}")
     subprocess.run(command, check=True, env=sandbox.env)
@@ -204,4 +204,4 @@ def test_agents_run_in_the_environment_of_their_project(new_sandbox: SandboxFact
     assert (found["result"]["amount"], found["result"]["python"]) == (7, [int(part) for part in version.split(".")])
     assert found["result"]["langgraph"].startswith(f"{project.resolve()}/.venv/")
     if version == "3.12":
-        assert ends_of_foreign_runs(sandbox, project / ".venv/bin/python") == {agent: end for agent, _, _, end in ROWS}
+        assert ends_of_foreign_runs(sandbox, own) == {agent: end for agent, _, _, end in ROWS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,12 @@ def test_template_runs_by_commands(new_sandbox: SandboxFactory, tmp_path: Path, 
     assert "tea" in workspace_of(template, tmp_path / "files")
 
 
-def press(screen: Tmux, key: str, until: str) -> None:
-    """Press a key until its effect is on the screen: keys are ignored for a moment after a new review appears."""
+def press(screen: Tmux, key: str, is_done: Callable[[str], bool]) -> None:
+    """Press a key until its effect is on the screen: keys right behind others, or after a new review appeared, are ignored."""
     for _ in range(40):
         screen.keys(key)
-        for _ in range(10):
-            if until in screen.screen():
+        for _ in range(20):
+            if is_done(screen.screen()):
                 return
             time.sleep(0.1)
     raise AssertionError(f"{key} did nothing:\n{screen.screen()}")
@@ -91,23 +92,22 @@ def test_template_runs_on_the_screen(tmp_path: Path, template: Template) -> None
     home, files = tmp_path / "home", tmp_path / "files"
     command = ["env", f"WORKSPACE={files}", HITL, "--home", str(home), "--reviewer", "ann", str(TEMPLATES / template.folder)]
     with tmux(command) as screen:
-        screen.until("Nothing waits", "agent")
+        screen.until("Nothing waits", "worker ● 0 of", timeout=120)
         screen.keys("n")
-        screen.until("New run")
+        screen.until("New run", *(["topic", "ctrl+s start"] if isinstance(template.given, dict) else ["enter start"]))
         given = template.given["topic"] if isinstance(template.given, dict) else text_of(template.given)
         screen.type(given)
         screen.until(given[-8:])
-        screen.keys("C-s" if isinstance(template.given, dict) else "Enter")
+        press(screen, "C-s" if isinstance(template.given, dict) else "Enter", lambda shown: "New run" not in shown)
         for answer in template.answers:
             screen.until(template.asks)
             if not answer:
-                press(screen, "a", "approved by you")
+                press(screen, "a", lambda shown: "approved by you" in shown)
                 continue
-            press(screen, "m", "Respond to")
+            press(screen, "m", lambda shown: "Respond to" in shown)
             screen.type(answer)
             screen.until(answer)
-            screen.keys("Enter")
-            screen.until("answered by you")
+            press(screen, "Enter", lambda shown: "Respond to" not in shown)
         screen.keys("F2")
         screen.until("done", timeout=60)
         screen.keys("q")
