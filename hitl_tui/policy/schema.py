@@ -188,7 +188,7 @@ class Policy:
     def views_of(self, agent: str, tool: str) -> Mapping[str, str]:
         """What a tool's arguments hold, as the first of its rules says that says any of it, whether or not the rule decides."""
         rules = (rule for rule in self.rules if rule.views and any(globs.matches(glob, tool) for glob in rule.tools))
-        return next((rule.views for rule in rules if any(globs.matches(glob, agent) for glob in rule.agents)), {})
+        return next((rule.views for rule in rules if any(globs.names(glob, agent) for glob in rule.agents)), {})
 
     def people(self, to: str) -> tuple[str, ...]:
         """The members of a group, or the person of that name."""

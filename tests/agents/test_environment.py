@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def ask(state: State) -> State:
 
 graph = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
 """
-UV = str(Path(sys.executable).with_name("uv"))
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or ""
 OPTIONAL = ("_distutils_hack", "_virtualenv", "numpy", "filetype")
 """What LangGraph's dependencies import where it is installed."""
 ROOTS = """
@@ -137,7 +138,9 @@ def test_rpds_fallback_changes_collections_by_copies() -> None:
 
 
 def interpreter(version: str) -> str:
-    """A Python of that version on this machine; skips the test if there is none."""
+    """A Python of that version on this machine; skips the test if there is none, or no uv."""
+    if not UV:
+        pytest.skip("no uv on this machine")
     installed = sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
     by_uv = subprocess.run([UV, "python", "find", "--no-project", version], capture_output=True, text=True, check=False).stdout.strip()
     for python in filter(None, (shutil.which(f"python{version}"), by_uv, *installed)):
