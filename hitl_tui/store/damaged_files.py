@@ -7,10 +7,11 @@ raise `UnicodeDecodeError` in place of `sqlite3.DatabaseError`, which nobody exp
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self, TypeVar
 
 Result = TypeVar("Result")
+UNREADABLE = "a part of it cannot be read: `hitl-tui doctor --repair`"
 READS = ("SELECT", "WITH", "PRAGMA")
 
 
@@ -22,6 +23,22 @@ def connect(database: Any, **options: Any) -> Connection:
 def readable(data: bytes) -> str:
     """The text of a column, with U+FFFD for what is no UTF-8."""
     return data.decode("utf-8", "replace")
+
+
+def read_tolerantly(read: Callable[[Any], Result], row: Sequence[Any]) -> tuple[Result | None, bool]:
+    """What a row holds, and whether all of it could be parsed.
+
+    Of a row with one text that is no JSON, or not of its shape, the others are read; None where that does not help.
+    """
+    try:
+        return read(row), True
+    except (ValueError, TypeError):
+        for place in range(len(row)):
+            try:
+                return read((*row[:place], "[]", *row[place + 1 :])), False
+            except (ValueError, TypeError):
+                continue
+    return None, False
 
 
 class Cursor(sqlite3.Cursor):

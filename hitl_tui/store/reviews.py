@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -43,6 +43,7 @@ from hitl_tui.store import audit, policy_log
 from hitl_tui.store.agents import READ_ONLY
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.damaged_files import UNREADABLE, read_tolerantly
 
 PROGRESS = "v.decision, v.decided_by, v.decided_by_kind, v.decided_with, v.slots, v.decided_slots, v.approvals"
 """Columns that `read_progress` reads."""
@@ -145,7 +146,7 @@ async def rows(store: Store, ids: Sequence[int]) -> list[ReviewRow]:
     """These reviews as the queue shows them, in order of id."""
     marks = ", ".join("?" * len(ids))
     found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({marks}) ORDER BY v.id", tuple(ids))
-    return [read_row(row) for row in found]
+    return _listed(found)
 
 
 WAITING = f"""
@@ -161,17 +162,17 @@ CHANGED = f"SELECT {ROW} FROM reviews v WHERE v.id IN (SELECT review FROM change
 
 async def waiting(store: Store, limit: int) -> list[ReviewRow]:
     """The oldest open or not yet applied reviews."""
-    return [read_row(row) for row in await store.all(WAITING, {"limit": limit})]
+    return _listed(await store.all(WAITING, {"limit": limit}))
 
 
 async def of_run(store: Store, run: int) -> list[ReviewRow]:
     """Every review a run ever opened."""
-    return [read_row(row) for row in await store.all(OF_RUN, {"run": run})]
+    return _listed(await store.all(OF_RUN, {"run": run}))
 
 
 async def changed(store: Store, after: Rev) -> list[ReviewRow]:
     """Reviews that changed since then."""
-    return [read_row(row) for row in await store.all(CHANGED, {"after": after.change})]
+    return _listed(await store.all(CHANGED, {"after": after.change}))
 
 
 WHOLE = f"""
@@ -358,6 +359,16 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
 
 
 # Rows to model objects
+
+
+def _listed(found: Iterable[Any]) -> list[ReviewRow]:
+    """The reviews of rows of `ROW`. One that is damaged says so and hides no other; what cannot be read at all is left out."""
+    listed = []
+    for row in found:
+        review, is_whole = read_tolerantly(read_row, row)
+        if review is not None:
+            listed.append(review if is_whole else replace(review, warning=UNREADABLE))
+    return listed
 
 
 def read_row(row: Any) -> ReviewRow:

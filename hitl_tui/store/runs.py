@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -19,6 +19,7 @@ from hitl_tui.model import NOT_RESPONDING_S, Actor, Context, Json, Lease, Review
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.damaged_files import UNREADABLE, read_tolerantly
 from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.run_states import LIVE_TAKEOVER
 
@@ -100,7 +101,7 @@ async def newest(store: Store, limit: int, states: Sequence[RunState] = ()) -> l
     """The newest runs, newest first, of the given states or of all."""
     where = "WHERE state IN (SELECT value FROM json_each(:states))" if states else ""
     newest = f"SELECT {COLUMNS} FROM runs {where} ORDER BY id DESC LIMIT :limit"
-    return [read_run(row) for row in await store.all(newest, {"states": json.dumps(states), "limit": limit})]
+    return _listed(await store.all(newest, {"states": json.dumps(states), "limit": limit}))
 
 
 async def last_launched(store: Store, by: str) -> Run | None:
@@ -112,7 +113,7 @@ async def last_launched(store: Store, by: str) -> Run | None:
 async def last_ended(store: Store, limit: int) -> list[Run]:
     """The runs that ended last, newest first."""
     ended = f"SELECT {COLUMNS} FROM runs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?"
-    return [read_run(row) for row in await store.all(ended, (limit,))]
+    return _listed(await store.all(ended, (limit,)))
 
 
 async def ids(store: Store) -> array[int]:
@@ -123,13 +124,13 @@ async def ids(store: Store) -> array[int]:
 async def rows(store: Store, ids: Sequence[int]) -> list[Run]:
     """These runs, in order of id."""
     these = f"SELECT {COLUMNS} FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
-    return [read_run(row) for row in await store.all(these, (json.dumps(list(ids)),))]
+    return _listed(await store.all(these, (json.dumps(list(ids)),)))
 
 
 async def changed(store: Store, after: Rev) -> list[Run]:
     """Runs that changed after that revision."""
     newer = f"SELECT {COLUMNS} FROM runs WHERE id IN (SELECT run FROM changes WHERE seq > ?) ORDER BY id"
-    return [read_run(row) for row in await store.all(newer, (after.change,))]
+    return _listed(await store.all(newer, (after.change,)))
 
 
 async def count(store: Store) -> dict[RunState, int]:
@@ -433,6 +434,16 @@ def put_head(db: Transaction, run: int, head: RunHead | None) -> None:
         "calls": canonical_json.dumps(calls),
     }
     db.execute(INSERT_HEAD, values)
+
+
+def _listed(found: Iterable[Any]) -> list[Run]:
+    """The runs of rows of `COLUMNS`. One that is damaged says so and hides no other; what cannot be read at all is left out."""
+    listed = []
+    for row in found:
+        run, is_whole = read_tolerantly(read_run, row)
+        if run is not None:
+            listed.append(run if is_whole else replace(run, title=f"{run.title} ({UNREADABLE})"))
+    return listed
 
 
 def read_run(row: Any) -> Run:

@@ -161,8 +161,14 @@ async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(sta
         (review,) = [await seed.add_waiting_run(console.store, console.project, "ops", seed.pause(PauseKind.TOOL_CALLS, *calls))]
         await console.until_shown("Waiting 1", "path /srv/a", "▸1 delete ○ undecided 2 ○ 3 ○ 4 ○ 5 ○")
         await console.until_keys_accepted()
+        await console.until_shown("a approve")
         await console.press("a")
         assert [one[0] for one in await console.decisions_of(review)] == [0], "what is below the list has been seen"
+        await console.until_shown("1 delete ✓ ▸2 delete ○ undecided 3 ○ 4 ○ 5 ○", "a approve")
+        await console.press("f2")
+        await console.until_shown("Runs 1", "Trace")
+        await console.press("f1")
+        await console.until_shown("Waiting 1", "path /srv/b")
         await console.press("enter")
         assert "Waiting" not in console.screen_text()
         await console.press("escape")
@@ -170,5 +176,5 @@ async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(sta
         for name in "fghij":
             one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
             await seed.add_waiting_run(console.store, console.project, "ops", one)
-        await console.until_shown("Waiting 6", "/srv/j")
+        await console.until_shown("Waiting 6", "/srv/j", "a read on")
         assert "path /srv/b" not in console.screen_text()

@@ -8,6 +8,7 @@ import pytest
 
 from hitl_tui.model import PauseKind
 from hitl_tui.store import connection
+from hitl_tui.ui.queue.list import QueueList
 from tests.ui.conftest import StartConsole
 from tests.ui.homes import seed
 
@@ -65,3 +66,21 @@ async def test_missing_table_is_reported_and_work_continues_when_restored(start_
         await console.pilot.pause(1.5)
         await console.settle()
         assert "Queue 10" in console.screen_text()
+
+
+@pytest.mark.parametrize("damage", ["reviews SET decided_with", "actions SET args", "runs SET input"])
+async def test_damaged_row_is_told_and_all_others_can_be_decided(start_console: StartConsole, damage: str) -> None:
+    async with start_console() as console:
+        broken, other = console.review_ids[1], console.review_ids[2]
+        key = {"reviews": "id", "actions": "review"}.get(damage.split()[0])
+        where = f"{key} = {broken}" if key else f"id = (SELECT run FROM reviews WHERE id = {broken})"
+        await console.store.db.execute("UPDATE reviews SET note = 'changed'")
+        await console.store.db.execute(f"UPDATE {damage} = '[[' WHERE {where}")
+        await console.press("j", "f2", "f1")
+        if "runs" not in damage:
+            await console.until_shown("a part of it cannot be read")
+        await console.press("j")
+        assert console.app.query_one(QueueList).cursor == other
+        await console.until_keys_accepted()
+        await console.press("r", *"no", "enter")
+        assert await console.decisions_of(other) == [(0, "reject", None, "no")] and console.app.is_running

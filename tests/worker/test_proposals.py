@@ -12,6 +12,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import DecisionKind, Outcome, Run, RunState
 from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, respond
 from tests.support.tiers import sampled
+from tests.worker.test_takeover import calls_of, handed_back
 
 POLICY = """
 spot_check = 0
@@ -64,6 +65,32 @@ async def test_calls_that_share_an_id_get_one_answer(messages: Reviewer, agent: 
     await messages.result_of(run)
     assert sent_to(messages, run) == ["ann", "bob"]
     assert (await messages.inbox.reviews.get(review.row.id)).row.warning == ""
+
+
+@pytest.mark.slow
+async def test_takeover_of_calls_that_share_an_id_gives_each_the_written_result(messages: Reviewer) -> None:
+    run = await launch(messages, "batched", two())
+    await messages.open_review(run)
+    assert [call.args for call in await calls_of(messages, run)] == [{"to": "ann"}, {"to": "bob"}]
+    await handed_back(messages, run, results={"x": "both by phone"})
+    state = await messages.result_of(run)
+    told = [one.get("text") for one in state["messages"] if one["role"] == "tool"]
+    assert told == ["both by phone"] * len(told) and told and sent_to(messages, run) == []
+
+
+@pytest.mark.slow
+async def test_number_of_64_bits_as_an_argument_arrives_and_a_longer_one_ends_the_run(pauses: Reviewer) -> None:
+    run = await pauses.launch("batched", [("store", {"data": 2**64 - 1})])
+    review = await pauses.open_review(run)
+    assert review.actions[0].args == {"data": 2**64 - 1}
+    with pytest.raises(Refused, match="more than 64 bits"):
+        await pauses.decide(review, edit(data=10**40))
+    await pauses.decide(review, approve())
+    await pauses.wait(run, RunState.DONE)
+    assert [effect["data"] for effect in pauses.effects(run)] == [2**64 - 1]
+    longer = await pauses.launch("batched", [("store", {"data": 10**40})])
+    failed = await pauses.wait(longer, RunState.FAILED)
+    assert "its state holds something that cannot be stored" in failed.error and pauses.effects(longer) == []
 
 
 @pytest.mark.parametrize("agent", sampled(AGENTS, gate=0))

@@ -46,7 +46,8 @@ class CallTabs(StyledWidget):
     def _drawn(self) -> list[tuple[list[Piece], int | None]]:
         """What the row holds, each with the call that a click on it shows.
 
-        Where there is too little room, a name that is the same as before is left out, then the number of decided ones, then calls.
+        Where there is too little room, names that are the same as before are left out, and the words beside the marks; then the number of
+        decided ones, then calls.
         """
         if self._review is None:
             return []
@@ -54,9 +55,9 @@ class CallTabs(StyledWidget):
         names = [name_line(action.name, NAME) for action in actions]
         decided = len(actions) - len(self._review.undecided)
         head: list[Piece] = [(f"{decided} of {len(actions)} decided  ", "warning" if decided else "muted")]
-        named = [(self._call(action, name), action.slot) for action, name in zip(actions, names, strict=True)]
+        named = [(self._call(action, name, True), action.slot) for action, name in zip(actions, names, strict=True)]
         short = [
-            (self._call(action, "" if place and names[place - 1] == name and action.slot != self._slot else name), action.slot)
+            (self._call(action, "" if place and names[place - 1] == name and action.slot != self._slot else name, False), action.slot)
             for place, (action, name) in enumerate(zip(actions, names, strict=True))
         ]
         for first, calls in ((head, named), (head, short), ([], short)):
@@ -80,11 +81,11 @@ class CallTabs(StyledWidget):
             drawn.append((pieces, slot))
         return drawn
 
-    def _call(self, action: Action, name: str) -> list[Piece]:
+    def _call(self, action: Action, name: str, worded: bool) -> list[Piece]:
         decision = self._review.decisions.get(action.slot) if self._review else None
         glyph, word, style = labels.DECIDED[decision.answer.kind] if decision else ("○", "undecided", "muted")
         here = action.slot == self._slot
-        word = f" {word}" if here or decision else ""
+        word = f" {word}" if here or (decision and worded) else ""
         return [
             ("▸" if here else " ", "accent"),
             (f"{action.number} {name} " if name else f"{action.number} ", "strong" if here else "muted"),

@@ -21,17 +21,21 @@ T = TypeVar("T")
 
 def store_errors() -> tuple[type[Exception], ...]:
     """What reading or writing rows may raise, for `except`, which calls this only when something is raised."""
+    import json
     import sqlite3  # the first frame needs no database
 
-    return HitlError, sqlite3.Error
+    return HitlError, sqlite3.Error, json.JSONDecodeError
 
 
 def sentence(error: Exception) -> str:
     """What happened, and what to do about it."""
     if isinstance(error, HitlError):
         return str(error)
+    import json
     import sqlite3
 
+    if isinstance(error, json.JSONDecodeError):
+        return "a part of it cannot be read, for the database is damaged; `hitl-tui doctor --repair` replaces what no reader can parse"
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return "the database is locked by another program; it is tried again, or end that program"
     return f"the database cannot be used: {error}; it is tried again, `hitl-tui doctor` looks closer"

@@ -121,7 +121,7 @@ class ListDetail(Widget, Generic[L, P]):
     @property
     def shows_details(self) -> bool:
         """Whether the details are on the screen."""
-        return self.has_class("-detail", "-stacked") or not self.app.screen_stack[0].has_class("-one")
+        return bool(self.classes & {"-detail", "-stacked"}) or not self.app.screen_stack[0].has_class("-one")
 
     def on_opened(self, message: Opened) -> None:
         message.stop()
@@ -187,8 +187,13 @@ class ListDetail(Widget, Generic[L, P]):
     def on_resize(self) -> None:
         self._fit_panes()
 
+    def on_show(self) -> None:
+        self._fit_panes()  # rows may have come and gone while another view was shown
+
     def _fit_panes(self) -> None:
         """On a narrow screen show the details below the list, where it has so few rows that most of the screen would stay empty."""
+        if not self.size.height:
+            return
         least, most = STACKED
         rows = self.items.virtual_size.height
         self.set_class(0 < rows <= self.size.height * (most if self.has_class("-stacked") else least) - 2, "-stacked")

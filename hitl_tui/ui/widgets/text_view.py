@@ -283,7 +283,8 @@ class TextView(ScrollSurface):
     @property
     def goes_on(self) -> bool:
         """Whether the text has more rows than fit, or is searched, so that the last row of the view says so."""
-        return self.size.height > 1 and (not self._whole or len(self._row_line) > self.size.height or self._search is not None)
+        is_cut = len(self._row_line) > self.size.height or (bool(self._row_line) and not self._whole)
+        return self.size.height > 1 and (is_cut or self._search is not None)
 
     @property
     def text_rows(self) -> int:
