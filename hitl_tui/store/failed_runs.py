@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from hitl_tui.model import (
+    EVERYBODY,
     Action,
     Actor,
     ActorKind,
@@ -15,6 +16,7 @@ from hitl_tui.model import (
     DecisionKind,
     Pause,
     PauseKind,
+    People,
     ReviewState,
     Routed,
     RunFailure,
@@ -22,7 +24,7 @@ from hitl_tui.model import (
     person_key,
     same_person,
 )
-from hitl_tui.store import escalations, reviews, runs
+from hitl_tui.store import approvals, escalations, reviews, runs, submissions
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import read_context
 
@@ -119,13 +121,19 @@ def decided(store: Store, project: int, now: float) -> list[int]:
     return [int(review) for (review,) in store.read_now(DECIDED, {"now": now, "project": project})]
 
 
-async def apply(store: Store, review: int, now: float) -> bool:
-    """Retry a failed run or leave it failed, as was decided. False if another worker has, or the decision was undone."""
+async def apply(store: Store, review: int, now: float, people: People = EVERYBODY) -> bool:
+    """Retry a failed run or leave it failed, as was decided. False if another worker has, or the decision was undone.
+
+    What nobody had a right to decide is asked again.
+    """
     async with store.transaction() as db:
         found = db.row(EFFECTIVE, {"review": review, "now": now})
         if found is None:
             return False
         run, kind = found
+        if problem := approvals.problem_of(db, review, run, people):
+            submissions.ask_again(db, review, problem, time.time())
+            return True
         reviews.end(db, review, ReviewState.APPLIED, "", now)
         if kind == APPROVE:
             runs.queue_again(db, run)

@@ -248,7 +248,7 @@ async def submit(store: Store, worker: str, decided: Sequence[DecidedReview], pe
             if unchanged is None or not _is_as_read(db, one):
                 continue
             if problem := approvals.problem_of(db, one.review, unchanged[0], people):
-                _ask_again(db, one.review, problem, now)
+                ask_again(db, one.review, problem, now)
                 continue
             values = {"run": unchanged[0], "review": one.review, "worker": worker, "now": now}
             if values["run"] in leased or db.execute(LEASE, values).rowcount:
@@ -273,8 +273,8 @@ WHERE review = :review AND outcome IN ('auto', 'deny')
 """
 
 
-def _ask_again(db: Transaction, review: int, problem: str, now: float) -> None:
-    """Open a decided review again whose answers must not be sent, with the reason."""
+def ask_again(db: Transaction, review: int, problem: str, now: float) -> None:
+    """Open a decided review again whose answers must not be sent, with the reason. Within a transaction."""
     values = {"review": review, "note": f"asked again, nothing ran: {problem}"}
     db.execute("UPDATE decisions SET superseded = 1 WHERE review = :review", values)
     decisions.withdraw_all(db, review, now, problem)

@@ -207,7 +207,7 @@ async def _work(
         await people.note()
         check = SignatureCheck(store, people, router)
         driver = RunDriver(store, me.id, source, writer, executor, router, leases, check)
-        jobs = ScheduledJobs(store, number, router.current)
+        jobs = ScheduledJobs(store, number, router.current, people=router.people)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel, watch.is_looking)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())

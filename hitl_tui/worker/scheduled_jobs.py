@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from hitl_tui.model import EVERYBODY, People
 from hitl_tui.policy.notification import due_channels
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, escalations, failed_runs
@@ -14,11 +15,19 @@ from hitl_tui.worker.attention_checks import AGAIN_S, AttentionChecks
 class ScheduledJobs:
     """The jobs of one project. Several workers may share them: each job is done once, by the first."""
 
-    def __init__(self, store: Store, project: int, policy: Callable[[], Policy | None], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        project: int,
+        policy: Callable[[], Policy | None],
+        clock: Callable[[], float] = time.time,
+        people: Callable[[], People] = lambda: EVERYBODY,
+    ) -> None:
         self._store = store
         self._project = project
         self._policy = policy
         self._clock = clock
+        self._people = people
         self._checks = AttentionChecks(store, project)
 
     async def run_due(self) -> bool:
@@ -30,7 +39,9 @@ class ScheduledJobs:
         policy, now = self._policy() or Policy(), self._clock()
         store, project = self._store, self._project
         done = [await failed_runs.settle(store, run, policy.errors) for run in failed_runs.new(store, project)]
-        done += [await failed_runs.apply(store, review, now) for review in failed_runs.decided(store, project, now)]
+        people = self._people()
+        decided = [] if people.problem else failed_runs.decided(store, project, now)
+        done += [await failed_runs.apply(store, review, now, people) for review in decided]
         done += [await escalations.enforce_deadline(store, review, now, policy) for review in escalations.overdue(store, project, now)]
         done += [await escalations.advance(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something

@@ -13,12 +13,12 @@ import pytest
 
 from hitl_tui.errors import NotAllowed, Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, Identified, PauseKind, ReviewState, Role, RunOptions
+from hitl_tui.model import Answer, Identified, PauseKind, ReviewState, Role, RunOptions, TakeoverPlan
 from hitl_tui.people.parser import parse_with_problems
 from hitl_tui.people.rights import identify
-from hitl_tui.policy.loader import HomePeople
+from hitl_tui.policy.loader import HomePeople, Policies
 from hitl_tui.settings import login
-from hitl_tui.store import Store, audit, reconcile, runs, submissions
+from hitl_tui.store import Store, audit, failed_runs, reconcile, runs, submissions, takeovers
 from hitl_tui.store.connection import FUNCTIONS
 from tests.support.harness import approve, edit, reject
 from tests.support.tiers import sampled
@@ -412,6 +412,65 @@ async def test_attack_of_one_stranger_under_two_names_on_his_own_run(office: Off
     assert await office.say("ann", review) is ReviewState.OPEN
     assert await office.say("bob", review) is ReviewState.DECIDED
     assert await office.sent() == {review}
+
+
+async def test_takeover_nobody_may_have_made_is_not_applied(office: Office) -> None:
+    review = await office.ask()
+    run = (await office.inbox("ann").reviews.get(review)).row.run
+    await office.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
+    plan = '{"answer": "paid"}'
+    written = "INSERT INTO takeovers (run, actor, actor_key, at, head, plan, state) VALUES (?, ?, 'ann', 1.0, 'c', ?, 'handed_back')"
+    for name, why in (("ann", "past the console"), ("rita", "may not take runs over"), ("mallory", "may only look")):
+        office.sql((written, (run, name, plan)))
+        found = takeovers.ready(office.store, office.project, ["mail_assistant"], ())
+        assert found and not await takeovers.submit(office.store, "w", found[1], office.people.current())
+        ended = await takeovers.newest(office.store, run)
+        assert ended and ended.state == "stale" and why in ended.note
+
+
+async def test_plan_of_a_takeover_that_was_changed_is_not_applied(office: Office) -> None:
+    review = await office.ask()
+    inbox = office.inbox("ann")
+    run = (await inbox.reviews.get(review)).row.run
+    await office.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
+    taken = await inbox.takeovers.take(run)
+    assert await takeovers.hand_back(office.store, taken.id, "ann", TakeoverPlan(answer="Paid."))
+    office.sql(("UPDATE takeovers SET plan = replace(plan, 'Paid.', 'Refunded.')", ()))
+    found = takeovers.ready(office.store, office.project, ["mail_assistant"], ())
+    assert found and not await takeovers.submit(office.store, "w", found[1], office.people.current())
+    assert (await takeovers.newest(office.store, run) or taken).state == "stale"
+
+
+async def test_author_of_a_takeover_does_not_approve_alone_what_follows(office: Office) -> None:
+    review = await office.ask(separate=("edit",))
+    run = (await office.inbox("ann").reviews.get(review)).row.run
+    written = "INSERT INTO takeovers (run, actor, actor_key, at, head, state) VALUES (?, 'Anna', 'anna', 1.0, 'c', 'applied')"
+    await office.store.write(written, (run,))
+    assert await office.say("ann", review) is ReviewState.OPEN
+    assert await office.say("bob", review) is ReviewState.DECIDED
+
+
+async def test_retry_that_nobody_may_have_decided_is_asked_again(office: Office) -> None:
+    review = await office.ask()
+    await office.store.write("UPDATE reviews SET kind = 'failure' WHERE id = ?", (review,))
+    office.sql((DECISION, ("ann", "person", "ann", review)), (DECIDED, (review,)))
+    assert await failed_runs.apply(office.store, review, time.time(), office.people.current())
+    assert (await office.inbox("ann").reviews.get(review)).row.state is ReviewState.OPEN
+
+
+async def test_groups_of_a_projects_policy_give_no_rights(office: Office, tmp_path: Path) -> None:
+    text = '[groups]\nfinance = ["carl"]\n[[rule]]\nname = "r"\noutcome = "ask"\nto = "finance"\n'
+    review = await office.ask()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "policy.toml").write_text(text)
+    policies = Policies(tmp_path, lambda target: tmp_path / "project", ["project"])
+    policies.accepted = lambda path, digest: True
+    said = [str(problem) for problem in policies.of("project").now().problems]
+    assert said == ["line 1: [groups] of a project's policy gives no rights; people.toml of the home says who is in which group"]
+    assert "only finance" in await office.refused("carl", review)
+    (tmp_path / "policy.toml").write_text(text.replace('"carl"', '"carl", "mallory"'))
+    assert await office.say("carl", review) is ReviewState.DECIDED, "those of the home's policy do, to people of people.toml"
+    assert "may only look" in await office.refused("mallory", await office.ask())
 
 
 async def test_broken_people_file_lets_nobody_decide(office: Office) -> None:
