@@ -264,6 +264,8 @@ class Reviews:
             shares = {action.slot: (seen or {}).get(action.digest) for action in review.actions}
             viewings = {slot: Viewing(viewed_ms, shares.get(slot), reading_ms) for slot in answers}
             try:
+                if denied := self.refusal(review, answers):  # before anybody signs in vain
+                    await self._inbox.refuse(denied, "decide", review.row.id)
                 valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
@@ -397,7 +399,8 @@ class Reviews:
 
         to = " ".join(to.split())
         policy = await self._inbox.policy.of_review(review)
-        if problem := escalation.recipient_problem(to, self._inbox.reviewer, policy.groups if policy else {}):
+        groups = {**self._inbox.people().groups_by_name, **(policy.groups if policy else {})}
+        if problem := escalation.recipient_problem(to, self._inbox.reviewer, groups):
             raise Refused(*problem)
         await escalations.escalate(self._store, review, to, self._inbox.reviewer, note.strip(), time.time())
         self._inbox.ring()

@@ -124,6 +124,11 @@ class People:
         """The groups that people.toml names itself."""
         return tuple(dict.fromkeys(group for person in self.persons for group in person.groups))
 
+    @property
+    def groups_by_name(self) -> dict[str, tuple[str, ...]]:
+        """Names of the members of each group, in the order of the file."""
+        return {group: tuple(one.name for one in self.persons if one.key in members) for group, members in self._by_group.items()}
+
     def with_groups(self, groups: Mapping[str, Iterable[str]]) -> People:
         """The same people with the members of further groups, of whom those count that are among the people."""
         return replace(self, groups={group: tuple(members) for group, members in groups.items()})

@@ -92,6 +92,7 @@ class _PolicyParser(TomlReader):
     def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int], people: People = EVERYBODY) -> None:
         super().__init__(lines)
         self._raw = raw
+        self._names = {name for person in people.persons for name in person.names}
         self._of_home = {group: tuple(one.name for one in people.persons if group in one.groups) for group in people.own_groups}
         self._groups: dict[str, tuple[str, ...]] = {}
 
@@ -133,7 +134,7 @@ class _PolicyParser(TomlReader):
     def _whom(self, path: Path, value: Any) -> str:
         """Read a recipient: a group, or a member of one. Any other name is a typo that nobody would notice until a review waits."""
         to = self._text(path, value)
-        people = {person for members in self._groups.values() for person in members}
+        people = {person for members in self._groups.values() for person in members} | self._names
         if to not in self._groups and to not in people:
             hint = did_you_mean(to, {*self._groups, *people})
             raise self._wrong(path, f"there is no group {to!r}, nor is anybody of that name in one", hint)

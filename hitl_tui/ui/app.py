@@ -599,7 +599,7 @@ class HitlApp(LeavableApp):
 
     def _offered(self, hints: Sequence[Hint]) -> list[Hint]:
         """The hints without the keys that this person may not use."""
-        return [hint for hint in hints if not self._refusal(hint[0])]
+        return [hint for hint in hints if not self._refusal(hint[0])] if self._inbox.people().is_checked else list(hints)
 
     def on_key_ignored(self, message: KeyIgnored) -> None:
         """Say it where the person looks: in the dialog, or on the border of what has the keys."""

@@ -154,6 +154,15 @@ async def test_takeover_of_a_run_whose_review_goes_to_others_is_refused(office: 
     assert (await office.inbox("ann").takeovers.take(run)).is_live
 
 
+async def test_of_many_those_are_decided_that_this_person_may(office: Office) -> None:
+    theirs, own = await office.ask(), await office.ask(decider="")
+    inbox = office.inbox("carl")
+    chosen = [(await inbox.reviews.get(review), {0: approve()}) for review in (theirs, own)]
+    refused = await inbox.reviews.decide_many(chosen)
+    assert set(refused) == {theirs} and "only finance" in refused[theirs].happened
+    assert (await inbox.reviews.get(own)).row.state is ReviewState.DECIDED and "refused" in await office.kinds(theirs)
+
+
 # Two persons, and separation
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hitl_tui.errors import BadPolicy
 from hitl_tui.home import sample_agents
-from hitl_tui.model import DecisionKind, Facts, Json, Outcome, PauseKind, Risk
+from hitl_tui.model import DecisionKind, Facts, Json, Outcome, PauseKind, People, Person, Risk
 from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
@@ -558,3 +558,22 @@ def test_views_and_domains_of_a_policy_are_parsed_and_checked() -> None:
     assert policy.views_of("any", "y") == {}
     problems = parse_with_problems("[organisation]\ndomains = ['https://x']\n[[rule]]\nname = 'a'\nview = 'bash'\n")[1]
     assert ["is no domain" in problems[0].text, "view cannot be 'bash'" in problems[1].text] == [True, True]
+
+
+def test_rule_may_name_groups_and_people_of_people_toml() -> None:
+    people = People((Person("ann", ("a.meyer",), ("finance",)), Person("bob")), is_checked=True)
+    for to in ("finance", "bob", "a.meyer"):
+        assert parse_with_problems(rule(outcome="ask", to=to), people=people)[1] == []
+    assert "there is no group 'legal'" in str(parse_with_problems(rule(outcome="ask", to="legal"), people=people)[1])
+    one = parse_with_problems(rule(outcome="ask", to="finance", reviewers=2), people=people)[1]
+    assert [str(problem) for problem in one] == ["line 5: 2 people must approve, and 'finance' is one; name a larger group"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "separate"),
+    [({}, ()), ({"reviewers": 2}, ("launch", "edit")), ({"separate": ["edit"]}, ("edit",)), ({"reviewers": 2, "separate": []}, ())],
+)
+def test_separation_is_the_default_for_two_reviewers(keys: dict[str, Any], separate: tuple[str, ...]) -> None:
+    verdict = judge_unsampled(Facts("desk", "pay"), parse(rule(outcome="ask", **keys)), NOON)
+    assert verdict.separate == separate
+    assert "separate cannot be 'read'" in str(wrong(rule(outcome="ask", separate=["read"])))

@@ -100,7 +100,7 @@ class ClaimController:
     async def _names(self, review: int) -> list[tuple[str, str]]:
         """Name and description of the policy's groups, then of people, most recently active first."""
         policy = await self._inbox.policy.of_review(review)
-        groups = dict(policy.groups) if policy else {}
+        groups = {**self._inbox.people().groups_by_name, **(policy.groups if policy else {})}
         found = {name: ", ".join(people) for name, people in groups.items()}
         now = self._here.viewer.now
         for name, at in await self._inbox.reviews.recent_people():
