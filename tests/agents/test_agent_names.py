@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from hitl_tui.model import Facts
+from hitl_tui.policy.engine import judge
+from hitl_tui.policy.parser import parse
 from tests.support.harness import Sandbox, SandboxFactory
 
 GRAPH = """
@@ -38,6 +41,26 @@ def project(folder: Path, shop: str) -> str:
 
 def shop_of(sandbox: Sandbox, run: str) -> Any:
     return sandbox.cli_json("show", run)["result"]["shop"]
+
+
+def test_rules_name_an_agent_by_its_name_here_or_by_that_of_its_graph() -> None:
+    policy = parse(
+        """
+[[rule]]
+name = "one"
+agent = "desk@b"
+tool = "send"
+outcome = "deny"
+
+[[rule]]
+name = "all"
+agent = "desk"
+outcome = "ask"
+when = 'agent == "desk"'
+"""
+    )
+    named = {agent: judge(Facts(agent, "send"), policy, 0.0).rule for agent in ("desk", "desk@a", "desk@b", "desk2", "x@desk")}
+    assert named == {"desk": "all", "desk@a": "all", "desk@b": "one", "desk2": "thresholds", "x@desk": "thresholds"}
 
 
 @pytest.mark.slow
