@@ -310,11 +310,13 @@ class ReviewPane(DetailPane):
     @reports_errors
     async def _read_effects(self, key: str, action: Action, loaded: LoadedReview) -> None:
         """Read what an action would do, off the event loop: parsers are imported, and files may be read."""
-        settings = await loaded.effect_settings()
-        known = settings[action.slot]
-        found = await asyncio.to_thread(sections, action.name, action.args, known)
-        origins = await asyncio.to_thread(of_call, action.args, loaded.context.conversation, known.launch_input)
-        self._awaited = "" if self._awaited == key else self._awaited
+        try:
+            settings = await loaded.effect_settings()
+            known = settings[action.slot]
+            found = await asyncio.to_thread(sections, action.name, action.args, known)
+            origins = await asyncio.to_thread(of_call, action.args, loaded.context.conversation, known.launch_input)
+        finally:
+            self._awaited = "" if self._awaited == key else self._awaited
         self._known_effects[key] = found, origins
         while len(self._known_effects) > KNOWN_EFFECTS:
             self._known_effects.popitem(last=False)
