@@ -24,6 +24,8 @@ VIEWS = ("shell", "sql", "file", "url", "mail", "none")
 ALL = "*"
 """Stands for every text of a call, where a rule names one view for all."""
 MOST_ROWS = 40
+IN_ORDER = 6
+"""Commands up to which they are listed in their order."""
 MOST_ARGUMENTS = 200
 """Arguments that are looked at."""
 LONGEST = 300
@@ -69,6 +71,8 @@ class Section:
     effects: tuple[Effect, ...]
     problem: str = ""
     """Why it cannot be told, as a clause."""
+    note: str = ""
+    """What its heading says besides, as a clause."""
 
     def as_json(self) -> dict[str, Any]:
         """`{argument, kind, problem, effects: [{text, marks, detail}]}`."""
@@ -125,8 +129,11 @@ def _commands(name: str, value: Any) -> Section:
     script = shell.parse(value) if isinstance(value, str) else shell.parse_words(tuple(value))
     if script.problem:
         return Section(name, "shell", (), script.problem)
-    rows = [_command(command) for command in script.commands[:MOST_ROWS]]
-    return Section(name, "shell", (*rows, *_more(len(script.commands))))
+    rows, note = [_command(command) for command in script.commands], ""
+    if len(rows) > IN_ORDER:  # what matters must not stand below what does not
+        rows.sort(key=lambda row: not row.marks)
+        note = f"{len(rows)}, those with effects first"
+    return Section(name, "shell", (*rows[:MOST_ROWS], *_more(len(rows))), note=note)
 
 
 def _command(command: shell.Command) -> Effect:
@@ -208,7 +215,7 @@ TITLES = {"shell": "commands of {}", "sql": "statements of {}", "file": "{} lead
 
 def title_of(section: Section, name: str) -> str:
     """A section's heading; `name` is its argument or path as it is drawn."""
-    return TITLES[section.kind].format(name)
+    return TITLES[section.kind].format(name) + (f": {section.note}" if section.note else "")
 
 
 def is_empty(found: Sequence[Section]) -> bool:

@@ -29,6 +29,12 @@ def test_commands_are_shown_with_what_they_write_delete_and_reach() -> None:
     }  # fmt: skip
 
 
+def test_of_many_commands_those_with_effects_come_first() -> None:
+    (section,) = shown({"cmd": "\n".join(["echo step"] * 60 + ["kubectl delete pod --all", "echo done"])})
+    assert (section.effects[0].text, section.effects[1].text) == ("kubectl delete pod --all", "echo step")
+    assert section.note == "62, those with effects first" and section.effects[-1].detail == "22 more"
+
+
 def test_a_rule_says_what_an_argument_holds() -> None:
     assert shown({"script": "rm a"}) == []
     assert shown({"script": "rm a"}, EffectSettings({"script": "shell"}))[0].kind == "shell"

@@ -22,6 +22,7 @@ from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.attention_result import show_result
 from hitl_tui.ui.queue import view_tracking
 from hitl_tui.ui.review import arguments
+from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
@@ -242,6 +243,8 @@ def test_screen(
             else:
                 await pilot.press(key)
                 await pilot.pause(0.1)
+        while any(pane.reads_effects for pane in pilot.app.screen_stack[0].query(ReviewPane)):
+            await pilot.pause(0.05)
         stop_cursors(pilot.app)
         await pilot.pause(0.3)
 
