@@ -14,7 +14,11 @@ from hitl_tui.home import Home, sample_agents
 from tests.support.chromium import HITL, Page, WebServer, browser_context, needs_chromium, web_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), needs_chromium]
-REQUESTS = ("send a mail to bob@example.com saying hello", "send a mail to eve@example.com saying hello", "delete the newsletter")
+REQUESTS = (
+    "send a mail to bob@example.com saying hello",
+    "send a mail to eve@example.com saying hello",
+    "send a mail to kim@example.com saying hello",
+)
 
 
 @pytest.fixture
@@ -48,27 +52,21 @@ def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServ
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     page, home = Page(context.new_page()), server.home
     page.enter(server.link)
-    page.until("Waiting", "bob@example.com")
+    page.until("Waiting", "@example.com")
     [cookie] = context.cookies()
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
-    page.press("y")
-    page.until("What goes to the clipboard")
+    page.press_until("y", "What goes to the clipboard")
     page.press("1")
     page.until("copied")
-    assert "bob@example.com" in page.page.evaluate("navigator.clipboard.readText()")
+    assert "@example.com" in page.page.evaluate("navigator.clipboard.readText()")
     while not rows(home, "SELECT 1 FROM decisions"):
         page.press("a")
     page.until("approved by you")
-    page.press("j")
-    page.until("eve@example.com")
-    page.press("e")
-    page.until("Edit")
-    page.type("zoe@example.com, ")
+    page.press_until("e", "nothing is changed yet")
+    page.type("zoe")
     page.press("Control+s")
-    page.until_true(lambda: len(rows(home, "SELECT 1 FROM decisions")) == 2, "a second decision")
-    page.press("j", "t")
-    page.until("ake")
-    page.press("y")
+    page.until_true(lambda: len(rows(home, "SELECT 1 FROM decisions WHERE kind = 'edit'")) == 1, "an edit")
+    page.press_until("t", "hand back")
     page.until_true(lambda: bool(rows(home, "SELECT 1 FROM takeovers")), "a takeover")
     assert rows(home, "SELECT DISTINCT actor FROM decisions") == [("ann",)]
     assert all(url.startswith((server.url, "data:", "blob:")) for url in page.requested), page.requested
@@ -78,22 +76,20 @@ def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServ
 def test_page_that_is_resized_or_loaded_again_keeps_what_was_typed(server: WebServer, context: Any) -> None:
     page = Page(context.new_page())
     page.enter(server.link)
-    page.until("Waiting", "bob@example.com")
+    page.until("Waiting", "@example.com")
     page.page.set_viewport_size({"width": 420, "height": 240})
     page.until("60×16")
     page.page.set_viewport_size({"width": 1300, "height": 800})
     page.until("Waiting")
-    page.press("r")
-    page.until("does not run")
+    page.press_until("r", "does not run")
     page.type("she is on holiday")
     page.until("holiday")
     page.page.reload()
-    page.until("Waiting", "bob@example.com")
-    page.press("r")
-    page.until("she is on holiday")
+    page.until("Waiting", "@example.com")
+    page.press_until("r", "she is on holiday")
     assert rows(server.home, "SELECT count(*) FROM decisions") == [(0,)]
-    page.press("Escape", "E")
-    page.until("no $EDITOR")
+    page.press("Escape")
+    page.press_until("E", "no $EDITOR")
     page.page.close()
     other = Page(context.new_page())
     other.page.goto(server.url)

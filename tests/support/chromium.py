@@ -105,6 +105,17 @@ class Page:
             self.page.wait_for_timeout(200)
             self.page.keyboard.press(key)
 
+    def press_until(self, key: str, text: str) -> None:
+        """Press a key until a text is drawn: a key is ignored for a moment after what is shown has changed."""
+        for _ in range(20):
+            self.press(key)
+            for _ in range(40):
+                if text.encode() in self.drawn:
+                    self.until(text)
+                    return
+                self.page.wait_for_timeout(50)
+        raise AssertionError(f"{key} never led to {text}; the last that was drawn is {self.drawn[-800:]!r}")
+
     def type(self, text: str) -> None:
         """Type a text."""
         self.page.wait_for_timeout(200)
