@@ -18,8 +18,8 @@ Hint = tuple[str, str]
 """Command id, and what it does here."""
 Hints = tuple[Sequence[Hint], Sequence[Hint]]
 """Those on the left, and those on the right."""
-EDITOR = "$EDITOR"
-"""What is no key of a session over SSH or in a browser."""
+OF_AN_ACCOUNT = frozenset({"edit_outside", "outside", "write_outside", "edit_policy", "edit_lesson_outside", "suspend"})
+"""Commands that a session over SSH or in a browser does not have."""
 PRESSING = frozenset({"undo"})
 """What can only be done now: bright, and the last to give way."""
 
@@ -38,7 +38,7 @@ class KeyBar(StyledWidget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        left, right = ([hint for hint in hints if hint[1] != EDITOR or not is_pinned()] for hints in self.hints)
+        left, right = ([hint for hint in hints if hint[0] not in OF_AN_ACCOUNT or not is_pinned()] for hints in self.hints)
         pressing = int(bool(right) and right[0][0] in PRESSING)
         while len(right) > pressing + 1 and self._cells([*left, *right]) > width:
             right.pop(pressing)  # the last one, help, knows all the others
