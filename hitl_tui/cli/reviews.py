@@ -198,7 +198,8 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
             "notifications": [output.notification_json(notification) for notification in notifications],
             "feedback": [output.feedback_json(one) for one in feedback],
         }
-        shown = {**await _json(inbox, found), **more}
+        denied = inbox.reviews.refusal(found)
+        shown = {**await _json(inbox, found), **more, "refused": denied.happened if denied else None}
         for action in shown["actions"]:
             told, origins = effects.get(action["slot"], ((), ()))
             action["effects"] = [section.as_json() for section in told]
@@ -207,6 +208,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
     people, check = (await inbox.reviews.endorsements(review), await inbox.reviews.views(review)), inbox.reviews.attention_check(review)
     parts = [
         visible(check.told(inbox.reviewer)) if check else "",
+        visible(f"you cannot decide it: {denied.happened}") if (denied := inbox.reviews.refusal(found)) else "",
         output.review_text(found, context, *people, effects),
         output.versions_text(versions),
         output.escalations_text(escalations, time.time()),

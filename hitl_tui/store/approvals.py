@@ -6,12 +6,12 @@ A row that somebody wrote by hand, past the console, is not in the log, or its p
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hitl_tui.errors import NotAllowed
-from hitl_tui.model import Actor, ActorKind, DecisionKind, Outcome, People, call_id
+from hitl_tui.model import Actor, ActorKind, DecisionKind, Outcome, People, call_id, has_digest
 from hitl_tui.people.rights import refusal_of_call
 from hitl_tui.store import audit, audit_verify
 from hitl_tui.store.connection import Transaction
@@ -41,10 +41,8 @@ LIVE_APPROVALS = """
 SELECT actor FROM endorsements
 WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest AND effect = :effect
 """
-LAUNCHER = """
-SELECT coalesce((SELECT actor FROM audit WHERE kind = 'launched' AND run = :run ORDER BY seq LIMIT 1), launched_by)
-FROM runs WHERE id = :run
-"""
+LAUNCHER = "SELECT actor FROM audit WHERE kind = 'launched' AND run = :run ORDER BY seq LIMIT 1"
+"""As the log has it: the run's row could be changed."""
 AUTHOR = """
 SELECT actor FROM (
     SELECT actor, at FROM endorsements WHERE review = :review AND slot = :slot AND effect = :effect AND kind = 'edit'
@@ -68,17 +66,18 @@ def is_enough(db: Transaction, people: People, demands: Demands, run: int, value
     """
     if demands.is_one_enough or values["kind"] == DecisionKind.REJECT:
         return True
-    if values["actor_kind"] != ActorKind.PERSON:
+    launcher = db.row(LAUNCHER, {"run": run})
+    if values["actor_kind"] != ActorKind.PERSON or ("launch" in demands.separate and launcher is None):  # nobody knows who launched it
         return False
     approving = {people.key_of(name) for (name,) in db.rows(LIVE_APPROVALS, values)}
     approving = {key for key in approving if refusal_of_call(people, key, demands.decider, "") is None} | {people.key_of(values["actor"])}
-    involved = {people.key_of(name) for name in _involved(db, demands.separate, run, values)} if demands.separate else set()
+    involved = {people.key_of(name) for name in _involved(db, demands.separate, launcher, run, values)} if demands.separate else set()
     return len(approving) >= demands.reviewers and (not demands.separate or bool(approving - involved))
 
 
-def _involved(db: Transaction, separate: Collection[str], run: int, values: dict[str, Any]) -> list[str]:
+def _involved(db: Transaction, separate: Collection[str], launcher: Any, run: int, values: dict[str, Any]) -> list[str]:
     """The people who launched the run, or wrote what runs, as far as that is kept separate."""
-    found = [name for (name,) in db.rows(LAUNCHER, {"run": run}) if name] if "launch" in separate else []
+    found = [name for name in launcher if name] if "launch" in separate else []
     if "edit" not in separate:
         return found
     if values["effect"] != values["digest"]:  # else it runs as the agent proposed it
@@ -118,6 +117,11 @@ WHERE r.review = :review AND r.withdrawn_at IS NULL AND NOT (
 LIMIT 1
 """
 """Approvals that are not in the log as they are in their table."""
+APPROVED = """
+SELECT slot, actor, kind, args, message, template, digest, effect FROM endorsements WHERE review = :review AND withdrawn_at IS NULL
+UNION ALL SELECT slot, actor, kind, args, message, template, digest, effect FROM decisions
+    WHERE review = :review AND NOT superseded AND actor_kind = 'person'
+"""
 OPENED = "SELECT body FROM audit WHERE review = :review AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL LIMIT 1"
 CALLS = """
 SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
@@ -131,36 +135,80 @@ def problem_of(db: Transaction, review: int, run: int, people: People) -> str:
 
     Each must be in the log as it is: by a rule, or by a person who may decide it now, with the approvals that the action's rule demands.
     """
-    opened = db.row(OPENED, {"review": review})
-    if opened and audit_verify.demanded(opened[0]) != json.loads(db.row(CALLS, {"review": review})[0]):
-        return f"what the rules demand of review {review} was changed in hitl.db"
-    in_force = db.rows(IN_FORCE, {"review": review})
-    if len(in_force) != db.row("SELECT slots FROM reviews WHERE id = ?", (review,))[0]:
-        return f"not every call of review {review} is decided"
-    for slot, name in db.rows(WRITTEN_APPROVALS, {"review": review}):
-        return f"the approval of {call_id(review, slot)} by {name} {BY_HAND}"
-    for slot, kind, actor, actor_kind, digest, effect, reviewers, decider, separate, outcome, is_logged in in_force:
-        which = call_id(review, slot)
-        if not is_logged:
-            return f"the decision on {which} {BY_HAND}"
-        values = {
-            "review": review,
-            "slot": slot,
-            "kind": kind,
-            "actor": actor,
-            "actor_kind": actor_kind,
-            "digest": digest,
-            "effect": effect,
-        }
-        demands = Demands(reviewers, decider, tuple(json.loads(separate)))
-        if actor_kind != ActorKind.PERSON:
-            if BY_RULES.get((actor_kind, kind), outcome) != outcome or (actor_kind != ActorKind.POLICY and kind != DecisionKind.REJECT):
-                return f"no rule {'approves' if kind == DecisionKind.APPROVE else 'decides'} {which}"
-        elif refused := refusal_of_call(people, actor, decider, which):
+    decided = [_InForce(*row) for row in db.rows(IN_FORCE, {"review": review})]
+    if changed := _changed(db, review, decided):
+        return changed
+    for one in decided:
+        which = call_id(review, one.slot)
+        if one.actor_kind != ActorKind.PERSON:
+            if not one.is_by_rule:
+                return f"no rule decides {which} as it was decided"
+        elif refused := refusal_of_call(people, one.actor, one.decider, which):
             return refused.happened
-        if not is_enough(db, people, demands, run, values):
+        if not is_enough(db, people, one.demands, run, {"review": review, **asdict(one)}):
             return f"{which} needs the approval of other people too"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """A decision in force, with what its action's rule says; the fields are the columns of `IN_FORCE`."""
+
+    slot: int
+    kind: str
+    actor: str
+    actor_kind: str
+    digest: str
+    effect: str
+    reviewers: int
+    decider: str
+    separate: str
+    outcome: str | None
+    is_logged: bool
+
+    @property
+    def demands(self) -> Demands:
+        return Demands(self.reviewers, self.decider, tuple(json.loads(self.separate)))
+
+    @property
+    def is_by_rule(self) -> bool:
+        """Whether a rule or a deadline could have decided it so: only a policy lets anything run."""
+        by_policy = BY_RULES.get((ActorKind(self.actor_kind), DecisionKind(self.kind)))
+        return self.kind == DecisionKind.REJECT if self.actor_kind != ActorKind.POLICY else by_policy == self.outcome
+
+
+def _changed(db: Transaction, review: int, decided: Sequence[_InForce]) -> str:
+    """What was written past the console of a review's demands, decisions and approvals, as a clause; empty if nothing was."""
+    values = {"review": review}
+    opened = db.row(OPENED, values)
+    if opened and audit_verify.demanded(opened[0]) != json.loads(db.row(CALLS, values)[0]):
+        return f"what the rules demand of review {review} was changed in hitl.db"
+    if len(decided) != db.row("SELECT slots FROM reviews WHERE id = ?", (review,))[0]:
+        return f"not every call of review {review} is decided"
+    for slot, name in db.rows(WRITTEN_APPROVALS, values):
+        return f"the approval of {call_id(review, slot)} by {name} {BY_HAND}"
+    for one in decided:
+        if not one.is_logged:
+            return f"the decision on {call_id(review, one.slot)} {BY_HAND}"
+    several = {one.slot for one in decided if not one.demands.is_one_enough}
+    for slot, name, *answer, digest, effect in db.rows(APPROVED, values) if several else ():
+        if slot in several and not _has_effect(db, review, slot, answer, digest, effect):
+            return f"what the approval of {call_id(review, slot)} by {name} makes happen was changed in hitl.db"
+    return ""
+
+
+def _has_effect(db: Transaction, review: int, slot: int, answer: Sequence[Any], digest: str, effect: str) -> bool:
+    """Whether an effect is that of an answer, given as its kind, arguments, message and template; see `model.effect_of`."""
+    kind, args, message, template = answer
+    if template is not None:
+        return has_digest(effect, kind, json.loads(template))
+    if kind == DecisionKind.APPROVE:
+        return effect == digest
+    given = None if args is None else json.loads(args)
+    if kind != DecisionKind.EDIT:
+        return has_digest(effect, kind, [message, given])
+    (name,) = db.row("SELECT name FROM actions WHERE review = ? AND slot = ?", (review, slot))
+    return audit_verify.fits(name, args, effect)
 
 
 def note_refusal(

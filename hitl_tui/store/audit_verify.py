@@ -103,8 +103,8 @@ def _mirrored(noun: str, table: str, kind: str, same: str, is_kept: str = "") ->
 SAME_APPROVAL = (
     "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
     "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified'), "
-    "json_extract(t.body, '$.signature')) "
-    "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified, r.signature)"
+    "json_extract(t.body, '$.signature'), json_extract(t.body, '$.template')) "
+    "IS (r.at, r.review, r.actor, r.slot, r.kind, r.digest, r.args, r.message, r.identified, r.signature, r.template)"
 )
 """Whether an entry `t` says of an approval `r` what its row says."""
 NOT_PRUNED = "AND t.run NOT IN (SELECT run FROM pruned)"

@@ -263,6 +263,8 @@ def _decide(
     if not deciding and not endorsing:
         progress = progress_of(db, found.id).told()
         raise Refused(f"you said so of review {found.id} already: it has {progress}", "another person must approve the same")
+    for one in (*endorsing, *deciding):
+        _withdraw_former(db, one, people)
     for one in endorsing:
         _endorse(db, found, one)
     for one in deciding:
@@ -345,6 +347,18 @@ INSERT INTO endorsements (
     :identified, :signature
 )
 """
+
+
+OTHER_NAMES = (
+    "SELECT id, actor FROM endorsements WHERE review = :review AND slot = :slot AND actor_key != :actor_key AND withdrawn_at IS NULL"
+)
+
+
+def _withdraw_former(db: Transaction, given: Given, people: People) -> None:
+    """Withdraw what this person approved under another name of theirs."""
+    for endorsement, name in db.rows(OTHER_NAMES, given.values) if people.is_checked else ():
+        if people.same_person(name, given.by.name):
+            _withdraw_one(db, given.review, endorsement, given.action.slot, given.by, given.at, None)
 
 
 def _endorse(db: Transaction, found: _LiveReview, given: Given) -> None:

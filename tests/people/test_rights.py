@@ -13,7 +13,7 @@ import pytest
 
 from hitl_tui.errors import NotAllowed, Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, Identified, PauseKind, ReviewState, Role, RunOptions, TakeoverPlan
+from hitl_tui.model import Answer, Identified, PauseKind, ReviewState, Role, RunOptions, TakeoverPlan, effect_of
 from hitl_tui.people.parser import parse_with_problems
 from hitl_tui.people.rights import identify
 from hitl_tui.policy.loader import HomePeople, Policies
@@ -194,6 +194,27 @@ async def test_launcher_alone_does_not_approve_where_launch_is_separate(office: 
     assert await office.sent() == {review}
 
 
+async def test_launcher_is_who_the_log_says(office: Office) -> None:
+    review = await office.ask(by="ann", separate=("launch",))
+    office.sql(("UPDATE runs SET launched_by = 'bob'", ()))
+    assert await office.say("ann", review) is ReviewState.OPEN
+    unknown = await office.ask(separate=("launch",))
+    run = (await office.inbox("ann").reviews.get(unknown)).row.run
+    office.sql(("DROP TRIGGER audit_kept", ()), ("DELETE FROM audit WHERE kind = 'launched' AND run = ?", (run,)))
+    assert await office.say("ann", unknown) is ReviewState.OPEN, "nobody knows who launched it"
+
+
+async def test_approval_under_a_former_name_is_replaced_by_a_new_one(office: Office) -> None:
+    review = await office.ask(reviewers=2)
+    (office.home / "people.toml").unlink()
+    await office.say("a.meyer", review)
+    office.rewrite(PEOPLE)
+    assert await office.say("ann", review, OTHER) is ReviewState.OPEN
+    assert await office.say("bob", review) is ReviewState.OPEN, "ann does not approve that any more"
+    assert await office.say("bob", review, OTHER) is ReviewState.DECIDED
+    assert await office.sent() == {review} and audit.verify(office.store.path).problem == ""
+
+
 async def test_author_of_an_edit_alone_does_not_approve_it(office: Office) -> None:
     review = await office.ask(separate=("edit",))
     assert await office.say("ann", review, OTHER) is ReviewState.OPEN
@@ -307,6 +328,15 @@ async def write_the_second_approval(office: Office) -> int:
     return review
 
 
+async def change_what_was_approved(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    await office.say("bob", review)
+    effect = effect_of((await office.inbox("ann").reviews.get(review)).actions[0], OTHER)
+    office.sql(("UPDATE endorsements SET effect = ? WHERE review = ?", (effect, review)))
+    await office.say("ann", review, OTHER)
+    return review
+
+
 async def lower_the_number_of_reviewers(office: Office) -> int:
     review = await office.ask(reviewers=2)
     office.sql(("UPDATE actions SET reviewers = 1 WHERE review = ?", (review,)))
@@ -387,7 +417,8 @@ async def become_one_person_after_approving(office: Office) -> int:
 
 
 ATTACKS = (
-    write_a_decision, write_the_second_approval, lower_the_number_of_reviewers, lose_the_right_after_deciding, change_the_arguments,
+    write_a_decision, write_the_second_approval, change_what_was_approved, lower_the_number_of_reviewers,
+    lose_the_right_after_deciding, change_the_arguments,
     write_a_decision_of_a_rule, write_a_decision_of_the_program, write_a_decision_under_a_foreign_key, write_a_name_that_looks_like_anns,
     change_a_rejection, change_who_decided, remove_the_group, remove_the_separation, put_an_undone_decision_into_force,
     put_a_withdrawn_approval_back, put_an_approval_back_that_was_replaced, decide_a_part, be_removed_after_approving,
