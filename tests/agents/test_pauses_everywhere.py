@@ -6,13 +6,26 @@ What is special about an engine is tested elsewhere. Runs of a test go on at the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from hitl_tui.model import Answer, DecisionKind, PauseKind, ReviewState, RunState
-from tests.support.harness import PROJECTS, ForkServer, Reviewer, Sandbox, approve, edit, open_reviewer, reject, respond, tool_results
+from hitl_tui.model import Answer, Call, DecisionKind, PauseKind, Review, ReviewState, Run, RunState, TakeoverPlan
+from tests.support.harness import (
+    PROJECTS,
+    TIMEOUT_S,
+    ForkServer,
+    Reviewer,
+    Sandbox,
+    approve,
+    edit,
+    open_reviewer,
+    reject,
+    respond,
+    tool_results,
+)
 from tests.support.servers import PROJECT, engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -60,7 +73,7 @@ async def until_agents(reviewer: Reviewer) -> None:
         await asyncio.sleep(0.1)
 
 
-def did(reviewer: Reviewer, run: Any) -> list[tuple[str, Any]]:
+def did(reviewer: Reviewer, run: Run) -> list[tuple[str, Any]]:
     """What the run's tools and nodes did, without order."""
     return sorted((one["did"], one.get("to") or one.get("path")) for one in reviewer.effects(run))
 
@@ -259,6 +272,51 @@ async def test_agent_inbox_questions_follow_each_other(ann: Reviewer) -> None:
         "book_meeting must be redone: not on a monday",
         "Question ignored",
     ]
+
+
+# Takeovers
+
+
+async def test_handback_with_a_result_replaces_the_tool(ann: Reviewer) -> None:
+    async def case(agent: str) -> None:
+        run = await ann.launch(agent, [LETTER])
+        await ann.open_review(run)
+        takeover = await ann.inbox.takeovers.take(run.id)
+        (call,) = (await ann.inbox.takeovers.head(run.id)).calls
+        await ann.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(results={call.id: "bob was told by phone"}))
+        assert tool_results(await ann.result_of(run)) == {"send": ["bob was told by phone"]}
+        assert ann.effects(run) == [], "the call never ran"
+
+    await asyncio.gather(*map(case, AGENTS))
+
+
+async def test_handback_with_a_rewritten_call_asks_before_it_runs(ann: Reviewer) -> None:
+    async def case(agent: str) -> None:
+        run = await ann.launch(agent, [LETTER])
+        await ann.open_review(run)
+        takeover = await ann.inbox.takeovers.take(run.id)
+        (call,) = (await ann.inbox.takeovers.head(run.id)).calls
+        plan = TakeoverPlan(text="I write to zoe.", calls=(Call(call.id, "send", {"to": "zoe"}),))
+        await ann.inbox.takeovers.hand_back(takeover.id, plan)
+        review = await until_asked(ann, run, {"to": "zoe"})
+        assert ann.effects(run) == []
+        await ann.decide(review, approve())
+        await ann.result_of(run)
+        assert did(ann, run) == [("send", "zoe")]
+
+    await asyncio.gather(*map(case, AGENTS))
+
+
+async def until_asked(ann: Reviewer, run: Run, args: Any) -> Review:
+    """Wait until the run asks for a call with these arguments."""
+    until = time.monotonic() + TIMEOUT_S
+    while True:
+        for row in await ann.inbox.reviews.of_run(run.id):
+            review = await ann.inbox.reviews.get(row.id)
+            if row.state is ReviewState.OPEN and review.actions[0].args == args:
+                return review
+        assert time.monotonic() < until, await ann.inbox.runs.get(run.id)
+        await asyncio.sleep(0.05)
 
 
 # What goes wrong

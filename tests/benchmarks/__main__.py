@@ -7,7 +7,20 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import checkpoints, decision, export, key_latency, loading, many_waiting, past, queue_list, replay, resume, startup
+from tests.benchmarks import (
+    checkpoints,
+    decision,
+    export,
+    key_latency,
+    loading,
+    many_waiting,
+    past,
+    queue_list,
+    replay,
+    resume,
+    server,
+    startup,
+)
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
@@ -22,6 +35,7 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "past": past.measure,
     "decision": lambda: [asyncio.run(decision.measure()), asyncio.run(decision.measure_many())],
     "export": export.measure,
+    "server": lambda: asyncio.run(server.measure()),
 }
 
 
