@@ -56,8 +56,7 @@ def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServ
     [cookie] = context.cookies()
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
     page.press_until("y", "What goes to the clipboard")
-    page.press("1")
-    page.until("copied")
+    page.press_until("1", "copied")
     assert "@example.com" in page.page.evaluate("navigator.clipboard.readText()")
     while not rows(home, "SELECT 1 FROM decisions"):
         page.press("a")

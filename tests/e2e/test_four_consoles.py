@@ -98,7 +98,7 @@ def consoles(tmp_path: Path) -> Iterator[tuple[Home, list[Console]]]:
         page.enter(web.new_link("cleo"))
         found.append(InChromium("cleo", page))
         for console in found:
-            until_drawn(console, found, "a approve")
+            until_drawn(console, found, "approve")
         yield home, found
 
 
@@ -156,7 +156,7 @@ def test_claim_and_presence_are_seen_on_every_other_console(consoles: tuple[Home
         console.press("j")
         others = [one for one in everybody if one is not console]
         for one in others:
-            until_drawn(one, everybody, f"{console.name} is looking")
+            until_drawn(one, everybody, f"{console.name} is looking", f"{console.name} looking")
         console.press("k")
     for one in everybody:
         one.forget()
