@@ -67,6 +67,8 @@ def parse(script: str) -> Script:
         return Script(problem=str(error))
     except RecursionError:
         return Script(problem="it is nested too deeply")
+    except Exception:  # noqa: BLE001 - a bug here, or in the parser, must not let a command run
+        return Script(problem="it could not be read")
 
 
 @lru_cache(256)

@@ -84,23 +84,32 @@ def sections(tool: str, args: Any, settings: EffectSettings) -> tuple[Section, .
     """What a call would do, argument by argument; nothing for arguments of which nothing is known."""
     if not isinstance(args, dict):
         return ()
-    found = []
-    for name, value in islice(args.items(), MOST_ARGUMENTS):
-        kind = kind_of(name, value, settings.views)
-        if kind == "shell":
-            found.append(_commands(name, value))
-        elif kind == "sql":
-            found.append(_statements(name, value))
-        elif kind == "file":
-            found.append(Section(name, kind, (_file(value, settings),)))
-        elif kind == "url":
-            found.append(Section(name, kind, (_address(addresses.of_url(value, settings.own_domains)),)))
-        elif kind == "mail":
-            listed = addresses.of_recipients(value, settings.own_domains)
-            found.append(Section(name, kind, tuple(map(_address, listed[:MOST_ROWS]))))
-    if change := files.change(tool, args, settings.folder):
-        found.append(_change(change))
-    return tuple(one for one in found if one.effects or one.problem)
+    found = [_section(name, value, settings) for name, value in islice(args.items(), MOST_ARGUMENTS)]
+    try:
+        change = files.change(tool, args, settings.folder)
+    except ValueError:  # a path that no file can have
+        change = None
+    return tuple(one for one in (*found, _change(change) if change else None) if one and (one.effects or one.problem))
+
+
+def _section(name: str, value: Any, settings: EffectSettings) -> Section | None:
+    kind = kind_of(name, value, settings.views)
+    try:
+        match kind:
+            case "shell":
+                return _commands(name, value)
+            case "sql":
+                return _statements(name, value)
+            case "file":
+                return Section(name, kind, (_file(value, settings),))
+            case "url":
+                return Section(name, kind, (_address(addresses.of_url(value, settings.own_domains)),))
+            case "mail":
+                listed = addresses.of_recipients(value, settings.own_domains)
+                return Section(name, kind, tuple(map(_address, listed[:MOST_ROWS])))
+    except Exception:  # noqa: BLE001 - whatever a parser makes of an agent's text, the review stays on the screen
+        return Section(name, kind, (), "it could not be read")
+    return None
 
 
 def kind_of(name: str, value: Any, views: Mapping[str, str]) -> str:

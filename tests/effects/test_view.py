@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hitl_tui.effects.addresses import of_recipients, of_url
+from hitl_tui.effects.provenance import of_call
 from hitl_tui.effects.view import EffectSettings, Section, sections, worth_showing
+from hitl_tui.model import Message
+from tests.support.properties import examples
 
 PLAIN = EffectSettings({})
 
@@ -27,6 +32,18 @@ def test_commands_are_shown_with_what_they_write_delete_and_reach() -> None:
     assert section.problem == "it uses eval" and section.as_json() == {
         "argument": "command", "kind": "shell", "problem": "it uses eval", "effects": []
     }  # fmt: skip
+
+
+TEXTS = st.text(max_size=30) | st.sampled_from(["\ud800", "a\0b", "https://\ud800", "../" * 50, "x@xn--\ud800", "ls \ud800", "~\ud800/x"])
+NAMES = st.sampled_from(["cmd", "sql", "path", "to", "url", "content", "old_string", "new_string"])
+
+
+@examples(4)
+@given(st.dictionaries(NAMES, TEXTS | st.lists(TEXTS, max_size=3) | st.integers() | st.none(), max_size=4))
+def test_any_arguments_have_sections_that_can_be_drawn(tmp_path: Path, args: dict[str, Any]) -> None:
+    settings = EffectSettings({}, str(tmp_path), ("example.com",))
+    assert all(section.as_json() for section in sections("write_file", args, settings))
+    assert isinstance(of_call(args, (Message("user", "say \ud800"),), args), tuple)
 
 
 def test_of_many_commands_those_with_effects_come_first() -> None:
