@@ -15,7 +15,6 @@ import pytest
 from hitl_tui.model import Answer, Call, DecisionKind, PauseKind, Review, ReviewState, Run, RunState, TakeoverPlan
 from tests.support.harness import (
     PROJECTS,
-    TIMEOUT_S,
     ForkServer,
     Reviewer,
     Sandbox,
@@ -29,6 +28,8 @@ from tests.support.harness import (
 from tests.support.servers import PROJECT, engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+PATIENCE_S = 150.0
+"""Seconds that a wait may take: a server and its databases share the machine with other tests."""
 LETTER = ("send", {"to": "bob", "body": "hello"})
 AGENTS = ("batched", "per_call", "react", "gated_agent")
 EXACT: dict[str, Any] = {
@@ -63,6 +64,7 @@ def sandbox(
 @pytest.fixture
 async def ann(sandbox: Sandbox) -> AsyncIterator[Reviewer]:
     async with open_reviewer(sandbox) as reviewer:
+        reviewer.timeout_s = PATIENCE_S
         await until_agents(reviewer)
         yield reviewer
 
@@ -309,7 +311,7 @@ async def test_handback_with_a_rewritten_call_asks_before_it_runs(ann: Reviewer)
 
 async def until_asked(ann: Reviewer, run: Run, args: Any) -> Review:
     """Wait until the run asks for a call with these arguments."""
-    until = time.monotonic() + TIMEOUT_S
+    until = time.monotonic() + PATIENCE_S
     while True:
         for row in await ann.inbox.reviews.of_run(run.id):
             review = await ann.inbox.reviews.get(row.id)

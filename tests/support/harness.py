@@ -175,6 +175,8 @@ class Reviewer:
         self.sandbox = sandbox
         self.store = store
         self.inbox = Inbox(store, name)
+        self.timeout_s = TIMEOUT_S
+        """Seconds that each wait may take."""
 
     async def launch(self, agent: str, *calls: Sequence[tuple[str, dict[str, Any]]], **more: Any) -> Run:
         """Launch an agent. `calls` are the tool calls its scripted model makes, one group per turn."""
@@ -182,10 +184,10 @@ class Reviewer:
             more["text"] = rounds(*calls)
         return (await self.inbox.runs.launch(agent, **more))[0]
 
-    async def wait(self, run: Run | int, *states: RunState, timeout_s: float = TIMEOUT_S) -> Run:
+    async def wait(self, run: Run | int, *states: RunState, timeout_s: float = 0.0) -> Run:
         """Wait until the run is in one of the states (default: has ended), and return it."""
         wanted, number = states or ENDED, run if isinstance(run, int) else run.id
-        until = time.monotonic() + timeout_s
+        until = time.monotonic() + (timeout_s or self.timeout_s)
         while (now := await self.inbox.runs.get(number)).state not in wanted:
             unexpected = now.state in ENDED or time.monotonic() > until
             assert not unexpected, f"run r{now.id} of {now.agent} is {now.state}, not {wanted}: {now.error}\n{now.traceback}"
@@ -198,7 +200,7 @@ class Reviewer:
 
     async def open_reviews(self, run: Run, count: int = 1) -> list[Review]:
         """Wait until the run waits with `count` open reviews, and return them."""
-        until = time.monotonic() + TIMEOUT_S
+        until = time.monotonic() + self.timeout_s
         while True:
             await self.wait(run, RunState.WAITING)
             rows = [row for row in await self.inbox.reviews.of_run(run.id) if row.state == ReviewState.OPEN]
@@ -217,21 +219,21 @@ class Reviewer:
 
     async def until_workers(self, count: int) -> None:
         """Wait until at least `count` workers are registered."""
-        until = time.monotonic() + TIMEOUT_S
+        until = time.monotonic() + self.timeout_s
         while len(await self.inbox.agents.workers()) < count:
             assert time.monotonic() < until, "the workers never registered"
             await asyncio.sleep(0.02)
 
     async def until_applied(self, review: Review) -> None:
         """Wait until a worker has applied a decided review."""
-        until = time.monotonic() + TIMEOUT_S
+        until = time.monotonic() + self.timeout_s
         while (await self.inbox.reviews.get(review.row.id)).row.state in ("decided", "submitted"):
             assert time.monotonic() < until, "the decision was never applied"
             await asyncio.sleep(0.02)
 
     async def until_state(self, review: Review, state: ReviewState) -> None:
         """Wait until a review is in a state."""
-        until = time.monotonic() + TIMEOUT_S
+        until = time.monotonic() + self.timeout_s
         while (now := (await self.inbox.reviews.get(review.row.id)).row.state) is not state:
             assert time.monotonic() < until, f"it is {now}"
             await asyncio.sleep(0.02)
@@ -254,7 +256,7 @@ class Reviewer:
 
     async def until_effect(self, run: Run, what: str) -> dict[str, Any]:
         """Wait until the run has the side effect `what`, and return the latest."""
-        until = time.monotonic() + TIMEOUT_S
+        until = time.monotonic() + self.timeout_s
         while not (found := [line for line in self.effects(run) if line["did"] == what]):
             assert time.monotonic() < until, f"{what} never happened; the run is {await self.inbox.runs.get(run.id)}"
             await asyncio.sleep(0.02)
