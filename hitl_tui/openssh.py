@@ -197,26 +197,27 @@ async def _sign_with(text: str, key: Path, by_agent: bool = False) -> str:
     Raises:
         NotSigned: it could not be made.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, "-Y", "sign", "-n", NAMESPACE, "-f", str(key), env=_environment(), stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,  # without the terminal, to ask in
-        )  # fmt: skip
-    except OSError as error:
-        raise NotSigned(*_not_started(error)) from None
-    try:
-        async with asyncio.timeout(SIGN_S):
-            out, errors = await process.communicate(text.encode())
-    except TimeoutError:
+    process = _started(["-Y", "sign", "-n", NAMESPACE, "-f", str(key)])
+    try:  # in a thread, which costs less than asyncio's own subprocesses
+        out, errors = await asyncio.to_thread(process.communicate, text.encode(), SIGN_S)
+    except subprocess.TimeoutExpired:
         raise NotSigned(f"the key was not touched, or the agent did not answer, within {SIGN_S:g} s", "decide again") from None
     finally:
-        if process.returncode is None:
+        if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
     if process.returncode:
         raise _not_signed(errors.decode("utf-8", "replace"), key, by_agent)
     return out.decode("utf-8", "replace")
+
+
+def _started(options: Sequence[str]) -> subprocess.Popen[bytes]:
+    """`ssh-keygen` with pipes, and without the terminal, in which it would ask."""
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen([PROGRAM, *options], stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True)
+    except OSError as error:
+        raise NotSigned(*_not_started(error)) from None
 
 
 def _environment() -> Mapping[str, str]:

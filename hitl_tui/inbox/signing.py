@@ -50,9 +50,9 @@ class Signing:
         Raises:
             NotSigned: there is no key, it was refused, or taken back. Nothing was stored.
         """
-        head, statements = await self._statements(chosen)
+        now, statements = self._statements(chosen)
         signed = SignedStatements(statements, "")
-        made = await self._made(signed.text, self._keys(head, self._people))
+        made = await self._made(signed.text, self._keys(now, self._people))
         return SignedStatements(statements, made.text)
 
     async def made_of(self, text: str, people: People) -> Signature:
@@ -61,16 +61,17 @@ class Signing:
         Raises:
             NotSigned: as for `sign`.
         """
-        return await self._made(text, self._keys(await self._newest(), people))
+        _, now = self._head()
+        return await self._made(text, self._keys(now, people))
 
     @property
     def _people(self) -> People:
         return self._inbox.people()
 
-    async def _newest(self) -> float:
-        """Unix time now, or of the newest entry of the log if that is later: the keys that count then count when it is checked."""
-        row = await self._store.one(LAST)
-        return max(time.time(), row[2] if row else 0.0)
+    def _head(self) -> tuple[audit.AuditHead, float]:
+        """The end of the log; and Unix time now, or of its last entry if that is later: by it, keys count also when this is checked."""
+        row = next(iter(self._store.read_now(LAST)), (0, "", 0.0))
+        return audit.AuditHead(row[0], row[1]), max(time.time(), row[2])
 
     def _keys(self, now: float, people: People) -> list[PublicKey]:
         """The keys of this reviewer that count at that Unix time.
@@ -91,17 +92,15 @@ class Signing:
         problem = Keys(people, now).problem(name, Keys(people, now).first_of(name)).replace("its key", "your key", 1)
         raise NotSigned(f"this must be signed, and {problem}", "have a key added that counts now, or set the clock right")
 
-    async def _statements(self, chosen: Sequence[ReviewAnswers]) -> tuple[float, dict[tuple[int, int], Statement]]:
+    def _statements(self, chosen: Sequence[ReviewAnswers]) -> tuple[float, dict[tuple[int, int], Statement]]:
         """What is signed, by review and slot, and the Unix time whose keys count."""
-        home, row = await audit.home_id(self._store), await self._store.one(LAST)
-        head = audit.AuditHead(row[0], row[1]) if row else audit.AuditHead(0, "")
-        now, person = time.time(), self._inbox.reviewer
+        home, (head, now), at, person = audit.home_id(self._store), self._head(), time.time(), self._inbox.reviewer
         found = {
-            (one.review, slot): state(home, str(head), one.review, one.shown[slot], answer, person, now, one.viewings[slot].seen)
+            (one.review, slot): state(home, str(head), one.review, one.shown[slot], answer, person, at, one.viewings[slot].seen)
             for one in chosen
             for slot, answer in one.answers.items()
         }
-        return max(now, row[2] if row else 0.0), found
+        return now, found
 
     async def _made(self, text: str, keys: Sequence[PublicKey]) -> Signature:
         from hitl_tui import openssh

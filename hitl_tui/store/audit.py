@@ -108,10 +108,12 @@ def _body(text: Any) -> Json:
         return str(text)
 
 
-async def home_id(store: Store) -> str:
-    """A text that differs between homes and that nobody knows by heart: the hash of the log's first entry. Empty before any."""
-    row = await store.one("SELECT hash FROM audit WHERE seq = 1")
-    return str(row[0]) if row else ""
+def home_id(store: Store) -> str:
+    """A text that differs between homes and that nobody knows by heart: the hash of the log's first entry. Empty before any.
+
+    Reads at once.
+    """
+    return next((str(found) for (found,) in store.read_now("SELECT hash FROM audit WHERE seq = 1")), "")
 
 
 def verify(database: Path, saved: AuditHead | None = None) -> Verified:

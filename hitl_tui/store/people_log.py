@@ -135,7 +135,7 @@ class TrustedPeople:
             raise Refused("people.toml is as it was accepted", "nothing was changed")
         if not last.people.may(by, Role.PEOPLE):
             raise Refused(f"{by} may not change people: the version before gives no such role", "ask somebody with the role `people`")
-        home, head = await audit.home_id(self._store), audit.head(self._store.path)
+        home, head = audit.home_id(self._store), audit.head(self._store.path)
         return people_text(home, str(head), last.digest, status.digest, by, time.time()), last.people
 
     def _keep(self, db: Transaction, status: PeopleStatus) -> None:

@@ -47,7 +47,7 @@ class AttentionChecks:
         state = rows.past_checks(self._store, self._project)
         if state.is_open:
             return False
-        seed = f"{policy.seed}\0{await audit.home_id(self._store)}\0{self._project}\0{state.count}"
+        seed = f"{policy.seed}\0{audit.home_id(self._store)}\0{self._project}\0{state.count}"
         wanted = attention_checks.decisions_until_next(every, seed)
         if await rows.decisions_since(self._store, self._project, state.last, wanted) < wanted:
             return False

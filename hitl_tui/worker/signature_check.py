@@ -47,7 +47,7 @@ class SignatureCheck:
     async def _problem(self, run: Run, decided: DecidedReview, review: Review, people: People, policy: Policy | None) -> str:
         """The first thing that is wrong with what was decided of a review, as a clause; empty if nothing is."""
         given, approvals = signature_checks.answers_of(self._store, review.row.id)
-        home, keys = await audit.home_id(self._store), Keys(people, signature_checks.latest(self._store))
+        home, keys = audit.home_id(self._store), Keys(people, signature_checks.latest(self._store))
         check = functools.partial(problem_of, home=home, hash_at=functools.partial(signature_checks.hash_at, self._store), keys=keys)
         by_slot = {one.slot: one for one in given}
         context = await reviews.context(self._store, review.row.id)

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     replay,
     resume,
     server,
+    signature,
     startup,
 )
 from tests.benchmarks.ratio import Ratio
@@ -34,6 +35,7 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "replay": lambda: [asyncio.run(replay.measure())],
     "past": past.measure,
     "decision": lambda: [asyncio.run(decision.measure()), asyncio.run(decision.measure_many())],
+    "signature": lambda: [asyncio.run(signature.measure())],
     "export": export.measure,
     "server": lambda: asyncio.run(server.measure()),
 }

@@ -82,7 +82,7 @@ class Office:
 
     async def forge(self, review: Review, answer: Answer, key: str = "ann", by: str = "ann", **changed: Any) -> None:
         """Store a decision with a statement of which some fields are others, signed with this person's key."""
-        home, head = await audit.home_id(self.store), str(audit.head(self.store.path))
+        home, head = audit.home_id(self.store), str(audit.head(self.store.path))
         statement = replace(state(home, head, review.row.id, review.actions[0], answer, by, 1.0, None), **changed)
         await self.store_signed(review, answer, statement, self.keys[key], by)
 
