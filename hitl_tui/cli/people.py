@@ -18,13 +18,14 @@ from hitl_tui.errors import Refused
 from hitl_tui.formatting import counted
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import Inbox
-from hitl_tui.inbox.people import PeopleEditor
+from hitl_tui.inbox.people import PeopleEditor, sign_change
 from hitl_tui.model import USUAL_ROLES, People, Person, PersonKey, Role
-from hitl_tui.people.file import NAME, PeopleStatus, read_status
+from hitl_tui.people.file import NAME, PeopleFile, PeopleStatus, read_status
 from hitl_tui.people.parser import key_problem
 from hitl_tui.policy.loader import policy_paths, read_text
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.sanitize import visible
+from hitl_tui.store.people_log import ACCEPT, WAITS, TrustedPeople
 from hitl_tui.toml_reader import Problem
 
 NO_FILE = f"there is no {NAME}: everybody who can open the home decides, under any name (identity: not checked)"
@@ -56,7 +57,10 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
             return output.as_json({**_json(found), "you": {"name": inbox.reviewer, "identified": inbox.actor.identified}})
         if found.problem:
             return visible(f"nobody may decide: {found.problem}")
-        return output.table(map(_row, found.persons), whole=True) if found.is_checked else NO_FILE
+        if not found.is_checked:
+            return NO_FILE
+        waits = TrustedPeople(inbox.store, PeopleFile(find_home(home).path)).waiting()
+        return output.table(map(_row, found.persons), whole=True) + (f"\n{WAITS}; {ACCEPT}" if waits else "")
 
     print_from_inbox(work, home, reviewer)
 
@@ -92,7 +96,7 @@ def add(
         if line:
             await editor.add_key(name, line)
             told.append(f"{name} has a key")
-        return visible("\n".join(told))
+        return visible("\n".join([*told, *await _signed(inbox, opened)]))
 
     print_from_inbox(work, home, reviewer)
 
@@ -104,10 +108,38 @@ def remove(name: str, home: str | None, reviewer: str | None) -> None:
     """Remove a person. What they decided stays in the history."""
 
     async def work(inbox: Inbox) -> str:
-        await PeopleEditor(inbox, find_home(home).path).remove(name)
-        return visible(f"{name} is removed; a former name of somebody goes into their aliases")
+        opened = find_home(home)
+        await PeopleEditor(inbox, opened.path).remove(name)
+        told = f"{name} is removed; a former name of somebody goes into their aliases"
+        return visible("\n".join([told, *await _signed(inbox, opened)]))
 
     print_from_inbox(work, home, reviewer)
+
+
+@people.command("accept", epilog=example("hitl-tui people accept"))
+@common_options
+def accept(home: str | None, reviewer: str | None) -> None:
+    """Sign a change of people.toml.
+
+    Where somebody with the role `people` has a key, a change counts once one of
+    them has signed it. `people add` and `people remove` sign by themselves.
+    """
+    opened = find_home(home)
+
+    async def work(inbox: Inbox) -> str:
+        if not await sign_change(inbox, opened.path):
+            raise Refused("no change of people.toml waits for a signature", "nothing was changed")
+        return visible(f"people.toml counts as it is: signed by {inbox.reviewer}")
+
+    print_from_inbox(work, home, reviewer)
+
+
+async def _signed(inbox: Inbox, home: Home) -> list[str]:
+    """Sign what was just changed, where that is needed. Returns what to tell about it."""
+    try:
+        return ["the change is signed"] if await sign_change(inbox, home.path) else []
+    except Refused as error:
+        return [f"the change does not count yet: {error}", ACCEPT]
 
 
 @people.command("check", epilog=example("hitl-tui people check"))

@@ -70,5 +70,25 @@ class PeopleEditor:
         self._inbox.ring()
 
 
+async def sign_change(inbox: Inbox, home: Path) -> bool:
+    """Sign the change of people.toml that waits, with this reviewer's key of the version before. Returns whether one waited.
+
+    Raises:
+        NotSigned: it could not be signed; the change goes on to wait.
+        Refused: the version before does not let this reviewer change people.
+    """
+    from hitl_tui.people.file import PeopleFile
+    from hitl_tui.store.people_log import TrustedPeople
+
+    trusted = TrustedPeople(inbox.store, PeopleFile(home))
+    await trusted.note()
+    if not trusted.waiting():
+        return False
+    text, people = await trusted.to_sign(inbox.reviewer)
+    await trusted.accept(await inbox.signing.made_of(text, people), text, inbox.reviewer)
+    inbox.ring()
+    return True
+
+
 def _every_role() -> tuple[Role, ...]:
     return tuple(role for role in Role if role is not Role.READ)

@@ -18,6 +18,7 @@ from hitl_tui.policy.schedule import Hours
 from hitl_tui.policy.schema import (
     SEPARATE,
     UNKNOWN_RISK,
+    AuditSettings,
     AutonomyRules,
     ChainStep,
     ConfidenceSettings,
@@ -31,7 +32,7 @@ from hitl_tui.suggest import did_you_mean
 from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_lines, line_of, load
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
-       "answer", "agents", "organisation")  # fmt: skip
+       "answer", "agents", "organisation", "audit")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view",
         "separate")  # fmt: skip
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
@@ -42,6 +43,7 @@ DAY = 86_400.0
 LONGEST_S = 366 * DAY
 LONGEST_UNDO_S = 3600.0
 MOST_DECISIONS = 10_000
+SHORTEST_ANCHOR_S = 10.0
 Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
 
@@ -163,6 +165,7 @@ class _PolicyParser(TomlReader):
             attention=self._read((), raw, "attention", self._attention, 0),
             review=self._read((), raw, "review", self._review, ReviewSettings()),
             answers=self._read((), raw, "answer", self._answers, ()),
+            audit=self._read((), raw, "audit", self._audit, AuditSettings()),
             frontend_tools=self._read((), raw, "agents", self._agents, {}),
             domains=self._read((), raw, "organisation", self._organisation, ()),
         )
@@ -321,6 +324,23 @@ class _PolicyParser(TomlReader):
             timeout_s=self._read(path, raw, "timeout", self._time, usual.timeout_s),
             retries=self._read(path, raw, "retries", self._whole(0, 10), usual.retries),
         )
+
+    def _audit(self, path: Path, value: Any) -> AuditSettings:
+        raw, usual = self._table(path, value, ("anchor", "every", "after")), AuditSettings()
+        after_s = self._read(path, raw, "after", self._time, usual.after_s)
+        if after_s < SHORTEST_ANCHOR_S:
+            self._wrong((*path, "after"), f"after is less than {SHORTEST_ANCHOR_S:g} s", 'write it like "10m"')
+        return AuditSettings(
+            self._read(path, raw, "anchor", self._anchor, usual.anchor),
+            self._read(path, raw, "every", self._whole(1, MOST_DECISIONS), usual.every),
+            after_s,
+        )
+
+    def _anchor(self, path: Path, value: Any) -> tuple[str, ...]:
+        found = self._texts(path, value)
+        if isinstance(value, str) and " " in value:
+            raise self._wrong(path, "anchor has arguments, and is no list", 'no shell reads it; write ["program", "argument"]')
+        return found
 
     def _command(self, path: Path, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list):

@@ -149,6 +149,18 @@ def _known_risk(risk: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """`[audit]`: where the end of the audit log is kept. It counts only in the home's policy, which agents cannot write."""
+
+    anchor: tuple[str, ...] = ()
+    """Program and arguments that get the head on their standard input; empty for none."""
+    every: int = 100
+    """Entries after which it is called."""
+    after_s: float = 600.0
+    """Seconds after which it is called, if there are new entries."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy.toml."""
 
@@ -172,6 +184,7 @@ class Policy:
     """Average number of decisions by people between attention checks; 0 for none."""
     review: ReviewSettings = ReviewSettings()
     answers: tuple[AnswerRule, ...] = ()
+    audit: AuditSettings = AuditSettings()
     frontend_tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Globs of front-end tools, by name or glob of the agent."""
     domains: tuple[str, ...] = ()

@@ -116,6 +116,11 @@ def home_id(store: Store) -> str:
     return next((str(found) for (found,) in store.read_now("SELECT hash FROM audit WHERE seq = 1")), "")
 
 
+def hash_at(store: Store, seq: int) -> str | None:
+    """The hash of the log's entry of a number; None where there is none. Reads at once."""
+    return next((str(found) for (found,) in store.read_now("SELECT hash FROM audit WHERE seq = ?", (seq,))), None)
+
+
 def verify(database: Path, saved: AuditHead | None = None) -> Verified:
     """Verify every hash, compare the tables with the log and the schema with its version, and check an earlier head; writes nothing.
 

@@ -6,32 +6,40 @@ person with the role `people` has signed it with a key of the version before.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hitl_tui import openssh
 from hitl_tui.errors import Refused
 from hitl_tui.model import PROGRAM, Actor, Identified, People, PersonKey, Role
-from hitl_tui.model.signatures import people_text
+from hitl_tui.model.signatures import people_text, sha256
 from hitl_tui.people.file import PeopleFile, PeopleStatus, read_text
 from hitl_tui.people.parser import parse_with_problems
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.signatures import hash_of
 
-LAST = """
-SELECT json_extract(a.body, '$.hash'), p.text FROM audit a INDEXED BY audit_people
+if TYPE_CHECKING:
+    from hitl_tui.openssh import Signature
+
+VERSIONS = """
+SELECT a.seq, a.actor, a.body, p.text, s.text, s.signature, (SELECT max(at) FROM audit WHERE seq <= a.seq)
+FROM audit a INDEXED BY audit_people
 LEFT JOIN people_versions p ON p.digest = json_extract(a.body, '$.hash')
-WHERE a.kind = 'people' AND json_extract(a.body, '$.because') IS NOT NULL ORDER BY a.seq DESC LIMIT 1
+LEFT JOIN signatures s ON s.id = json_extract(a.body, '$.signature')
+WHERE a.kind = 'people' ORDER BY a.seq
 """
+LAST_ENTRY = "SELECT max(seq) FROM audit INDEXED BY audit_people WHERE kind = 'people'"
 NEWEST = "SELECT json_extract(body, '$.hash') FROM audit INDEXED BY audit_people WHERE kind = 'people' ORDER BY seq DESC LIMIT 1"
 KEEP = "INSERT INTO people_versions (digest, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
-WAITS = "people.toml was changed, and the version before counts until that is signed"
+WAITS = "people.toml was changed: what the change gives counts once it is signed"
 ACCEPT = "somebody with the role `people` signs it: hitl-tui people accept"
 
 
@@ -48,12 +56,90 @@ class Because(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
-    """The last version that counts."""
+class Version:
+    """A version of people.toml that counts."""
 
     digest: str
-    """Empty where its file was removed."""
+    """SHA-256 of the file; empty where it was removed."""
     people: People
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """What the log says of a version, with what is stored of it. Nothing of it is believed unchecked: a program may have written it."""
+
+    seq: int
+    actor: str
+    body: Mapping[str, Any]
+    text: str | None
+    """The file; None if it is gone."""
+    signed: str | None
+    """The text that was signed; None without a signature."""
+    signature: str | None
+    now: float
+    """Unix time of its place in the log."""
+
+    @property
+    def digest(self) -> str:
+        return str(self.body["hash"])
+
+    @property
+    def waits(self) -> bool:
+        """Whether it only says that a change was seen, which did not count then."""
+        return self.body.get("because") is None
+
+    @property
+    def version(self) -> Version:
+        return Version(self.digest, people_of(self.text or ""))
+
+    @property
+    def to_verify(self) -> tuple[str, str] | None:
+        """Text and signature that `ssh-keygen` must verify, if it counts by its signature."""
+        return (self.signed or "", self.signature or "") if self.body.get("because") == Because.SIGNED else None
+
+    def problem(self, before: Version | None, home: str, hash_at: Callable[[int], str | None], file: Path) -> str:
+        """Why the version does not count after the one before, as a sentence; empty if only `ssh-keygen` can tell."""
+        if self.digest and sha256(self.text or "") != self.digest:
+            return "the text of that version is gone from its table, or was changed"
+        match self.body["because"]:
+            case Because.FIRST:
+                return "it is no first version, there was one before" if before else ""
+            case Because.NOBODY:
+                return "somebody could have signed it" if before is None or signers(before.people, self.now) else ""
+            case Because.ACCOUNT:
+                return "" if belongs_to_another(file) else "its file does not belong to another account"
+            case Because.SIGNED if before:
+                return self._signature_problem(before, home, hash_at)
+        return "the log gives no reason why it counts"
+
+    def _signature_problem(self, before: Version, home: str, hash_at: Callable[[int], str | None]) -> str:
+        from hitl_tui import openssh
+        from hitl_tui.store.signature_checks import Keys, anchor_problem
+
+        if self.signed is None or self.signature is None or hash_of(self.signed, self.signature) != self.body.get("signature_hash"):
+            return "its signature is gone from its table, or was changed"
+        try:
+            found = json.loads(self.signed)
+            expected = people_text(home, str(found["head"]), before.digest, self.digest, self.actor, found["at"])
+        except (KeyError, TypeError, ValueError):
+            expected = ""
+        if self.signed != expected:
+            return "its signature is of something else"
+        if not before.people.may(self.actor, Role.PEOPLE):
+            return f"the version before does not let {self.actor} change people"
+        key = openssh.key_of(self.signature)
+        if key is None:
+            return "its signature is none of ssh-keygen's"
+        return Keys(before.people, self.now).problem(self.actor, key) or anchor_problem(str(found["head"]), self.seq, hash_at)
+
+
+def entries_of(read: Callable[[str], Iterable[Any]]) -> list[VersionEntry]:
+    """Every entry about people.toml, oldest first."""
+    return [VersionEntry(seq, actor, json.loads(body), *rest) for seq, actor, body, *rest in read(VERSIONS)]
+
+
+NOBODY = Version("gone", People(is_checked=True))
+"""Where the log has versions, and none of them is as it was: nobody has a right until a copy of the home is put back."""
 
 
 class TrustedPeople:
@@ -62,7 +148,8 @@ class TrustedPeople:
     def __init__(self, store: Store, file: PeopleFile) -> None:
         self._store = store
         self._file = file
-        self._read: _Version | None = None
+        self._read: tuple[int | None, Version | None] = (None, None)
+        self._verified: dict[tuple[str, str], bool] = {}
 
     def current(self) -> People:
         """The people who count now. While a change waits for its signature, they have what both that version and the one before give."""
@@ -73,26 +160,45 @@ class TrustedPeople:
         """Whether people.toml was changed, and nobody has signed the change."""
         return not self._counts(self._file.now(), self._last())
 
-    def _counts(self, status: PeopleStatus, last: _Version | None) -> bool:
+    def _counts(self, status: PeopleStatus, last: Version | None) -> bool:
         """Whether the file counts as it is. One with a mistake does: by it, nobody has a right."""
         return bool(status.people.problem) or last is None or last.digest == status.digest or self._because(last) is not None
 
-    def _because(self, last: _Version | None) -> Because | None:
+    def _because(self, last: Version | None) -> Because | None:
         """Why a new version would count without a signature; None if it does not."""
-        if last is None:
-            return Because.FIRST
+        if last is None or last is NOBODY:
+            return None if last else Because.FIRST
         if belongs_to_another(self._file.path):
             return Because.ACCOUNT
         return None if signers(last.people, time.time()) else Because.NOBODY
 
-    def _last(self) -> _Version | None:
-        rows = self._store.read_now(LAST)
-        if not rows:
+    def _last(self) -> Version | None:
+        """The last version that counts; each is checked again when the log has a new one."""
+        [(seq,)] = self._store.read_now(LAST_ENTRY)
+        if seq is None:
             return None
-        digest, text = rows[0]
-        if self._read is None or self._read.digest != digest:
-            self._read = _Version(digest, people_of(text or ""))
-        return self._read
+        if self._read[0] != seq:
+            self._read = (seq, self._checked())
+        return self._read[1]
+
+    def _checked(self) -> Version | None:
+        last, home, hash_at = None, audit.home_id(self._store), functools.partial(audit.hash_at, self._store)
+        entries = entries_of(self._store.read_now)
+        for entry in entries:
+            if not entry.waits and not entry.problem(last, home, hash_at, self._file.path) and self._is_verified(entry.to_verify):
+                last = entry.version
+        return NOBODY if last is None and any(not entry.waits for entry in entries) else last
+
+    def _is_verified(self, signed: tuple[str, str] | None) -> bool:
+        from hitl_tui import openssh
+
+        if signed is None:
+            return True
+        if signed not in self._verified:
+            key = openssh.key_of(signed[1])
+            with contextlib.suppress(openssh.CannotVerify):  # then it does not count, and is tried again
+                self._verified[signed] = key is not None and openssh.verify(*signed, key)
+        return self._verified.get(signed, False)
 
     async def note(self) -> None:
         """Log that people.toml changed, with its digest and why the change counts, if it does; once for each version."""
@@ -107,7 +213,7 @@ class TrustedPeople:
                 self._keep(db, status)
                 audit.note(db, time.time(), "people", PROGRAM, _body(status, because))
 
-    async def accept(self, signature: openssh.Signature, text: str, by: str) -> None:
+    async def accept(self, signature: Signature, text: str, by: str) -> None:
         """Store the signature of the change that waits, and let the version count.
 
         Raises:

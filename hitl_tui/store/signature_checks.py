@@ -229,8 +229,3 @@ def latest(store: Store) -> float:
     """Unix time now, or of the newest entries of the log if that is later: a clock that was set back makes no key count again."""
     [(newest,)] = store.read_now(NEWEST)
     return max(time.time(), newest or 0.0)
-
-
-def hash_at(store: Store, seq: int) -> str | None:
-    """The hash of the log's entry of a number; None where there is none. Reads at once."""
-    return next((str(found) for (found,) in store.read_now("SELECT hash FROM audit WHERE seq = ?", (seq,))), None)

@@ -7,17 +7,16 @@ import json
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hitl_tui import openssh
-from hitl_tui.model import ActorKind, People, Person, PersonKey, Role
-from hitl_tui.model.signatures import PEOPLE, people_text, sha256
+from hitl_tui.model import ActorKind, People, Person, PersonKey
 from hitl_tui.people.file import PeopleFile
-from hitl_tui.store.people_log import Because, belongs_to_another, people_of, signers
+from hitl_tui.store.people_log import Version, belongs_to_another, entries_of, signers
 from hitl_tui.store.reviews import answer_of
-from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, anchor_problem, problem_of
+from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of
 from hitl_tui.store.signatures import hash_of
 
 ENTRIES = "SELECT seq, at, kind, actor, actor_kind, review, body FROM audit ORDER BY seq"
@@ -27,14 +26,6 @@ CALL = "SELECT name, signed FROM actions WHERE review = ? AND slot = ?"
 REFUSED = "SELECT body FROM audit WHERE kind = 'not_accepted'"
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """A version of people.toml that counted from an entry on."""
-
-    digest: str
-    people: People
-
-
 class _History:
     """Walks the log once, from its first entry, and collects what only `ssh-keygen` can tell."""
 
@@ -42,11 +33,12 @@ class _History:
         self._db = db
         self._file = file
         self._now = 0.0
-        self._version: _Version | None = None
+        self._version: Version | None = None
         self._home = next((hash_ for (hash_,) in db.execute("SELECT hash FROM audit WHERE seq = 1")), "")
         self._refused = {id_ for (body,) in db.execute(REFUSED) for id_ in json.loads(body).get("decisions", [])}
         self._used: dict[tuple[int, int, int], int] = {}
         self._latest = file.current()
+        self._versions = {entry.seq: entry for entry in entries_of(db.execute)}
         self.to_verify: dict[tuple[str, str], str] = {}
         """What `ssh-keygen` must verify: text and signature, and the place that a sentence names."""
 
@@ -56,7 +48,7 @@ class _History:
             self._now = max(self._now, at)
             problem = ""
             if kind == "people":
-                problem = self._people(seq, actor, json.loads(text))
+                problem = self._people(seq)
             elif kind in ("decided", "endorsed") and actor_kind == ActorKind.PERSON:
                 problem = self._decided(seq, actor, review, json.loads(text))
             if problem:
@@ -68,48 +60,16 @@ class _History:
 
     # Versions of people.toml
 
-    def _people(self, seq: int, actor: str, body: dict[str, Any]) -> str:
-        because, digest = body.get("because"), str(body["hash"])
-        if because is None:
-            return ""  # it waited for a signature
-        named = f"entry {seq} (people.toml)"
-        row = self._db.execute("SELECT text FROM people_versions WHERE digest = ?", (digest,)).fetchone()
-        if digest and (row is None or sha256(row[0]) != digest):
-            return f"{named}: the text of that version is gone from its table, or was changed"
-        if problem := self._because(Because(because), seq, actor, body):
-            return f"{named}: {problem}"
-        self._version = _Version(digest, people_of(row[0] if row else ""))
+    def _people(self, seq: int) -> str:
+        entry = self._versions[seq]
+        if entry.waits:
+            return ""
+        if problem := entry.problem(self._version, self._home, self._hash_at, self._file.path):
+            return f"entry {seq} (people.toml): {problem}"
+        if entry.to_verify:
+            self.to_verify[entry.to_verify] = f"entry {seq} (people.toml)"
+        self._version = entry.version
         return ""
-
-    def _because(self, because: Because, seq: int, actor: str, body: dict[str, Any]) -> str:
-        """Why a version does not count for the reason that its entry gives; empty if it does."""
-        before = self._version
-        match because:
-            case Because.FIRST:
-                return "it is no first version, there was one before" if before else ""
-            case Because.NOBODY:
-                return "somebody could have signed it" if before and signers(before.people, self._now) else ""
-            case Because.ACCOUNT:
-                return "" if belongs_to_another(self._file.path) else "its file does not belong to another account"
-            case Because.SIGNED:
-                return self._signed_version(seq, actor, body) if before else "there was no version before"
-
-    def _signed_version(self, seq: int, actor: str, body: dict[str, Any]) -> str:
-        assert self._version is not None
-        signed, before = self._signature(body), self._version
-        if signed is None:
-            return "its signature is gone from its table, or was changed"
-        text, armoured = signed
-        found = json.loads(text)
-        expected = people_text(self._home, found.get("head", ""), before.digest, str(body["hash"]), actor, found.get("at", 0.0))
-        if found.get("hitl-tui") != PEOPLE or text != expected:
-            return "its signature is of something else"
-        if not before.people.may(actor, Role.PEOPLE):
-            return f"the version before does not let {actor} change people"
-        key = openssh.key_of(armoured)
-        problem = Keys(before.people, self._now).problem(actor, key) if key else "its signature is none of ssh-keygen's"
-        self.to_verify[text, armoured] = f"entry {seq} (people.toml)"
-        return problem or anchor_problem(found["head"], seq, self._hash_at)
 
     def _may_change(self) -> bool:
         """Whether the present file counts without a signature, though no program has logged it yet."""

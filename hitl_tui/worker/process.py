@@ -28,11 +28,13 @@ from hitl_tui.errors import BadTarget, HitlError, Storage
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
 from hitl_tui.people.file import PeopleFile
+from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.servers import ServerTarget
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.store.connection import LeaseReader
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.supervisor import worker_command
+from hitl_tui.worker.audit_anchor import AuditAnchor
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.lesson_rewriter import LessonRewriter
@@ -209,6 +211,8 @@ async def _work(
         driver = RunDriver(store, me.id, source, writer, executor, router, leases, check)
         jobs = ScheduledJobs(store, number, router.current, people=router.people)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel, watch.is_looking)
+        of_home = PolicyFile(policy_paths(home.path))
+        await stack.enter_async_context(AuditAnchor(store, of_home.current).running())
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
         await stack.enter_async_context(watch.running(engine.wake))

@@ -20,6 +20,7 @@ from hitl_tui.worker.policy_router import PolicyRouter
 
 REFUSED = "decided, and not accepted: {}; nothing ran, and it must be decided again"
 
+TO_SIGN = "SELECT 1 FROM actions WHERE review = ? AND signed LIMIT 1"
 NOT_AUTO = "no person decided it, and the policy does not let it run by itself"
 
 
@@ -37,18 +38,23 @@ class SignatureCheck:
         people, policy = self._people.current(), self._router.current()
         found: dict[int, str] = {}
         for one in decided:
-            review = await reviews.get(self._store, one.review)
-            if review is None or not _is_concerned(review, people, policy):
+            if not self._is_concerned(one.review, people, policy):
                 continue
-            if problem := await self._problem(run, one, review, people, policy):
+            review = await reviews.get(self._store, one.review)
+            if review and (problem := await self._problem(run, one, review, people, policy)):
                 found[one.review] = REFUSED.format(problem)
         return found
+
+    def _is_concerned(self, review: int, people: People, policy: Policy | None) -> bool:
+        """Whether anything of a review may have to be signed."""
+        by_rules = any(rule.signed for rule in (policy.rules if policy else ()))
+        return people.sign == "always" or by_rules or bool(self._store.read_now(TO_SIGN, (review,)))
 
     async def _problem(self, run: Run, decided: DecidedReview, review: Review, people: People, policy: Policy | None) -> str:
         """The first thing that is wrong with what was decided of a review, as a clause; empty if nothing is."""
         given, approvals = signature_checks.answers_of(self._store, review.row.id)
         home, keys = audit.home_id(self._store), Keys(people, signature_checks.latest(self._store))
-        check = functools.partial(problem_of, home=home, hash_at=functools.partial(signature_checks.hash_at, self._store), keys=keys)
+        check = functools.partial(problem_of, home=home, hash_at=functools.partial(audit.hash_at, self._store), keys=keys)
         by_slot = {one.slot: one for one in given}
         context = await reviews.context(self._store, review.row.id)
         for slot, answer in decided.answers.items():
@@ -100,9 +106,3 @@ async def _forged(one: SignedAnswer) -> str:
 def call(review: Review, slot: int) -> str:
     """Which call of several a clause is about."""
     return f"call {slot + 1}: " if len(review.actions) > 1 else ""
-
-
-def _is_concerned(review: Review, people: People, policy: Policy | None) -> bool:
-    """Whether anything of a review may have to be signed."""
-    rules = policy.rules if policy else ()
-    return people.sign == "always" or any(action.signed for action in review.actions) or any(rule.signed for rule in rules)

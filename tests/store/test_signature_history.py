@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from hitl_tui import openssh
 from hitl_tui.cli import main
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.model import Actor, Answer, DecisionKind, PauseKind
+from hitl_tui.model.signatures import people_text, sha256
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.store import Store, audit, signature_history
 from hitl_tui.store.audit import chained
 from hitl_tui.store.people_log import TrustedPeople
+from hitl_tui.store.signatures import hash_of
 from tests.support.ssh import make_key, needs_openssh, public
 from tests.ui.homes import seed
 
@@ -97,8 +100,7 @@ async def test_signatures_of_a_revoked_key_count_for_entries_before_alone(signer
 async def test_change_of_people_counts_once_somebody_of_the_version_before_signs_it(signers: Signers, tmp_path: Path) -> None:
     await signers.decide("ann")
     signers.keys["eve"] = make_key(tmp_path, "eve")
-    eve = f"[[person]]\nname = 'eve'\nroles = ['decide', 'people']\n[[person.key]]\nkey = '{public(signers.keys['eve'])}'\n"
-    signers.write(eve)
+    signers.write(EVE.format(public(signers.keys["eve"])))
     await signers.people.note()
     assert signers.people.waiting() and signers.people.current().find("eve") is None
     with pytest.raises(openssh.NotSigned, match="no key of eve"):
@@ -113,6 +115,42 @@ async def test_change_of_people_counts_once_somebody_of_the_version_before_signs
     signers.file.unlink()
     assert signers.people.current().persons == () and signers.people.current().is_checked
     assert "people.toml is not the version that counts" in signers.verify()
+
+
+EVE = "[[person]]\nname = 'eve'\nroles = ['decide', 'people']\n[[person.key]]\nkey = '{}'\n"
+
+
+@pytest.mark.parametrize("because", ["first", "account", "nobody", "signed", "forged"])
+async def test_entry_that_a_program_writes_lets_no_version_count(signers: Signers, tmp_path: Path, because: str) -> None:
+    await signers.decide("ann")
+    signers.keys["eve"] = make_key(tmp_path, "eve")
+    signers.write(EVE.format(public(signers.keys["eve"])))
+    text = signers.file.read_text()
+    signed = people_text(audit.home_id(signers.store), str(audit.head(signers.store.path)), digest_of(signers), sha256(text), "ann", 1.0)
+    signature = await openssh.sign(signed, [public(signers.keys["eve"])], signers.keys["eve"])
+    async with signers.store.transaction() as db:
+        made = db.execute("INSERT INTO signatures (text, signature) VALUES (?, ?)", (signed, signature.text)).lastrowid
+        db.execute("INSERT INTO people_versions (digest, text) VALUES (?, ?)", (sha256(text), text))
+        by = {"signature": made, "signature_hash": hash_of(signed, signature.text) if because == "signed" else "0"}
+        body = {"hash": sha256(text), "persons": 3, "because": "signed" if because == "forged" else because, **by}
+        audit.note(db, time.time(), "people", Actor("ann"), body)
+    assert signers.people.current().find("eve") is None and signers.people.current().find("ann") is not None
+    assert signers.people.waiting() and "(people.toml)" in signers.verify()
+
+
+def digest_of(signers: Signers) -> str:
+    [(digest,)] = signers.store.read_now("SELECT digest FROM people_versions")
+    return str(digest)
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM people_versions", "UPDATE people_versions SET text = replace(text, 'ann', 'eve')"])
+async def test_nobody_has_a_right_once_the_versions_are_gone(signers: Signers, change: str) -> None:
+    await signers.store.write(change)
+    signers.file.write_text("[[person]]\nname = 'eve'\n")
+    again = TrustedPeople(signers.store, PeopleFile(signers.home))
+    assert again.current().is_checked and again.current().persons == ()
+    signers.file.unlink()
+    assert again.current().is_checked and again.current().persons == ()
 
 
 Change = Callable[[sqlite3.Connection], Any]
@@ -178,3 +216,20 @@ async def test_exported_signature_verifies_with_ssh_keygen_alone(signers: Signer
     said = CliRunner().invoke(main, ["audit", "verify", *home])
     assert (said.exit_code, ", 1 signature; head" in said.output) == (0, True)
     assert CliRunner().invoke(main, ["audit", "signatures", str(out), *home]).exit_code == 1
+
+
+async def test_commands_sign_the_change_that_they_make(signers: Signers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ann")
+    (signers.home / "config.toml").write_text(f"signing_key = '{signers.keys['ann']}'")
+
+    def people(*args: str) -> str:
+        return CliRunner().invoke(main, ["people", *args, "--home", str(signers.home)]).output
+
+    assert people("add", "carl").splitlines()[-1] == "the change is signed"
+    assert "no change of people.toml waits" in people("accept")
+    signers.file.write_text(signers.file.read_text().replace("'carl'", "'dora'").replace('"carl"', '"dora"'))
+    assert "counts once it is signed" in people("list")
+    assert "signed by ann" in people("accept")
+    (signers.home / "config.toml").write_text("signing_key = '/none'")
+    assert "the change does not count yet: there is no key /none" in people("remove", "dora")
+    assert signers.people.waiting() and signers.verify().startswith("people.toml is not the version")
