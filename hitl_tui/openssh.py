@@ -126,7 +126,7 @@ class Signature:
     key: PublicKey
 
 
-async def sign(text: str, keys: Sequence[PublicKey], key_file: Path | None = None) -> Signature:
+async def sign(text: str, keys: Sequence[PublicKey], key_file: Path | None = None, agent_only: bool = False) -> Signature:
     """Sign a text with the first of these keys that ssh-agent (`SSH_AUTH_SOCK`) or a file in `~/.ssh` holds.
 
     Waits for as long as `SIGN_S` for a touch or for the answer that the agent asks for; a caller that is cancelled ends it at once. Nothing
@@ -136,13 +136,14 @@ async def sign(text: str, keys: Sequence[PublicKey], key_file: Path | None = Non
         text: what is signed, as UTF-8.
         keys: the keys that count.
         key_file: a private key, or a public one whose private half ssh-agent holds, that is used instead; it must be one of `keys`.
+        agent_only: use no file: this process is somebody else's account, to which the person's agent is forwarded.
 
     Raises:
         NotSigned: none of the keys is here, the agent or the person refused, or `ssh-keygen` is missing.
     """
     if not keys:
         raise NotSigned("you have no valid key in people.toml", "ask a person with the role `people` to add yours")
-    if key_file is not None:
+    if key_file is not None and not agent_only:
         return _known(await _sign_with(text, _existing(key_file)), keys, f"the key of {key_file}")
     with tempfile.TemporaryDirectory(prefix="hitl-sign-") as folder:
         if os.environ.get("SSH_AUTH_SOCK"):
@@ -151,13 +152,13 @@ async def sign(text: str, keys: Sequence[PublicKey], key_file: Path | None = Non
                 path.write_text(f"{key}\n")
                 with contextlib.suppress(_NoSuchKey):
                     return _known(await _sign_with(text, path, by_agent=True), keys, "the key of the agent")
-        for path in _key_files(keys):
+        for path in [] if agent_only else _key_files(keys):
             return _known(await _sign_with(text, path), keys, f"the key of {path}")
     shown = " nor ".join(key.fingerprint for key in keys)
-    where = (
-        "neither ssh-agent nor ~/.ssh holds your key" if os.environ.get("SSH_AUTH_SOCK") else "no ssh-agent runs, and ~/.ssh lacks your key"
-    )
-    raise NotSigned(f"{where} {shown}", "`ssh-add` adds it to the agent; over SSH, connect with `ssh -A`")
+    if agent_only:
+        raise NotSigned(f"no ssh-agent is forwarded that holds your key {shown}", "add it with `ssh-add`, and connect with `ssh -A`")
+    runs = "neither ssh-agent nor ~/.ssh holds" if os.environ.get("SSH_AUTH_SOCK") else "no ssh-agent runs, and ~/.ssh does not hold"
+    raise NotSigned(f"{runs} your key {shown}", "`ssh-add` adds it to the agent; over SSH, connect with `ssh -A`")
 
 
 def _existing(key_file: Path) -> Path:

@@ -26,6 +26,11 @@ def is_pinned() -> bool:
     return VARIABLE in os.environ
 
 
+def kind() -> str:
+    """`ssh` or `browser` in such a session; empty elsewhere."""
+    return os.environ.get(VARIABLE, "")
+
+
 def pinned_environment(environ: Mapping[str, str], is_browser: bool) -> dict[str, str]:
     """The environment of such a session, of what its process was started with."""
     kept = {name: value for name, value in environ.items() if KEPT.fullmatch(name) or (is_browser and KEPT_IN_BROWSER.fullmatch(name))}

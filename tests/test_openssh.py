@@ -90,7 +90,16 @@ async def test_missing_key_is_a_sentence_with_and_without_agent(tmp_path: Path, 
     with agent(tmp_path) as socket:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
         assert f"neither ssh-agent nor ~/.ssh holds your key {key.fingerprint}" in await refused(key)
-    assert "holds your key" in await refused(key)  # the agent is gone
+    assert "your key" in await refused(key)  # the agent is gone
+
+
+async def test_key_files_of_another_account_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = make_key(tmp_path / "login" / ".ssh")
+    with pytest.raises(NotSigned, match="no ssh-agent is forwarded"):
+        await openssh.sign(TEXT, [public(key)], key, agent_only=True)
+    with agent(tmp_path, key) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        assert (await openssh.sign(TEXT, [public(key)], agent_only=True)).key == public(key)
 
 
 async def test_agent_that_refuses_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hitl_tui import pinned_session
 from hitl_tui.model import People
 from hitl_tui.model.signatures import Statement, state
 from hitl_tui.openssh import NotSigned, PublicKey, Signature
@@ -105,7 +106,10 @@ class Signing:
     async def _made(self, text: str, keys: Sequence[PublicKey]) -> Signature:
         from hitl_tui import openssh
 
-        making = asyncio.ensure_future(openssh.sign(text, keys, self._inbox.signing_key))
+        session = pinned_session.kind()
+        if session == "browser":  # the keys here are the server's
+            raise NotSigned("a browser cannot sign", "decide over SSH with `ssh -A`, or in a console of your own")
+        making = asyncio.ensure_future(openssh.sign(text, keys, self._inbox.signing_key, agent_only=session == "ssh"))
         self._making, self._taken_back = making, False
         try:
             return await making

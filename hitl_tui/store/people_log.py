@@ -122,7 +122,7 @@ class VersionEntry:
             found = json.loads(self.signed)
             expected = people_text(home, str(found["head"]), before.digest, self.digest, self.actor, found["at"])
         except (KeyError, TypeError, ValueError):
-            expected = ""
+            return "its signature is of something else"
         if self.signed != expected:
             return "its signature is of something else"
         if not before.people.may(self.actor, Role.PEOPLE):

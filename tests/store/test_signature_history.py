@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Actor, Answer, DecisionKind, PauseKind
 from hitl_tui.model.signatures import people_text, sha256
 from hitl_tui.people.file import PeopleFile
+from hitl_tui.settings import login
 from hitl_tui.store import Store, audit, signature_history
 from hitl_tui.store.audit import chained
 from hitl_tui.store.people_log import TrustedPeople
@@ -46,7 +48,8 @@ class Signers:
         people = "[people]\nsign = 'always'\n"
         for name, roles in (("ann", ["decide", "people"]), ("bob", ["decide"])):
             key = f"[[person.key]]\nkey = '{public(self.keys[name])}'\nadded = 2026-01-01\n{more.get(name, '')}\n"
-            people += f"[[person]]\nname = '{name}'\nroles = {roles}\n{key}"
+            aliases = [login()] if name == "ann" else []
+            people += f"[[person]]\nname = '{name}'\naliases = {aliases}\nroles = {roles}\n{key}"
         self.file.write_text(people + text)
 
     def inbox(self, name: str) -> Inbox:
@@ -218,18 +221,18 @@ async def test_exported_signature_verifies_with_ssh_keygen_alone(signers: Signer
     assert CliRunner().invoke(main, ["audit", "signatures", str(out), *home]).exit_code == 1
 
 
-async def test_commands_sign_the_change_that_they_make(signers: Signers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOGNAME", "ann")
+async def test_commands_sign_the_change_that_they_make(signers: Signers) -> None:
     (signers.home / "config.toml").write_text(f"signing_key = '{signers.keys['ann']}'")
 
-    def people(*args: str) -> str:
-        return CliRunner().invoke(main, ["people", *args, "--home", str(signers.home)]).output
+    async def people(*args: str) -> str:
+        done = await asyncio.to_thread(CliRunner().invoke, main, ["people", *args, "--home", str(signers.home)])
+        return f"{done.output}{done.exception or ''}"
 
-    assert people("add", "carl").splitlines()[-1] == "the change is signed"
-    assert "no change of people.toml waits" in people("accept")
-    signers.file.write_text(signers.file.read_text().replace("'carl'", "'dora'").replace('"carl"', '"dora"'))
-    assert "counts once it is signed" in people("list")
-    assert "signed by ann" in people("accept")
+    assert (said := await people("add", "carl")).splitlines()[-1] == "the change is signed", said
+    assert "no change of people.toml waits" in await people("accept")
+    signers.file.write_text(signers.file.read_text().replace("carl", "dora"))
+    assert "counts once it is signed" in await people("list")
+    assert "signed by ann" in await people("accept")
     (signers.home / "config.toml").write_text("signing_key = '/none'")
-    assert "the change does not count yet: there is no key /none" in people("remove", "dora")
+    assert "the change does not count yet: there is no key /none" in await people("remove", "dora")
     assert signers.people.waiting() and signers.verify().startswith("people.toml is not the version")

@@ -57,3 +57,12 @@ async def test_draft_stays_where_there_is_no_key_and_is_signed_with_one(
         await console.press("enter")
         assert (await console.decisions_of(console.review_ids[0]))[0][1:] == ("reject", None, "not him")
         assert await console.store.one("SELECT identified, signature FROM decisions") == ("signed", 1)
+
+
+async def test_browser_cannot_sign(start_console: StartConsole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = make_key(tmp_path)
+    monkeypatch.setenv("HITL_TUI_PINNED", "browser")
+    async with start_console(people=everything_signed(key), signing_key=key) as console:
+        await console.press("a")
+        assert "a browser cannot sign" in console.notifications()
+        assert await console.decisions_of(console.review_ids[0]) == []
