@@ -12,6 +12,7 @@ import pytest
 
 from hitl_tui.home import Home, sample_agents
 from tests.support.chromium import HITL, Page, WebServer, browser_context, needs_chromium, web_server
+from tests.support.tiers import full_only
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), needs_chromium]
 REQUESTS = (
@@ -48,6 +49,7 @@ def consoles(home: Home) -> list[str]:
     return [line for line in found.splitlines() if str(home.path) in line and "ssh-session" in line]
 
 
+@full_only
 def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServer, context: Any) -> None:
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     page, home = Page(context.new_page()), server.home
@@ -72,6 +74,7 @@ def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServ
     assert page.problems == []
 
 
+@full_only
 def test_page_that_is_resized_or_loaded_again_keeps_what_was_typed(server: WebServer, context: Any) -> None:
     page = Page(context.new_page())
     page.enter(server.link)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sqlite3
 import sys
@@ -19,8 +18,9 @@ from tests.benchmarks.rows import seed_home
 from tests.benchmarks.terminal import Terminal, terminal
 from tests.support.chromium import HITL, Page, browser_context, needs_chromium, web_server
 from tests.support.ssh import make_key, needs_sshd, ssh_server
+from tests.support.tiers import full_only, is_full
 
-ROUNDS = 300 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 8
+ROUNDS = 300 if is_full else 8
 FORCED = 'restrict,pty,command="{command}" {key}'
 ROUND_S = 120.0
 
@@ -117,6 +117,7 @@ def decided(home: Home) -> list[tuple[int, str, str]]:
         return db.execute("SELECT review, actor, identified FROM decisions ORDER BY id").fetchall()
 
 
+@full_only
 @pytest.mark.slow
 @pytest.mark.timeout(36_000 if ROUNDS > 100 else 900)
 @needs_sshd
@@ -141,6 +142,7 @@ def test_four_consoles_that_decide_at_once_have_one_winner_each_and_tell_the_oth
             until_drawn(console, everybody, f"approved by {won}")
 
 
+@full_only
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @needs_sshd

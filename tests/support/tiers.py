@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+
+is_full = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+full_only = pytest.mark.skipif(not is_full, reason="costs minutes: runs with `python -m tests --full`")
+"""For a slow test that costs too much for `--slow`, too."""
 
 
 def sampled(cases: Iterable[Any], gate: int = 1) -> list[Any]:
