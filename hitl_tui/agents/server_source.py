@@ -154,7 +154,7 @@ class ServerSource:
     def _agent(self, name: str, assistant: Mapping[str, Any]) -> Agent:
         known, about = self._described.get(_version(assistant)), str(assistant.get("description") or "")
         if known is None:
-            return Agent(name, 0, self.label, about, None, takes_text=False)
+            return Agent(name, 0, self.label, about, None, takes_text=True)  # most do; a run of one that does not says so
         tools, context = dict(known.graph_info.tools), known.context
         return Agent(name, 0, self.label, about, known.given, takes_text(known.given), known.error, "", known.state, tools, context)
 
@@ -227,7 +227,10 @@ class ServerSource:
         assistant = self._assistants.get(self._graph_of(run))
         if assistant is None:
             raise Refused(f"{self.label} has no agent {run.agent}", "its assistant was deleted, or is not reviewed here")
-        described = self._described.get(_version(assistant)) or await self._describe(assistant)
+        described = self._described.get(_version(assistant))
+        if described is None:
+            described = await self._describe(assistant)
+            self._note_agents()
         info = described.graph_info.gated(run.options.gates_before, run.options.gates_after)
         confidence = functools.partial(self._confidence, run.agent)
         yield ServerThread(

@@ -64,6 +64,8 @@ CANCEL_S = 5.0
 """Time for a server to stop a run."""
 UNKNOWN_DECISIONS = "the server does not say which decisions this takes: one that it does not take is refused there, and asked again"
 FAILED_BEFORE = "an earlier answer made it fail, and may be used again in place of yours; if it fails, retry lets it ask anew"
+RESTS, REST_S = 10, 0.1
+"""How often, and after how many seconds each, a thread is read again that is still busy with a run that has ended."""
 NEWEST = 5
 """Runs of a thread that are read to find the one that has it now."""
 HISTORY = 10
@@ -171,18 +173,32 @@ class ServerThread:
 
     async def _read(self, gates: Collection[str], stopped: bool | None = None) -> tuple[ThreadSnapshot, StateSnapshot]:
         """The newest checkpoint. `stopped`: the thread stands at a gate if it has a next node; None if the server is to tell."""
-        async with self._connection.talking() as client:
-            rows = await client.threads.search(ids=[self._thread], select=list(ROW), limit=1)  # type: ignore[arg-type]
-            if not rows and self._had_thread:
+        async with self._connection.talking():
+            updated_at = await self._row_at_rest()
+            if not updated_at and self._had_thread:
                 raise ThreadGone("the server no longer has its thread", "launch the run again")
-            with self._connection.reading():
-                updated_at = str(rows[0]["updated_at"]) if rows else ""
             state = await self._at_head()
             pauses, poisoned = await self._pauses(state, gates, stopped)
             run = await self._run_of(state)
         if updated_at:
             self._seen[self._thread] = updated_at
         return replace(thread_snapshot(state, self._graph_info, pauses, poisoned, run), moved_by=self._moved_by), state
+
+    async def _row_at_rest(self) -> str:
+        """The thread's `updated_at`, empty if there is no such thread.
+
+        A server updates the row after the run that has ended. Until then it is busy, and would be taken for one that others move.
+        """
+        updated_at = ""
+        for _ in range(RESTS):
+            async with self._connection.talking() as client:
+                rows = await client.threads.search(ids=[self._thread], select=list(ROW), limit=1)  # type: ignore[arg-type]
+                with self._connection.reading():
+                    updated_at, status = (str(rows[0]["updated_at"]), rows[0]["status"]) if rows else ("", "idle")
+            if status != "busy" or self._running_elsewhere:
+                break
+            await asyncio.sleep(REST_S)
+        return updated_at
 
     async def _state(self, subgraphs: bool = True) -> StateSnapshot:
         async with self._connection.talking() as client:
