@@ -19,6 +19,8 @@ from hitl_tui.servers import ServerTarget
 
 CONNECT_S, READ_S = 5.0, 20.0
 """Time to connect to a server, and for each of its answers. Streams have no time limit: a node may think for hours."""
+IDLE_S = 2.0
+"""How long an idle connection is used again: less than the 5 s after which servers close them, or a request would meet a closed one."""
 STRICT_SINCE = (1, 2, 20)
 """The first version of LangGraph that refuses to resume an interrupt that is not pending."""
 AEGRA = "it is Aegra, which lets several people resume the same question at once, so it is shown read-only"
@@ -80,7 +82,7 @@ class ServerConnection:
                 trust = ssl.create_default_context(cafile=str(self.target.ca))
             except (OSError, ssl.SSLError) as error:
                 raise BadTarget(f"the certificates in {self.target.ca} cannot be read: {error}", "correct the path") from None
-        limits = httpx.Limits(max_connections=200)
+        limits = httpx.Limits(max_connections=200, keepalive_expiry=IDLE_S)
         transport = httpx.AsyncHTTPTransport(retries=0, verify=trust, limits=limits)
         headers = {"User-Agent": "hitl-tui", **self.target.secrets()}
         return httpx.AsyncClient(base_url=self.target.url, transport=transport, timeout=timeout, headers=headers)
