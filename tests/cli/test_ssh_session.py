@@ -183,6 +183,7 @@ def test_console_over_ssh_has_a_fixed_name_no_editor_and_no_way_to_a_shell(host:
         screen.until("cannot be suspended")
         for _ in range(20):
             screen.keys("r")
+            time.sleep(0.5)  # longer than a key that is held takes to come again
             if "does not run" in screen.screen():
                 break
         screen.type("not now")
