@@ -134,6 +134,8 @@ def browser_context() -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            yield browser.new_context(viewport={"width": 1300, "height": 800})
+            context = browser.new_context(viewport={"width": 1300, "height": 800})
+            context.set_default_timeout(TIMEOUT_S * 2000)  # milliseconds; the machine may be busy
+            yield context
         finally:
             browser.close()
