@@ -117,7 +117,7 @@ async def test_lesson_text_can_be_edited_here_or_in_the_editor(
 
 
 async def test_lesson_text_is_plain_text_and_must_be_read_before_accept(start_console: StartConsole) -> None:
-    async with start_console("", size=(80, 24)) as console:
+    async with start_console("", size=(80, 16)) as console:
         await lessons.add_corrections(console.store, console.project, time.time())
         (first, *_) = await lessons.add_lessons(console.store, time.time(), odd=True)
         await console.settle()
