@@ -172,8 +172,8 @@ class ThreadWatch:
         asking = await self._asking(reviewed)
         self._at_rest |= {(thread, changed[thread].updated_at) for thread in reviewed if thread not in asking}
         waiting = {thread for thread in reviewed if thread in asking or changed[thread].status in WAITING}
-        told = [thread for thread in changed if have_runs or thread in handled or thread in seen or thread in waiting]
-        for thread in seen:
+        told = [thread for thread in changed if have_runs or thread in handled or thread in self._seen or thread in waiting]
+        for thread in told:
             self._seen.pop(thread, None)  # from now on, the version that is stored says that it is known
         return [self._moved_thread(changed[thread], asking.get(thread), thread in seen) for thread in told]
 
