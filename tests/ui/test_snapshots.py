@@ -146,7 +146,7 @@ SCENES = {
     "refused": Scene("pages", ["a"]),
     "empty": Scene("empty", in_details=False),
     "runs": Scene("variety", ["f2", "j"], in_details=False),
-    "failed_run": Scene("mixed", ["f2", "enter"], in_details=False),
+    "failed_run": Scene("mixed", ["f2", "wait:2000", "enter"], in_details=False),  # once it counts as seen
     "reject": Scene("variety", ["r", "2"]),
     "edit": Scene("variety", ["e", "tab", "tab", *"Hi", "wait:300"]),
     "edit_long": Scene("long", ["e", "wait:500"]),
