@@ -107,8 +107,7 @@ def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactor
     worker = sandbox.start()
     with tmux([HITL, "--home", str(sandbox.home.path), sandbox.target]) as screen:
         screen.until("Nothing waits", "0 of 8 runs")
-        screen.keys("R")
-        screen.until("a service runs the agents")
+        screen.press_until("R", "a service runs the agents")
         screen.keys("q")
         screen.until("[exit 0]")
     assert worker.poll() is None

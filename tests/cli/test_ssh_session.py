@@ -175,12 +175,10 @@ def test_hostile_commands_over_ssh_decide_nothing_and_reach_no_shell(host: Host)
 def test_console_over_ssh_has_a_fixed_name_no_editor_and_no_way_to_a_shell(host: Host) -> None:
     with tmux(host.server.client(host.key, "-tt", "-e", "none")) as screen:
         screen.until("run_sql", "ann")
-        screen.keys("E")
-        screen.until("no $EDITOR")
+        screen.press_until("E", "a session over SSH or in a browser has no $EDITOR")
         screen.keys("Escape")
-        screen.until("approve  e edit")
-        screen.keys("C-z")
-        screen.until("cannot be suspended")
+        screen.until_true(lambda shown: "Edit send_email" not in shown, "the dialog stays open")
+        screen.press_until("C-z", "cannot be suspended")
         for _ in range(20):
             screen.keys("r")
             time.sleep(0.5)  # longer than a key that is held takes to come again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -42,6 +43,14 @@ class Tmux:
     def until(self, *texts: str, timeout: float = 40) -> str:
         """Wait until all texts are on the screen, and return the screen."""
         return self.until_true(lambda screen: all(text in screen for text in texts), f"never saw {texts}", timeout)
+
+    def press_until(self, key: str, *texts: str) -> str:
+        """Press a key until all texts are on the screen, again if it was ignored because the screen had changed a moment before."""
+        for _ in range(8):
+            self.keys(key)
+            with contextlib.suppress(AssertionError):
+                return self.until(*texts, timeout=5)
+        raise AssertionError(f"never saw {texts} after {key}; the screen was:\n{self.screen()}")
 
     def until_true(self, is_so: Callable[[str], bool], otherwise: str, timeout: float = 40) -> str:
         """Wait until something is true of the screen, and return the screen; `otherwise` says what was not."""
