@@ -100,11 +100,18 @@ async def test_console_beside_a_service_starts_a_worker_only_once_that_has_ended
         await workers.stop()
 
 
+async def until_served(sandbox: Sandbox) -> None:
+    """Wait until the sandbox's worker says that it runs as a service."""
+    async with Store.open(sandbox.home.database) as store:
+        await until(lambda: served_targets(store, sandbox.home))
+
+
 @pytest.mark.slow
 @needs_tmux
 def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     worker = sandbox.start()
+    asyncio.run(until_served(sandbox))
     with tmux([HITL, "--home", str(sandbox.home.path), sandbox.target]) as screen:
         screen.until("Nothing waits", "0 of 8 runs")
         screen.press_until("R", "a service runs the agents")
