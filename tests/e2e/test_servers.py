@@ -21,11 +21,10 @@ from tests.support.proxy import Mode, Proxy
 from tests.support.servers import LangHost
 from tests.support.tiers import full_only, is_full
 
-IS_FULL = is_full
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(36_000 if IS_FULL else 300), pytest.mark.xdist_group("langhost")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(36_000 if is_full else 300), pytest.mark.xdist_group("langhost")]
 PATIENCE_S = 150.0
 """Seconds that a wait may take: a server, its databases and two workers share the machine with other tests."""
-ROUNDS = 200 if IS_FULL else 6
+ROUNDS = 200 if is_full else 6
 AT_ONCE = 6
 PEOPLE = (("ann", "bob"), ("cy", "dan"))
 """Reviewers, by home."""
@@ -170,7 +169,7 @@ async def test_gate_that_two_homes_pass_at_once_is_passed_once(langhost: LangHos
             assert sorted(states) == ["applied", "stale"]
             assert [one["did"] for one in effects(langhost, thread)] == ["draft"], "the next gate was not passed with it"
 
-        await asyncio.gather(*map(one_round, range(20 if IS_FULL else 2)))
+        await asyncio.gather(*map(one_round, range(20 if is_full else 2)))
 
 
 # Other programs
@@ -223,7 +222,7 @@ async def test_copied_thread_is_reviewed_apart_although_its_question_has_the_sam
 
 async def test_cut_connection_after_the_answer_was_sent_sends_it_once(langhost: LangHost, homes: Homes) -> None:
     async with Proxy(langhost.processes[0].port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
-        for number in range(50 if IS_FULL else 2):
+        for number in range(50 if is_full else 2):
             run = await ann.launch("batched", [("send", {"to": f"p{number}"})])
             review = await ann.open_review(run)
             proxy.cuts, before = 1, proxy.cut
@@ -241,7 +240,7 @@ async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost
     sandbox = homes.new(langhost.url, start=False)
     worker = sandbox.start()
     async with reviewing(sandbox) as ann:
-        for _ in range(12 if IS_FULL else 1):
+        for _ in range(12 if is_full else 1):
             run = await ann.launch("batched", [("send", {"to": "bob"})])
             review = await ann.open_review(run)
             worker.kill()
@@ -262,7 +261,7 @@ async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost
 async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: LangHost, homes: Homes) -> None:
     victim = langhost.processes[1]
     async with Proxy(victim.port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
-        runs = [await ann.launch("batched", [("slow", {"seconds": 1.0})]) for _ in range(20 if IS_FULL else 3)]
+        runs = [await ann.launch("batched", [("slow", {"seconds": 1.0})]) for _ in range(20 if is_full else 3)]
         for run in runs:
             await ann.decide(await ann.open_review(run), approve())
         await ann.until_effect(runs[0], "slow begins")
