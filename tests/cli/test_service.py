@@ -22,7 +22,7 @@ from hitl_tui.console import Workers
 from hitl_tui.store import Store, agents
 from hitl_tui.worker.liveness import served_targets
 from tests.support.harness import Sandbox, SandboxFactory
-from tests.support.tiers import sampled
+from tests.support.tiers import full_only, sampled
 from tests.support.tmux import needs_tmux, tmux
 
 HITL = str(Path(sys.executable).with_name("hitl-tui"))
@@ -106,6 +106,7 @@ async def until_served(sandbox: Sandbox) -> None:
         await until(lambda: served_targets(store, sandbox.home))
 
 
+@full_only
 @pytest.mark.slow
 @needs_tmux
 def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactory) -> None:

@@ -21,7 +21,7 @@ from tests.support.proxy import Mode, Proxy
 from tests.support.servers import LangHost
 from tests.support.tiers import full_only, is_full
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(36_000 if is_full else 300), pytest.mark.xdist_group("langhost")]
+pytestmark = [pytest.mark.slow, full_only, pytest.mark.timeout(36_000), pytest.mark.xdist_group("langhost")]
 PATIENCE_S = 150.0
 """Seconds that a wait may take: a server, its databases and two workers share the machine with other tests."""
 ROUNDS = 200 if is_full else 6
@@ -233,9 +233,7 @@ async def test_cut_connection_after_the_answer_was_sent_sends_it_once(langhost: 
             assert await ann.review_states(run) == ["applied"]
 
 
-@pytest.mark.parametrize(
-    "moment", ["submitted", *(pytest.param(moment, marks=full_only) for moment in ("resumed", "interrupted", "applied"))]
-)
+@pytest.mark.parametrize("moment", ["submitted", "resumed", "interrupted", "applied"])
 async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost: LangHost, homes: Homes, moment: str) -> None:
     sandbox = homes.new(langhost.url, start=False)
     worker = sandbox.start()
@@ -257,7 +255,6 @@ async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost
             assert len(effects(langhost, run.thread)) == 1
 
 
-@full_only
 async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: LangHost, homes: Homes) -> None:
     victim = langhost.processes[1]
     async with Proxy(victim.port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
@@ -286,7 +283,6 @@ async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: La
 # Servers that misbehave
 
 
-@full_only
 async def test_server_that_misbehaves_gives_a_sentence_and_stalls_nobody(langhost: LangHost, homes: Homes) -> None:
     """Two servers in one home, one of them behind a proxy that breaks what it says."""
     async with Proxy(langhost.processes[0].port).running() as proxy:

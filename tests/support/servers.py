@@ -20,12 +20,13 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from platformdirs import user_cache_path
 
 from tests.support.harness import PROJECTS
+from tests.support.tiers import full_only, is_full
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "servers"
@@ -296,14 +297,14 @@ def _env(journal: Path) -> dict[str, str]:
 
 
 @functools.cache
-def engines() -> tuple[str, ...]:
-    """The engines that tests are parametrized with."""
-    return tuple(REQUIREMENTS)
+def engines() -> list[Any]:
+    """The engines that tests are parametrized with. langhost, with its databases, costs too much for `--slow`."""
+    return [pytest.param(engine, marks=full_only) if engine == "langhost" else engine for engine in REQUIREMENTS]
 
 
 def main() -> int:
-    """Make every environment; 1 if one cannot be made."""
-    for engine in REQUIREMENTS:
+    """Make every environment that the tests of this size need; 1 if one cannot be made."""
+    for engine in (one for one in REQUIREMENTS if one != "langhost" or is_full):
         try:
             print(f"{engine}: {environment(engine)}", flush=True)
         except Unavailable as error:
