@@ -36,7 +36,7 @@ TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "esca
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view",
         "separate")  # fmt: skip
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
-RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors", "limits")
+RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors", "limits", "reject loop")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
 DAY = 86_400.0
@@ -44,6 +44,7 @@ LONGEST_S = 366 * DAY
 LONGEST_UNDO_S = 3600.0
 MOST_DECISIONS = 10_000
 SHORTEST_ANCHOR_S = 10.0
+MOST_REJECTIONS = 1000
 Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
 
@@ -150,7 +151,7 @@ class _PolicyParser(TomlReader):
         self._groups = {**self._of_home, **{group: _united(self._of_home.get(group, ()), people) for group, people in own.items()}}
         rules = self._read((), raw, "rule", self._rules, ())
         notify = self._read((), raw, "notify", self._notify, Notify())
-        chain, errors = self._read((), raw, "escalation", self._escalation, ((), False))
+        chain, errors, loop_after = self._read((), raw, "escalation", self._escalation, ((), False, Policy().loop_after))
         return Policy(
             rules,
             self._read((), raw, "thresholds", self._thresholds, Thresholds()),
@@ -160,6 +161,7 @@ class _PolicyParser(TomlReader):
             self._read((), raw, "confidence", self._sources, ConfidenceSettings()),
             chain,
             errors,
+            loop_after,
             notify,
             self._read((), raw, "autonomy", self._autonomy, None),
             attention=self._read((), raw, "attention", self._attention, 0),
@@ -290,9 +292,11 @@ class _PolicyParser(TomlReader):
             raise self._wrong(path, f"{self._name(path)} is not a number of seconds from 0 to {LONGEST_UNDO_S:,.0f}", "10 is ten seconds")
         return float(value)
 
-    def _escalation(self, path: Path, value: Any) -> tuple[tuple[ChainStep, ...], bool]:
-        raw = self._table(path, value, ("step", "errors"))
-        return self._read(path, raw, "step", self._steps, ()), self._read(path, raw, "errors", self._truth, False)
+    def _escalation(self, path: Path, value: Any) -> tuple[tuple[ChainStep, ...], bool, int]:
+        raw = self._table(path, value, ("step", "errors", "rejections"))
+        errors = self._read(path, raw, "errors", self._truth, False)
+        loop_after = self._read(path, raw, "rejections", self._whole(0, MOST_REJECTIONS), Policy().loop_after)
+        return self._read(path, raw, "step", self._steps, ()), errors, loop_after
 
     def _steps(self, path: Path, value: Any) -> tuple[ChainStep, ...]:
         steps = []

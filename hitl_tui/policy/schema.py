@@ -177,6 +177,8 @@ class Policy:
     """The escalation chain."""
     errors: bool = False
     """Whether a failed run opens a review."""
+    loop_after: int = 3
+    """Rejections after which a call that a run proposes again goes to a takeover; 0 for never."""
     notify: Notify = field(default_factory=Notify)
     autonomy: AutonomyRules | None = None
     """None where no tool can earn anything: the thresholds hold for all."""

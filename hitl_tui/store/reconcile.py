@@ -24,7 +24,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.policy import escalation
-from hitl_tui.store import audit, decisions, escalations, limits, reviews, run_states, runs
+from hitl_tui.store import audit, decisions, escalations, limits, reject_loops, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
 
 BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
@@ -84,6 +84,7 @@ async def reconcile(
     doubtful: Sequence[int] = (),
     judge: Judge | None = None,
     head: RunHead | None = None,
+    loop_after: int = 0,
 ) -> None:
     """Close reviews that are no longer pending, open new ones, and make the run `waiting`.
 
@@ -93,6 +94,7 @@ async def reconcile(
         doubtful: reviews whose decisions may have had their effect although they are asked again.
         judge: the policy, which judges each new pause. Its decisions are stored in the same transaction as the review.
         head: where the run stands.
+        loop_after: rejections of a call after which it goes to a takeover; 0 for never.
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
@@ -108,7 +110,7 @@ async def reconcile(
                 reviews.end(db, review, ReviewState.STALE, "answered elsewhere or superseded")
         for pause in pauses:
             if pause.interrupt not in known:
-                _open(db, run, agent, pause, judge)
+                _open(db, run, agent, pause, judge, loop_after)
             elif pause.note:
                 review = known[pause.interrupt]
                 values = {"review": review, "note": pause.warning, "may_have_run": pause.may_have_run}
@@ -166,9 +168,10 @@ def _note_asking(db: Transaction, review: int, note: str, may_have_run: bool) ->
     audit.note_review(db, time.time(), "asked_again", PROGRAM, {"note": note, "may_have_run": may_have_run}, review)
 
 
-def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
+def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None, loop_after: int) -> None:
     pause = _warned(pause, _known_doubt(db, run, pause.interrupt))
     routed = limits.applied(db, run, agent, pause, judge(pause) if judge else Routed({}))
+    routed = reject_loops.applied(db, run, pause, routed, loop_after)
     review, now = reviews.insert(db, run, agent, pause, routed)
     decided = False
     for action in pause.actions:

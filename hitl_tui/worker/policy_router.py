@@ -54,6 +54,10 @@ class PolicyRouter:
         """The people of the home as its files are now."""
         return self._people.current()
 
+    def loop_after(self) -> int:
+        """Rejections of a call after which it goes to a takeover; 0 for never."""
+        return (self._file.current() or Policy()).loop_after
+
     def settings_of(self, agent: str) -> AgentSettings:
         """How an agent's pauses are read."""
         policy = self._file.current()

@@ -314,7 +314,9 @@ class Turn:
         await self._writer.flush()
         await self._router.note(self._store)
         judge = self._router.judge_of(run, self._store)
-        await reconcile.reconcile(self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head)
+        await reconcile.reconcile(
+            self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head, self._router.loop_after()
+        )
         failpoints.reached(Failpoint.APPLIED if sent else Failpoint.OPENED)
 
     async def _left_out(self, snapshot: ThreadSnapshot, outcomes: Outcomes) -> Outcomes:

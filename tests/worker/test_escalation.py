@@ -449,3 +449,20 @@ def test_policy_check_reports_unusable_recipients(new_sandbox: SandboxFactory, t
     path.write_text(GROUPS + text)
     said = sandbox.cli("policy", "check", str(path), code=None).stdout
     assert any(f":{line}: " in one and told in one for one in said.splitlines()), said
+
+
+# Reject loops
+
+
+async def test_a_real_run_that_proposes_a_rejected_call_again_pauses_for_a_takeover(fresh_reviewer: Reviewer) -> None:
+    denied = rule_toml("no letters", "send", 'outcome = "deny"')
+    write_policy(fresh_reviewer.sandbox, "[escalation]\nrejections = 2\n" + denied)
+    again = ("once more", [SEND])
+    run, review = await launch_and_wait(fresh_reviewer, "per_call", again, again, again)
+    assert (review.row.route, review.row.escalated) == ("takeover", "anybody")
+    told = "keeps proposing what was rejected: 2 times, the last by policy:no letters"
+    assert review.actions[0].reason.startswith(told) and told in fresh_reviewer.sandbox.cli("show", str(review.row.id)).stdout
+    assert (await last(fresh_reviewer, review)).actor == "policy:reject loop"
+    await fresh_reviewer.decide(review, reject("stop"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.inbox.runs.get(run.id)).state is RunState.DONE and fresh_reviewer.effects(run) == []

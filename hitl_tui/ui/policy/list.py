@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 
-from hitl_tui.formatting import age, exact_duration
+from hitl_tui.formatting import age, counted, exact_duration
 from hitl_tui.model import SOURCES, Outcome, RuleCount, ToolAutonomy, Verdict
 from hitl_tui.policy.notification import Notify, channel_labels
 from hitl_tui.policy.schema import Policy, Rule
@@ -168,7 +168,8 @@ def _groups(policy: Policy) -> tuple[str, str]:
 
 def _escalation(policy: Policy) -> tuple[str, str]:
     steps = [f"{step.to} after {exact_duration(step.after_s)}" if step.after_s else step.to for step in policy.chain]
-    return ", then ".join(steps) or "no chain: escalations are unassigned", ""
+    loops = f"also what is proposed again after {counted(policy.loop_after, 'rejection')}" if policy.loop_after else ""
+    return ", then ".join(steps) or "no chain: escalations are unassigned", loops
 
 
 def _answers(policy: Policy) -> tuple[str, str]:
