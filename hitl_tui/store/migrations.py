@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sqlite3
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def changed_schema(db: sqlite3.Connection, or_added: bool = True) -> str:
     return ""
 
 
+@functools.cache
 def _objects(version: int) -> dict[tuple[str, str], str]:
     """What a database of this version consists of."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:

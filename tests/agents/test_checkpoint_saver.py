@@ -25,8 +25,8 @@ from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.checkpoints import open_checkpoints
 from hitl_tui.errors import Busy
 from hitl_tui.home import Home
-from hitl_tui.store import Store
 from hitl_tui.store.maintenance import integrity
+from tests.support.empty_database import open_store
 from tests.support.harness import commits_in
 from tests.support.properties import examples
 
@@ -245,7 +245,7 @@ async def test_closing_stores_what_is_queued_and_refuses_more(tmp_path: Path) ->
 
 async def test_home_whose_path_looks_like_a_uri_is_used(tmp_path: Path) -> None:
     home = Home(tmp_path / "50%41 of #1?mode=rw").prepare()
-    async with opened(home.checkpoints) as saver, Store.open(home.database):
+    async with opened(home.checkpoints) as saver, open_store(home.database):
         await put(saver, "t", 1)
         assert await newest(saver, "t") == 1
         with CheckpointReader.open(home.checkpoints, saver.serde) as reader:

@@ -19,7 +19,8 @@ from hitl_tui.cli import main
 from hitl_tui.cli.output import cells
 from hitl_tui.home import Home
 from hitl_tui.model import Json, PauseKind
-from hitl_tui.store import Store, migrations
+from hitl_tui.store import migrations
+from tests.support.empty_database import open_store
 from tests.support.harness import PROJECTS, SandboxFactory, rounds
 from tests.support.pty import run_in_terminal
 from tests.ui.homes import seed
@@ -132,7 +133,7 @@ def waiting_home(folder: Path, args: Json) -> str:
     """Make a home with one open review of a call with these arguments, and return its path."""
 
     async def fill() -> None:
-        async with Store.open(Home(folder).prepare().database) as store:
+        async with open_store(Home(folder).prepare().database) as store:
             await seed.add_waiting_run(
                 store, await seed.add_project(store), "mail", seed.pause(PauseKind.TOOL_CALLS, seed.action("send", args))
             )

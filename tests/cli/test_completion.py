@@ -17,7 +17,7 @@ from hitl_tui.__main__ import COMPLETING
 from hitl_tui.cli import SECTIONS, completion, main
 from hitl_tui.home import Home
 from hitl_tui.model import Agent, PauseKind
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.support.harness import ForkServer
 from tests.support.shell import hitl_tui_on_path
 from tests.ui.homes import seed
@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with agents, one of them with a name that no shell may see, and an open review of run r1."""
 
     async def fill(path: Path) -> None:
-        async with Store.open(path) as store:
+        async with open_store(path) as store:
             project = await seed.add_project(store, (*seed.AGENTS, Agent("$(touch owned)", 0, "", "", None, True)))
             await seed.add_waiting_run(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
 

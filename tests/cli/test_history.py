@@ -12,8 +12,8 @@ import pytest
 from hitl_tui.cli.history import changes
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Json
-from hitl_tui.store import Store
 from tests.export.test_export import NO, TO_ANN, TO_BOB, YES, ask, hitl
+from tests.support.empty_database import open_store
 
 EDITED = Answer(DecisionKind.EDIT, {"to": "Ann\x1b[31m"})
 
@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with an approval, an edit, a rejection, and an undone decision whose review is open again."""
 
     async def fill(path: Path) -> None:
-        async with Store.open(path) as store:
+        async with open_store(path) as store:
             ann, bob = Inbox(store, "ann", grace_s=60), Inbox(store, "bob", grace_s=60)
             await ask(store, ann, [("send_mail", TO_ANN)], [YES])
             await ask(store, ann, [("send_mail", TO_BOB)], [EDITED])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.home import Home
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.support.tiers import sampled
 from tests.ui.homes import seed
 
@@ -82,7 +82,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = Home(tmp_path_factory.mktemp("output") / "home").prepare()
 
     async def fill() -> None:
-        async with Store.open(home.database) as store:
+        async with open_store(home.database) as store:
             await seed.add_every_kind(store, await seed.add_project(store), time.time())
             await store.db.execute("UPDATE runs SET title = 'ж 漢 ’…'")
             await store.db.execute("UPDATE reviews SET summary = 'ж 漢 ’…'")

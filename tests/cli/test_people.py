@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from hitl_tui.cli import main
 from hitl_tui.settings import login
-from hitl_tui.store import Store, audit
+from hitl_tui.store import audit
+from tests.support.empty_database import open_store
 
 KEY = base64.b64encode((11).to_bytes(4) + b"ssh-ed25519" + (32).to_bytes(4) + bytes(32)).decode()
 
@@ -48,7 +49,7 @@ def test_people_are_added_and_removed_and_comments_stay(tmp_path: Path) -> None:
     assert set(listed(tmp_path)) == {login(), "bob"} and "# of accounting" in path.read_text()
 
     async def changes() -> list[tuple[str, str]]:
-        async with Store.open(tmp_path / "hitl.db") as store:
+        async with open_store(tmp_path / "hitl.db") as store:
             return [tuple(row) for row in await store.all("SELECT actor, body FROM audit WHERE kind = 'people_changed' ORDER BY seq")]
 
     said = [(actor, json.loads(body)["change"]) for actor, body in asyncio.run(changes())]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.agents.targets import parse_local, root_of
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.support.harness import PROJECTS, Sandbox, SandboxFactory, open_reviewer, rounds
 
 SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
@@ -43,7 +43,7 @@ graph = StateGraph(State).add_node(send).set_entry_point("send").compile()
 
 async def policies(sandbox: Sandbox) -> list[dict[str, object]]:
     """Return the policies in the audit log, oldest first."""
-    async with Store.open(sandbox.home.database) as store:
+    async with open_store(sandbox.home.database) as store:
         return [json.loads(row[0]) for row in await store.all("SELECT body FROM audit WHERE kind = 'policy'")]
 
 

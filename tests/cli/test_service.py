@@ -19,8 +19,9 @@ from click.testing import CliRunner
 from hitl_tui import console
 from hitl_tui.cli import main
 from hitl_tui.console import Workers
-from hitl_tui.store import Store, agents
+from hitl_tui.store import agents
 from hitl_tui.worker.liveness import served_targets
+from tests.support.empty_database import open_store
 from tests.support.harness import Sandbox, SandboxFactory
 from tests.support.tiers import full_only, sampled
 from tests.support.tmux import needs_tmux, tmux
@@ -86,7 +87,7 @@ async def test_console_beside_a_service_starts_a_worker_only_once_that_has_ended
     monkeypatch.setattr(console, "SERVICE_POLL_S", 0.1)
     monkeypatch.setattr(console, "SERVICE_GAP_S", 0.3)
     sandbox, said = new_sandbox("pauses"), list[str]()
-    async with Store.open(sandbox.home.database) as store:
+    async with open_store(sandbox.home.database) as store:
         workers = Workers([sandbox.target], sandbox.home, 1)
         with service(sandbox):
             await until(lambda: served_targets(store, sandbox.home))
@@ -102,7 +103,7 @@ async def test_console_beside_a_service_starts_a_worker_only_once_that_has_ended
 
 async def until_served(sandbox: Sandbox) -> None:
     """Wait until the sandbox's worker says that it runs as a service."""
-    async with Store.open(sandbox.home.database) as store:
+    async with open_store(sandbox.home.database) as store:
         await until(lambda: served_targets(store, sandbox.home))
 
 

@@ -19,7 +19,7 @@ import pytest
 from hitl_tui.cli.ssh_session import read_command
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.support.harness import SandboxFactory
 from tests.support.ssh import SshServer, make_key, needs_sshd, ssh_server
 from tests.support.tmux import needs_tmux, tmux
@@ -116,7 +116,7 @@ def seeded(home: Home) -> None:
     """Put reviews of every kind into a home."""
 
     async def add() -> None:
-        async with Store.open(home.database) as store:
+        async with open_store(home.database) as store:
             await seed.add_every_kind(store, await seed.add_project(store), 1_760_000_000.0)
 
     asyncio.run(add())

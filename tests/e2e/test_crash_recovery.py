@@ -107,7 +107,7 @@ async def test_kill_at_each_failpoint_loses_nothing_and_repeats_nothing(fresh_re
     assert set(await fresh_reviewer.review_states(run)) <= {"applied", "failed", "stale"}
 
 
-@pytest.mark.parametrize("step", sampled([Failpoint.RESUMED, Failpoint.SUBMITTED, Failpoint.INTERRUPTED, Failpoint.APPLIED]))
+@pytest.mark.parametrize("step", sampled([Failpoint.RESUMED, Failpoint.SUBMITTED, Failpoint.INTERRUPTED, Failpoint.APPLIED], gate=0))
 async def test_result_of_a_front_end_tool_is_sent_once_when_the_worker_is_killed(fresh_reviewer: Reviewer, step: Failpoint) -> None:
     sandbox = fresh_reviewer.sandbox
     (sandbox.home.path / "policy.toml").write_text('[agents.frontend]\nfrontend_tools = "pick_date"\n')

@@ -56,6 +56,7 @@ async def test_worker_that_is_stopped_keeps_its_run_until_it_dies(ann: Reviewer)
     assert review.actions[0].name == "slow"
 
 
+@pytest.mark.slow
 async def test_run_that_a_person_releases_goes_on_elsewhere_and_its_worker_stores_nothing(ann: Reviewer) -> None:
     run, worker = await stopped_inside_a_tool(ann)
     with pytest.raises(Stale, match="a worker that answers"):

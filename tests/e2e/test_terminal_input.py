@@ -84,6 +84,7 @@ def test_a_held_key_decides_once_and_is_said_to_be_held(keyboard: Keyboard, firs
     assert keyboard.count("decisions") == decisions + 1
 
 
+@pytest.mark.slow
 def test_taps_each_decide(keyboard: Keyboard) -> None:
     keyboard.screen.drain(0.8)
     decisions = keyboard.count("decisions")

@@ -45,6 +45,7 @@ from hitl_tui.model import (
 )
 from hitl_tui.store import Store, audit, reconcile
 from tests.benchmarks import large_home
+from tests.support.empty_database import open_store
 from tests.support.tiers import sampled
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,7 @@ def home(tmp_path: Path) -> Path:
 
 
 async def fill(home: Path) -> None:
-    async with Store.open(home / "hitl.db") as store:
+    async with open_store(home / "hitl.db") as store:
         ann, thinking = Inbox(store, "ann"), Inbox(store, "ann", grace_s=600)
         await ask(store, ann, [("send_mail", TO_ANN)], [YES])
         await ask(store, ann, [("send_mail", TO_BOB)], [Answer(DecisionKind.EDIT, TO_ANN)])
@@ -107,7 +108,7 @@ async def fill(home: Path) -> None:
 
 
 async def one_more(home: Path, *calls: tuple[str, Json], answer: Answer = YES) -> None:
-    async with Store.open(home / "hitl.db") as store:
+    async with open_store(home / "hitl.db") as store:
         await ask(store, Inbox(store, "ann"), calls, [answer] * len(calls))
 
 
@@ -178,7 +179,7 @@ def test_prompt_excludes_the_turn_that_proposed_the_calls(home: Path) -> None:
     )  # fmt: skip
 
     async def decide() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             ann = Inbox(store, "ann")
             await ask(store, ann, [WRITE, SQL], [Answer(DecisionKind.EDIT, BETTER), NO], around=asked, thread="t")
             await ask(store, ann, [SQL], [YES], around=since, thread="t", kind=PauseKind.TOOL_APPROVAL)
@@ -205,7 +206,7 @@ def test_equal_calls_of_one_conversation_keep_their_own_answers(home: Path) -> N
     third = (*second, Message("tool", "1", SQL[0]), Message("user", "Read it."), Message("agent", "", calls=(READ,)))
 
     async def decide() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             for made, answer, around in ((SQL, NO, first), (SQL, YES, second), (READ, YES, third)):
                 await ask(store, Inbox(store, "ann"), [made], [answer], around=around, thread="t")
 
@@ -319,7 +320,7 @@ def test_pauses_that_are_not_tool_calls_are_in_no_chat(home: Path) -> None:
     spoken = (Message("user", "Send it."), Message("agent", "I do."))
 
     async def decide() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             ann = Inbox(store, "ann")
             question, inbox = PauseKind.QUESTION, PauseKind.AGENT_INBOX
             await ask(
@@ -520,7 +521,7 @@ def test_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
 
 def test_partly_decided_review_is_not_exported(home: Path) -> None:
     async def begin() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             await ask(store, Inbox(store, "ann"), [WRITE, SQL], [YES])
 
     asyncio.run(begin())
@@ -592,7 +593,7 @@ def test_lone_surrogate_does_not_break_the_file(home: Path) -> None:
 
 def test_rows_have_times_of_asking_viewing_and_deciding(home: Path) -> None:
     async def look() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             await Inbox(store, "ann").reviews.record_view(2, 1500)
 
     asyncio.run(look())

@@ -42,6 +42,7 @@ from hitl_tui.store import (
 from hitl_tui.store.maintenance import recover, repair
 from tests.support.attention_checks import EVERY, add_attention_check, approve_mails, scheduled_jobs
 from tests.support.direct_decisions import record
+from tests.support.empty_database import open_store
 from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer, reject, respond
 from tests.support.properties import examples
 from tests.ui.homes import seed
@@ -132,7 +133,7 @@ def test_attention_check_positions_are_unpredictable_around_the_set_rate(every: 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(Home(tmp_path).prepare().database) as found:
+    async with open_store(Home(tmp_path).prepare().database) as found:
         yield found
 
 
@@ -313,7 +314,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
 @given(steps=st.lists(st.sampled_from([*ENDINGS, *OTHERS]), min_size=2, max_size=7), grace=st.sampled_from([0.0, 60.0]))
 def test_attention_check_never_runs_whatever_is_done_to_it(steps: list[str], grace: float) -> None:
     async def work(home: Path) -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             check = await add_attention_check(store, await seed.add_project(store))
             ann = Inbox(store, "ann", grace_s=grace)
             for what in steps:
@@ -388,7 +389,7 @@ async def test_attention_check_whose_run_was_lost_still_never_runs(store: Store)
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
         db.execute("DELETE FROM runs WHERE id = ?", (check.row.run,))
     recover.rebuild(store.path)
-    async with Store.open(store.path) as mended:
+    async with open_store(store.path) as mended:
         assert await repair.repair_rows(mended, lambda *_: True, [], keep=True)
         with pytest.raises(Stale, match="only carried an attention check"):
             await Inbox(mended, "ann").runs.retry(check.row.run)
@@ -402,7 +403,7 @@ async def test_attention_check_whose_details_were_lost_is_still_one(store: Store
         db.execute("DROP TRIGGER attention_kept")
         db.execute("DELETE FROM attention_checks")
     recover.rebuild(store.path)
-    async with Store.open(store.path) as mended:
+    async with open_store(store.path) as mended:
         ann = Inbox(mended, "ann")
         assert await ann.reviews.decide(await ann.reviews.get(check.row.id), {0: approve()}, 9000) == "applied"
         assert ann.reviews.attention_check(check.row.id)

@@ -42,6 +42,7 @@ from hitl_tui.store import Store, agents, audit, reconcile, runs
 from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule, wrong
+from tests.support.empty_database import open_store
 from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject
 from tests.support.properties import examples
 from tests.ui.homes import seed
@@ -293,7 +294,7 @@ class AutonomyHome:
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[AutonomyHome]:
     (tmp_path / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\n")
-    async with Store.open(tmp_path / "hitl.db", "NORMAL") as store:
+    async with open_store(tmp_path / "hitl.db", "NORMAL") as store:
         yield AutonomyHome(tmp_path, store, await seed.add_project(store))
     assert audit.verify(tmp_path / "hitl.db").problem == ""
 

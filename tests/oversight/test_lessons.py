@@ -24,8 +24,9 @@ from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
 from hitl_tui.oversight.lessons import LONGEST, QUOTED, CorrectedCall, RejectedCall, draw_lessons, normalized, quoted, validate_text
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.sanitize import spell_out
-from hitl_tui.store import Store, lessons
+from hitl_tui.store import lessons
 from tests.store.test_search import decided
+from tests.support.empty_database import open_store
 
 YES = Answer(DecisionKind.APPROVE)
 LONG = "We are sorry for the delay and shall look into it as soon as we can. " * 4
@@ -250,7 +251,7 @@ def test_lesson_keeps_emoji_and_other_scripts() -> None:
 
 @pytest.fixture
 async def ann(tmp_path: Path) -> AsyncIterator[Inbox]:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         yield Inbox(store, "ann")
 
 
@@ -411,7 +412,7 @@ def test_lessons_commands_accept_drop_and_export(tmp_path: Path) -> None:
         return str(done.output)
 
     async def seed() -> Lesson:
-        async with Store.open(home.database) as store:
+        async with open_store(home.database) as store:
             return await proposed(Inbox(store, "ann"))
 
     assert "no lessons yet" in cli()

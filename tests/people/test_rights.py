@@ -20,6 +20,7 @@ from hitl_tui.policy.loader import HomePeople, Policies
 from hitl_tui.settings import login
 from hitl_tui.store import Store, audit, failed_runs, reconcile, runs, submissions, takeovers
 from hitl_tui.store.connection import FUNCTIONS
+from tests.support.empty_database import open_store
 from tests.support.harness import approve, edit, reject
 from tests.support.tiers import sampled
 from tests.ui.homes import seed
@@ -100,7 +101,7 @@ class Office:
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         yield Office(store, await seed.add_project(store), tmp_path)
 
 

@@ -37,10 +37,11 @@ from hitl_tui.model import (
     Verdict,
     digest_of,
 )
-from hitl_tui.store import Store, audit, history, reconcile, runs
+from hitl_tui.store import audit, history, reconcile, runs
 from hitl_tui.store.audit import chained
 from hitl_tui.store.maintenance import repair
 from hitl_tui.store.statistics import period_counts
+from tests.support.empty_database import open_store
 from tests.support.properties import examples
 from tests.support.tiers import sampled
 
@@ -61,7 +62,7 @@ def decided_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("audit")
 
     async def work() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             ann = Inbox(store, "ann", grace_s=60)
             for number in range(3):
                 await ann.runs.launch("mail", text="hello")
@@ -142,7 +143,7 @@ def test_audit_records_who_cancels_retries_and_prunes(tmp_path: Path) -> None:
 
 
 async def test_audit_has_one_entry_per_cancel(tmp_path: Path) -> None:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         await ann.runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
@@ -157,7 +158,7 @@ async def test_audit_has_one_entry_per_cancel(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sql", ["DELETE FROM audit WHERE seq = 2", "UPDATE audit SET actor = 'bob' WHERE seq = 2"])
 async def test_audit_rows_cannot_be_updated_or_deleted(decided_home: Path, tmp_path: Path, sql: str) -> None:
     shutil.copytree(decided_home, tmp_path / "home")
-    async with Store.open(tmp_path / "home" / "hitl.db") as store:
+    async with open_store(tmp_path / "home" / "hitl.db") as store:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             await store.write(sql)
 
@@ -165,7 +166,7 @@ async def test_audit_rows_cannot_be_updated_or_deleted(decided_home: Path, tmp_p
 async def test_audit_when_an_entry_does_not_continue_it_refuses_the_entry(decided_home: Path, tmp_path: Path) -> None:
     shutil.copytree(decided_home, tmp_path / "home")
     insert = "INSERT INTO audit VALUES (:seq, 5.0, 'viewed', :actor, 'person', 1, 1, '{}', :hash)"
-    async with Store.open(tmp_path / "home" / "hitl.db") as store:
+    async with open_store(tmp_path / "home" / "hitl.db") as store:
         last, previous = await store.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         good = {"seq": last + 1, "actor": "ann", "hash": chained(previous, last + 1, 5.0, "viewed", "ann", "person", 1, 1, "{}")}
         for wrong in ({"hash": "0" * 64}, {"actor": "bob"}, {"seq": last + 2}):
@@ -328,7 +329,7 @@ def full_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("full")
 
     async def work() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             ann, bob = Inbox(store, "ann"), Inbox(store, "bob")
             two = Routed({0: Verdict(Outcome.ASK, "big", "much money", reviewers=2)})
             for number in range(4):
@@ -429,7 +430,7 @@ def test_verify_finds_a_changed_schema(full_home: Path, tmp_path: Path, sql: str
 )
 async def test_verify_accepts_undecided_actions_until_changed(tmp_path: Path, name: str, args: Any) -> None:
     action = Asked(0, name, args, tuple(DecisionKind), digest=digest_of(name, args))
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         await Inbox(store, "ann").runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
         await reconcile.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
@@ -441,7 +442,7 @@ async def test_verify_accepts_undecided_actions_until_changed(tmp_path: Path, na
 async def test_call_whose_row_was_changed_cannot_be_decided(full_home: Path, tmp_path: Path) -> None:
     home = copy(full_home, tmp_path / "home")
     change(home, "UPDATE actions SET args = replace(args, 'ann3', 'eve3') WHERE review = 4")
-    async with Store.open(home / "hitl.db") as store:
+    async with open_store(home / "hitl.db") as store:
         bob = Inbox(store, "bob")
         shown = await bob.reviews.get(4)
         with pytest.raises(Stale, match="not what the agent asked"):
@@ -460,7 +461,7 @@ async def test_call_whose_row_was_changed_cannot_be_decided(full_home: Path, tmp
 )
 async def test_verify_finds_a_changed_history_and_repair_rebuilds_it(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
     home = copy(decided_home, tmp_path / "home")
-    async with Store.open(home / "hitl.db") as store:
+    async with open_store(home / "hitl.db") as store:
         before, figures = await history.search(store, Filter()), await period_counts(store)
         assert audit.verify(store.path).problem == "" == "".join(await repair.rebuild_history(store, keep=True))
         change(home, sql)
@@ -474,7 +475,7 @@ async def test_verify_finds_a_changed_history_and_repair_rebuilds_it(decided_hom
 
 async def test_verify_accepts_a_person_overriding_policy(tmp_path: Path) -> None:
     verdict = Routed({0: Verdict(Outcome.AUTO, "reading", "it only reads")})
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         await ann.runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")

@@ -30,6 +30,7 @@ from hitl_tui.model import (
 )
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, agents, audit, escalations, policy_log, reconcile
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 
 ARGS = {"to": "ann@example.com"}
@@ -98,7 +99,7 @@ def _since(home: Path, seq: int) -> list[tuple[str, str]]:
 
 
 async def _in_the_console(tmp_path: Path) -> None:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         scene = Scene(store)
         ann, bob = scene.ann, scene.bob
         await ann.runs.launch("mail", text="hello")
@@ -134,7 +135,7 @@ async def _in_the_console(tmp_path: Path) -> None:
 
 
 async def test_audit_stays_in_order_when_the_clock_jumps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         scene = Scene(store)
         for at in (2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0):
             pretend(monkeypatch, functools.partial(float, at))

@@ -18,6 +18,7 @@ from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, Revi
 from hitl_tui.settings import read_settings
 from hitl_tui.store import Store, history, reconcile, runs
 from tests.support.direct_decisions import record
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 from tests.support.harness import SandboxFactory, approve, edit, reject
 from tests.ui.homes import seed
@@ -47,7 +48,7 @@ class TwoReviewers:
 
 @pytest.fixture
 async def people(tmp_path: Path) -> AsyncIterator[TwoReviewers]:
-    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+    async with open_store(tmp_path / "hitl.db") as mine, open_store(tmp_path / "hitl.db") as theirs:
         yield TwoReviewers(mine, theirs, await seed.add_project(mine))
 
 
@@ -252,7 +253,7 @@ def test_claim_commands_claim_take_over_and_release(new_sandbox: SandboxFactory)
 
 async def test_queue_command_prints_deadline_and_recipient(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
-    async with Store.open(sandbox.home.database) as store:
+    async with open_store(sandbox.home.database) as store:
         review = await seed.add_waiting_run(
             store, await seed.add_project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail())
         )
@@ -266,7 +267,7 @@ async def test_queue_command_prints_deadline_and_recipient(new_sandbox: SandboxF
     assert "for finance · rejected by itself in 1 min" in sandbox.cli("queue").stdout
     found = sandbox.cli_json("show", str(review))
     assert (found["recipient"], found["deadline"]["then"], found["seen_by"][0]["by"]) == ("finance", "reject", "bob")
-    async with Store.open(sandbox.home.database) as store:
+    async with open_store(sandbox.home.database) as store:
         await store.write("UPDATE reviews SET escalated = 'leads', deadline_at = 1 WHERE id = ?", (review,))
     assert "escalated to leads · deadline passed" in sandbox.cli("queue").stdout
     assert sandbox.cli_json("queue")[0]["escalated_to"] == "leads"

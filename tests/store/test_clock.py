@@ -14,6 +14,7 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, PauseKind, ReviewOutcome, ReviewState, Worker
 from hitl_tui.store import Store, agents, audit, clock, escalations, reconcile, runs, snoozes, submissions, time_limits
+from tests.support.empty_database import open_store
 from tests.support.set_clock import SetClock
 from tests.ui.homes import seed
 
@@ -51,7 +52,7 @@ class Home:
 async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
     set_clock = SetClock(tmp_path / "clock")
     monkeypatch.setattr(time, "time", set_clock.time)
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         made = Home(store, set_clock, await seed.add_project(store))
         made.review = await seed.add_waiting_run(store, made.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
         yield made

@@ -12,13 +12,14 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import PauseKind, ReviewState
 from hitl_tui.store import Store, audit
+from tests.support.empty_database import open_store
 from tests.support.harness import approve, edit, reject
 from tests.ui.homes import seed
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "hitl.db") as opened:
+    async with open_store(tmp_path / "hitl.db") as opened:
         yield opened
 
 

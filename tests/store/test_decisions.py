@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import PauseKind, ReviewState
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.support.harness import approve
 from tests.ui.homes import seed
 
@@ -21,7 +21,7 @@ async def test_decide_when_a_worker_submits_at_once_returns_decided(tmp_path: Pa
         with contextlib.closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE reviews SET state = 'submitted' WHERE state = 'decided'")
 
-    async with Store.open(path) as store:
+    async with open_store(path) as store:
         ann = Inbox(store, "ann", ring=submit)
         pause = seed.pause(PauseKind.TOOL_CALLS, seed.mail("ann@example.com"))
         review = await ann.reviews.get(await seed.add_waiting_run(store, await seed.add_project(store), "mail_assistant", pause))

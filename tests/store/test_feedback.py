@@ -22,6 +22,7 @@ from hitl_tui.model import Answer, DecisionKind, Event, Rating, Subject
 from hitl_tui.store import Store, audit, events
 from hitl_tui.store.maintenance import prune
 from tests.export.test_export import NO, TO_ANN, TO_BOB, YES, ask, export
+from tests.support.empty_database import open_store
 from tests.support.properties import examples
 
 EDIT = Answer(DecisionKind.EDIT, TO_ANN)
@@ -37,7 +38,7 @@ async def fill(opened: Store, grace_s: float = 600) -> None:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "hitl.db") as opened:
+    async with open_store(tmp_path / "hitl.db") as opened:
         await fill(opened)
         yield opened
 
@@ -48,7 +49,7 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "home").mkdir(mode=0o700)
 
     async def made() -> None:
-        async with Store.open(tmp_path / "home" / "hitl.db") as opened:
+        async with open_store(tmp_path / "home" / "hitl.db") as opened:
             await fill(opened, 0)
             await ask(opened, Inbox(opened, "ann"), [("send_mail", TO_BOB)], [EDIT])
             await events.append(opened, {1: [Event(2, 0.0, "message", "agent", (), {"text": "I write."})]})

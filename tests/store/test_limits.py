@@ -10,6 +10,7 @@ import pytest
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Outcome, Pause, PauseKind, Review, Routed, RunOptions, Verdict
 from hitl_tui.store import Store, reconcile, runs
+from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 LIMITS = ("sum(refund.amount) <= 500", 'refund.to in domain("example.com")')
@@ -37,7 +38,7 @@ class LimitedRun:
 
 @pytest.fixture
 async def limited(tmp_path: Path) -> AsyncIterator[LimitedRun]:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         project = await seed.add_project(store)
         (run,) = await runs.insert(store, [runs.NewRun(project, "desk", "t", "refunds", {"text": "x"})], RunOptions(limits=LIMITS))
         await store.db.execute("UPDATE runs SET worker = 'w', state = 'running' WHERE id = ?", (run,))

@@ -9,11 +9,12 @@ import pytest
 
 from hitl_tui.model import MovedThread, Run, RunState
 from hitl_tui.store import Store, agents, moved_threads, runs
+from tests.support.empty_database import open_store
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "hitl.db") as opened:
+    async with open_store(tmp_path / "hitl.db") as opened:
         yield opened
 
 

@@ -9,8 +9,9 @@ import pytest
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Outcome, PauseKind, ReviewOutcome, ReviewState
 from hitl_tui.model.values import Json
-from hitl_tui.store import Store, reconcile, runs
+from hitl_tui.store import reconcile, runs
 from hitl_tui.store.reject_loops import Decided, is_same
+from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 MAIL: dict[str, Json] = {"to": "ann@example.com", "subject": "Invoice", "total": 120}
@@ -46,7 +47,7 @@ def test_arguments_that_are_no_object_are_compared_as_a_whole() -> None:
 
 
 async def test_a_call_rejected_three_times_goes_to_a_takeover_until_it_was_let_run(tmp_path: Path) -> None:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         project = await seed.add_project(store)
         (run,) = await runs.insert(store, [runs.NewRun(project, "desk", "t", "mail", {"text": "x"})])
         await store.db.execute("UPDATE runs SET worker = 'w', state = 'running' WHERE id = ?", (run,))

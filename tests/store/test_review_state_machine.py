@@ -30,7 +30,8 @@ from hitl_tui.model import (
     Viewing,
     effect_of,
 )
-from hitl_tui.store import Store, agents, claims, decisions, reconcile, reviews, runs, submissions
+from hitl_tui.store import agents, claims, decisions, reconcile, reviews, runs, submissions
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 from tests.support.properties import examples
 
@@ -62,7 +63,7 @@ class Reviews(RuleBasedStateMachine):
         pretend(self.patch, lambda: self.now)
         self.folder = tempfile.TemporaryDirectory()
         self.stack = contextlib.AsyncExitStack()
-        self.store = self.do(self.stack.enter_async_context(Store.open(Path(self.folder.name) / "hitl.db")))
+        self.store = self.do(self.stack.enter_async_context(open_store(Path(self.folder.name) / "hitl.db")))
         self.project = self.do(agents.register_project(self.store, "p", "p"))
         [self.run] = self.do(runs.insert(self.store, [runs.NewRun(self.project, "a", "t", "", {})]))
         self.asked = 0

@@ -20,6 +20,7 @@ from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import Store, filters, history, reconcile
 from hitl_tui.store.statistics import StatisticsFilter, period_counts
+from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 NOW = 1_795_000_000.0
@@ -81,7 +82,7 @@ async def decided(store: Store, agent: str, tool: str, args: Json, who: Inbox, a
 @pytest.fixture
 async def past(tmp_path: Path) -> AsyncIterator[Store]:
     """A store with five decisions by two people."""
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         ann, bob = Inbox(store, "ann"), Inbox(store, "Bob [x]")
         yes, no = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="Grüße an die falsche Person")
         await decided(store, "mail_assistant", "send_mail", {"to": "ann@example.com", "body": "invoice 4711 is paid"}, ann, yes, 0.95)
@@ -176,7 +177,7 @@ async def test_history_page_is_read_from_an_index(past: Store, text: str) -> Non
      ("until:2020-01-01", [])],
 )  # fmt: skip
 async def test_queue_filter_uses_the_history_filter_language(tmp_path: Path, text: str, ids: list[int]) -> None:
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         for agent, tool, args, sure in (("a1", "send", {"x": "Hello"}, 0.9), ("a2", "look", {}, 0.2), ("b", "send", {}, None)):
             (run,) = await ann.runs.launch(agent, text="x")
@@ -205,7 +206,7 @@ async def test_statistics_count_current_decisions_only(past: Store) -> None:
 
 async def test_decision_can_be_made_while_history_catches_up(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
-    async with Store.open(path, "NORMAL") as store, Store.open(path) as other:
+    async with open_store(path, "NORMAL") as store, open_store(path) as other:
         review = await seed.add_waiting_run(
             store, await seed.add_project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail())
         )

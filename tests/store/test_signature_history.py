@@ -27,6 +27,7 @@ from hitl_tui.store import Store, audit, signature_history
 from hitl_tui.store.audit import chained
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.signatures import hash_of
+from tests.support.empty_database import open_store
 from tests.support.ssh import make_key, needs_openssh, public
 from tests.ui.homes import seed
 
@@ -80,7 +81,7 @@ def mail() -> Any:
 async def signers(tmp_path: Path) -> AsyncIterator[Signers]:
     home = tmp_path / "home"
     home.mkdir()
-    async with Store.open(home / "hitl.db") as store:
+    async with open_store(home / "hitl.db") as store:
         found = Signers(home, store, tmp_path)
         await found.people.note()
         yield found

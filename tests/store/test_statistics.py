@@ -28,6 +28,7 @@ from hitl_tui.oversight.statistics import GROWTH, Figures, Rates
 from hitl_tui.store import Store, history, reconcile
 from hitl_tui.store.statistics import LISTED, StatisticsFilter
 from tests.benchmarks import large_home
+from tests.support.empty_database import open_store
 from tests.support.properties import examples
 from tests.support.pty import run_in_terminal
 
@@ -95,7 +96,7 @@ async def happen(store: Store, *cases: Case) -> None:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     """An empty store."""
-    async with Store.open(tmp_path / "hitl.db", "NORMAL") as made:
+    async with open_store(tmp_path / "hitl.db", "NORMAL") as made:
         yield made
 
 
@@ -237,7 +238,7 @@ async def test_statistics_match_numpy_and_sklearn(tmp_path: Path) -> None:
     from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
     await asyncio.to_thread(large_home.fill, tmp_path / "hitl.db", 1500)
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         rows = await store.all(FIGURES)
         found = await Inbox(store, "ann").insights.read()
         for column, group in enumerate((found.agents, found.tools, found.reviewers, found.rules)):
@@ -291,7 +292,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["decide", "decide", "undo", "look"])
 @given(STEPS)
 def test_statistics_after_any_steps_equal_a_recount(steps: list[tuple[str, int, Answer]]) -> None:
     async def work(folder: Path) -> None:
-        async with Store.open(folder / "hitl.db", "NORMAL") as store:
+        async with open_store(folder / "hitl.db", "NORMAL") as store:
             ann, bob = Inbox(store, "ann", grace_s=600), Inbox(store, "bob", grace_s=600)
             asked = [await ask(store, Case(YES, tool=f"tool{number % 2}", confidence=0.3 * number)) for number in range(3)]
             for what, number, answer in steps:
@@ -375,7 +376,7 @@ def seeded(folder: Path, *cases: Case) -> None:
     """Fill a home with these cases."""
 
     async def work() -> None:
-        async with Store.open(folder / "hitl.db") as store:
+        async with open_store(folder / "hitl.db") as store:
             await happen(store, *cases)
 
     asyncio.run(work())

@@ -23,6 +23,7 @@ from hitl_tui.store import Store
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
 from tests.support.direct_decisions import record
+from tests.support.empty_database import open_store
 from tests.support.harness import SandboxFactory, approve, edit, open_reviewer, reject, respond, tool_results
 from tests.support.properties import examples
 from tests.ui.homes import seed
@@ -56,7 +57,7 @@ class Room:
 
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+    async with open_store(tmp_path / "hitl.db") as mine, open_store(tmp_path / "hitl.db") as theirs:
         yield Room((mine, theirs), await seed.add_project(mine))
 
 
@@ -292,7 +293,7 @@ def test_no_sequence_of_verbs_lets_one_person_approve_alone(steps: Any, slots: i
     async def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "hitl.db"
-            async with Store.open(path, "NORMAL") as mine, Store.open(path, "NORMAL") as theirs:
+            async with open_store(path, "NORMAL") as mine, open_store(path, "NORMAL") as theirs:
                 room = Room((mine, theirs), await seed.add_project(mine))
                 people = {"ann": room.ann, "bob": room.bob, "Ann": Inbox(theirs, "Ann", grace_s=60)}
                 review = await room.ask(*[2] * slots)

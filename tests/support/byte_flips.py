@@ -32,6 +32,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.store import Store, reconcile
+from tests.support.empty_database import open_store
 
 READING = (("queue",), ("show", "4"), ("show", "r1"), ("history",), ("stats",), ("audit", "verify"), ("doctor",))
 """Commands that read most of a home."""
@@ -122,7 +123,7 @@ def make_home(home: Path) -> Path:
     home.mkdir()
 
     async def work() -> None:
-        async with Store.open(home / "hitl.db") as store:
+        async with open_store(home / "hitl.db") as store:
             await _fill(store)
 
     asyncio.run(work())

@@ -20,6 +20,7 @@ from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, ReviewState, Run, RunState
 from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 TIMEOUT_S = 40.0
@@ -266,7 +267,7 @@ class Reviewer:
 @contextlib.asynccontextmanager
 async def open_reviewer(sandbox: Sandbox, name: str = "ann") -> AsyncIterator[Reviewer]:
     """Open a reviewer of the sandbox."""
-    async with Store.open(sandbox.home.database) as store:
+    async with open_store(sandbox.home.database) as store:
         yield Reviewer(sandbox, store, name)
 
 

@@ -27,6 +27,7 @@ from hitl_tui.ui.app import HitlApp, OpenInbox
 from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
+from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 # Draw less often: tests never look at most frames.
@@ -142,7 +143,7 @@ def start_console(tmp_path: Path) -> StartConsole:
         signing_key: Path | None = None,
     ) -> AsyncIterator[ConsoleDriver]:
         home = Home(tmp_path).prepare()
-        async with Store.open(home.database) as store, Store.open(home.database) as theirs, Store.open(home.database) as mine:
+        async with open_store(home.database) as store, open_store(home.database) as theirs, open_store(home.database) as mine:
             project = await seed.add_project(store)
             ids = await seed.add_every_kind(store, project, time.time()) if what == "variety" else []
             if what == "runs":

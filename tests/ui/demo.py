@@ -18,6 +18,7 @@ from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from tests.support.empty_database import open_store
 from tests.ui.conftest import opens
 from tests.ui.homes import escalations, history, run_heads, seed
 
@@ -41,7 +42,7 @@ async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> Non
     """Fill a temporary home and run the console on it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder)).prepare()
-        async with Store.open(home.database) as store:
+        async with open_store(home.database) as store:
             pool = NoWorkers()
             if what == "many":
                 await seed.add_many_reviews(store, 100_000)

@@ -17,6 +17,7 @@ from hitl_tui.settings import read_settings
 from hitl_tui.store import Store
 from tests.benchmarks.startup import console_command
 from tests.benchmarks.terminal import terminal
+from tests.support.empty_database import open_store
 from tests.ui.conftest import StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import MAIL, SQL
@@ -30,7 +31,7 @@ def on(home: Home, do: Callable[[Store], Coroutine[None, None, None]]) -> None:
     """Run a function on the store of a home."""
 
     async def opened() -> None:
-        async with Store.open(home.database) as store:
+        async with open_store(home.database) as store:
             await do(store)
 
     asyncio.run(opened())

@@ -13,9 +13,9 @@ import pytest
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
-from hitl_tui.store import Store
 from hitl_tui.ui.history.view import HistoryView
 from tests.export.test_export import hitl
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import history, seed
@@ -150,7 +150,7 @@ async def test_history_of_an_unknown_decision_is_refused(start_console: StartCon
 
 async def fill(home: Home) -> None:
     """Fill the home of a snapshot."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         await history.add_decisions(store, await seed.add_project(store), NOW)
 
 

@@ -30,7 +30,6 @@ from hitl_tui.oversight.statistics import (
     brier,
     calibration_error,
 )
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.calibration import calibration_lines
 from hitl_tui.ui.insights.fatigue import fatigue_lines
@@ -39,6 +38,7 @@ from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.text.charts import WIDEST, Point, bar, column_starts, columns, plane
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.text_view import TextView
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import insights, seed
@@ -266,7 +266,7 @@ def test_trend_counts_every_decision_within_its_width(days: set[int], room: int)
 
 async def fill(home: Home) -> None:
     """Fill the home of the snapshots."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         await insights.add_past_decisions(store, await seed.add_project(store), NOW)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.home import Home
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.policy.view import PolicyView
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.widgets.text_view import TextView
+from tests.support.empty_database import open_store
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import policy as ruled
 from tests.ui.homes import seed
@@ -265,7 +265,7 @@ async def test_policy_view_with_an_empty_queue_explains_nothing(start_console: S
 
 async def fill(home: Home, what: str) -> None:
     """Fill the home of a snapshot."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         of = await seed.add_project(store)
         await ruled.add_routed_reviews(store, of, NOW)
     if what != "absent":

@@ -24,6 +24,7 @@ from hitl_tui.ui.queue import view_tracking
 from hitl_tui.ui.review import arguments
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from tests.support.empty_database import open_store
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
 from tests.ui.snapshots import LARGE, LIGHT, SMALL, USUAL, Size, cases, looks, stop_cursors
@@ -38,7 +39,7 @@ class Pictured(HitlApp):
         super().__init__(self._open, Settings(theme=theme), NoWorkers(), home, clock=lambda: NOW)
 
     async def _open(self) -> Inbox:
-        self._opened = Store.open(self._home.database)
+        self._opened = open_store(self._home.database)
         return Inbox(await self._opened.__aenter__(), "ann", policies=lambda: Policies(self._home.path, root_of))
 
     async def on_unmount(self) -> None:
@@ -47,7 +48,7 @@ class Pictured(HitlApp):
 
 async def fill(home: Home, what: str) -> None:
     """Seed a home."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         of = await seed.add_project(store, (*seed.AGENTS, seed.BROKEN) if what == "empty" else seed.AGENTS)
         if what == "variety":
             await seed.add_every_kind(store, of, NOW)
@@ -91,7 +92,7 @@ async def add_mixed(store: Store, project: int) -> None:
 
 async def decide_some(home: Home) -> None:
     """Let ann approve a review and one call of the batch, bob answer a question, and cancel a run, all at the snapshot's time."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         ann, bob = Inbox(store, "ann", grace_s=3), Inbox(store, "bob")
         for inbox, review, answer in (
             (ann, 1, Answer(DecisionKind.APPROVE)),
@@ -106,7 +107,7 @@ async def decide_some(home: Home) -> None:
 
 async def edit_a_mail(home: Home) -> None:
     """Let ann edit the first review's mail."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         ann = Inbox(store, "ann", grace_s=3)
         review = await ann.reviews.get(1)
         args = dict(review.actions[0].args, subject="Re: your invoice 4711")
@@ -187,19 +188,14 @@ EXTRA: list[tuple[str, str, Size, str, Sequence[str]]] = [
     ("edit_numbers", "variety", LARGE, LIGHT, ["wait:500", "j", "j", "wait:500", "e", "tab", *"5", "wait:300"]),
 ]
 """Pictures of one size, beside the scenes."""
-ALIKE = {
-    "failed_run", "cancel", "pause", "messages", "comment", "check", "edit_long", "mixed_review", "claim", "escalate", "copy", "snooze",
-    "search", "refused",
-}  # fmt: skip
-"""Scenes whose widgets others have too."""
 GATE = {
-    *(f"{name}_120x36" for name in SCENES if name not in ALIKE),
-    "queue_80x24", "queue_200x50", "review_80x24", "routed_80x24", "routed_review_80x24", "edit_80x24", "form_80x24", "review_60x16",
+    "queue_120x36", "queue_80x24", "queue_200x50", "review_80x24", "routed_review_120x36", "review_60x16", "runs_120x36", "edit_120x36",
+    "choices_120x36", "form_80x24", "approve_120x36", "new_run_120x36", "help_120x36", "decide_many_120x36", "reject_120x36",
 }  # fmt: skip
 """The scenes that are pictured with every change; the others are slow tests."""
 ALL = [(name, scene.what, size, theme, scene.keys_at(size)) for key, scene in SCENES.items() for name, size, theme in looks(key)]
-SCREENS = [*EXTRA, *(one for one in ALL if one[0] in GATE)]
-SLOW = [one for one in ALL if one[0] not in GATE]
+SCREENS = [one for one in ALL if one[0] in GATE]
+SLOW = [*EXTRA, *(one for one in ALL if one[0] not in GATE)]
 
 
 def seen_s(name: str) -> float:

@@ -10,10 +10,10 @@ import pytest
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Settings
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from tests.support.empty_database import open_store
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
 from tests.ui.queue.test_decisions import MAIL, SQL, text
 
@@ -23,7 +23,7 @@ BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
 @contextlib.asynccontextmanager
 async def second(console: ConsoleDriver, grace_s: float = 0.0) -> AsyncIterator[ConsoleDriver]:
     """Start bob's console on the same store."""
-    async with Store.open(console.home.database) as store:
+    async with open_store(console.home.database) as store:
         app = HitlApp(opens(Inbox(store, "bob", grace_s=grace_s)), Settings(), NoWorkers(), console.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             bob = ConsoleDriver(app, pilot, console.store, console.project, console.home, console.bob, console.review_ids)
@@ -103,6 +103,7 @@ async def test_typed_text_returns_when_the_other_decision_is_undone(start_consol
         assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "reject", None, "mine")]
 
 
+@pytest.mark.slow
 async def test_who_looks_at_a_review_is_shown_to_others_until_they_leave(start_console: StartConsole) -> None:
     async with start_console() as ann:
         async with second(ann) as bob:

@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 
 from hitl_tui.home import Home
-from hitl_tui.store import Store
 from hitl_tui.supervisor import own_command
 from hitl_tui.web.access import Access, loopback_origins, make_link, networks
 from hitl_tui.web.server import ConsoleServer, Limits
+from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 
@@ -97,7 +97,7 @@ async def test_header_from_elsewhere_names_nobody(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_page_has_a_console_of_its_own_that_ends_with_it(tmp_path: Path) -> None:
     home = Home(tmp_path).prepare()
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         await seed.add_every_kind(store, await seed.add_project(store), time.time())
     async with site(tmp_path, Limits(per_person=1)) as at:
         await at.enter()

@@ -13,6 +13,7 @@ from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import AuditSettings, Policy
 from hitl_tui.store import Store, audit
 from hitl_tui.worker.audit_anchor import AuditAnchor
+from tests.support.empty_database import open_store
 
 
 async def add_entries(store: Store, count: int) -> None:
@@ -29,7 +30,7 @@ def anchored(store: Store) -> list[dict[str, str]]:
 async def test_head_goes_to_the_command_every_so_many_entries(tmp_path: Path) -> None:
     kept = tmp_path / "heads"
     settings = AuditSettings(("sh", "-c", f"cat >> {kept}"), every=3)
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         one, other = (AuditAnchor(store, lambda: Policy(audit=settings)) for _ in range(2))
         await add_entries(store, 2)
         first = str(audit.head(store.path))
@@ -50,7 +51,7 @@ async def test_head_goes_to_the_command_every_so_many_entries(tmp_path: Path) ->
 
 async def test_head_that_cannot_be_kept_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = AuditSettings(("sh", "-c", "echo disk is full >&2; exit 1"))
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
         anchor = AuditAnchor(store, lambda: Policy(audit=settings))
         await add_entries(store, 1)
         for _ in range(3):

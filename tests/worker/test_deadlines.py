@@ -9,8 +9,8 @@ import pytest
 
 from hitl_tui.errors import Stale
 from hitl_tui.model import ReviewState, RunState
-from hitl_tui.store import Store
 from hitl_tui.store.runs import get as get_run
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import CHAIN, GROUPS, Clock, audit_entries, backdate, launch_and_wait, rule_toml, scheduled_jobs, write_policy
 from tests.support.harness import Reviewer, SandboxFactory, approve, open_reviewer, tool_results
 
@@ -127,7 +127,7 @@ async def test_deadline_when_two_workers_and_a_person_race_is_decided_once(fresh
         review = await backdate(fresh_reviewer, review, 5 * HOURS)
         now = await fresh_reviewer.inbox.runs.get(run.id)
         clock = Clock(review.row.opened_at + 4 * HOURS)
-        async with Store.open(fresh_reviewer.sandbox.home.database) as other:
+        async with open_store(fresh_reviewer.sandbox.home.database) as other:
             first, second, mine = await asyncio.gather(
                 scheduled_jobs(fresh_reviewer, now, clock).run_due(),
                 scheduled_jobs(fresh_reviewer, now, clock, other).run_due(),

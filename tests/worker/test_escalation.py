@@ -12,7 +12,7 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Escalation, PauseKind, Review, ReviewState, Run, RunState
 from hitl_tui.policy.loader import Policies
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import CHAIN, GROUPS, Clock, audit_entries, launch_and_wait, rule_toml, scheduled_jobs, write_policy
 from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer, reject, respond
 
@@ -109,7 +109,7 @@ async def test_escalation_when_unclaimed_takes_each_step_of_the_chain_once(fresh
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     run, clock = await fresh_reviewer.inbox.runs.get(run.id), Clock()
-    async with Store.open(fresh_reviewer.sandbox.home.database) as other:
+    async with open_store(fresh_reviewer.sandbox.home.database) as other:
         first, second = scheduled_jobs(fresh_reviewer, run, clock), scheduled_jobs(fresh_reviewer, run, clock, other)
         assert not await first.run_due()
         assert 0 < (first.wait_s() or 0) <= 15 * MINUTES
@@ -369,7 +369,7 @@ async def test_failed_run_review_can_be_undone_in_its_grace_time_and_applies_onc
     assert await states(fresh_reviewer, run) == [RunState.FAILED, "open"]
     await slow.reviews.decide(review, {0: approve()})
     clock.advance(61)
-    async with Store.open(fresh_reviewer.sandbox.home.database) as other:
+    async with open_store(fresh_reviewer.sandbox.home.database) as other:
         acted = await asyncio.gather(work.run_due(), scheduled_jobs(fresh_reviewer, run, clock, other).run_due())
     assert sorted(acted) == [False, True]
     assert await states(fresh_reviewer, run) == [RunState.QUEUED, "applied"]
@@ -393,7 +393,7 @@ async def test_failed_run_with_two_workers_opens_one_review(fresh_reviewer: Revi
     await fresh_reviewer.store.write(
         "UPDATE runs SET failure_seen = 0 WHERE id = ?", (run.id,)
     )  # as it is when the worker dies right after the failure
-    async with Store.open(fresh_reviewer.sandbox.home.database) as other:
+    async with open_store(fresh_reviewer.sandbox.home.database) as other:
         acted = await asyncio.gather(
             scheduled_jobs(fresh_reviewer, run, Clock()).run_due(), scheduled_jobs(fresh_reviewer, run, Clock(), other).run_due()
         )

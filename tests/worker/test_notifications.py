@@ -25,6 +25,7 @@ from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from tests.support.empty_database import open_store
 from tests.support.harness import TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, open_reviewer
 from tests.support.notification_servers import SECRET, MailServer, Webhook, mail_server, webhook
 from tests.ui.homes import seed
@@ -90,7 +91,7 @@ class Office:
 @pytest.fixture
 async def at(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
     """Make an office with a policy: `await at(policy)`."""
-    async with Store.open(tmp_path / "hitl.db") as store:
+    async with open_store(tmp_path / "hitl.db") as store:
 
         async def make(policy: str) -> Office:
             project = await seed.add_project(store)
@@ -378,7 +379,7 @@ async def test_two_workers_send_each_notice_once(at: Callable[[str], Any], hook:
     for _ in range(12):
         expected.append(await office.ask())
         await office.escalate(expected[-1])
-    async with Store.open(office.store.path) as other:
+    async with open_store(office.store.path) as other:
         await other.write("INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) SELECT 'w2', project, host, pid, "
                           "started, concurrency, beat_at FROM workers")  # fmt: skip
         second = Notifier(other, "w2", office.project, lambda: office.policy, clock=lambda: office.now)

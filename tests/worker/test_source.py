@@ -18,7 +18,7 @@ from hitl_tui import doctor
 from hitl_tui.home import Home
 from hitl_tui.model import ReviewState, RunState, TakeoverPlan, Worker
 from hitl_tui.people.file import PeopleFile
-from hitl_tui.store import Store, agents
+from hitl_tui.store import agents
 from hitl_tui.store.connection import LeaseReader
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.worker.engine import Engine
@@ -29,6 +29,7 @@ from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.trace_writer import TraceWriter
+from tests.support.empty_database import open_store
 from tests.support.harness import Reviewer, approve, commits_in, edit, reject
 from tests.support.memory_source import Gate, MemorySource, Tool, Work
 
@@ -43,7 +44,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 async def ann(home: Home) -> AsyncIterator[Reviewer]:
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         yield Reviewer(cast(Any, None), store)
 
 
@@ -53,7 +54,7 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
 
     `age_s`: how much older the worker is than the process that has its pid now.
     """
-    async with Store.open(home.database) as store, Store.open(home.database, "NORMAL") as traces:
+    async with open_store(home.database) as store, open_store(home.database, "NORMAL") as traces:
         project = await agents.register_project(store, source.label, source.label)
         await agents.replace_agents(store, project, source.agents)
         me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()) - age_s, 8, 0.0, 0)

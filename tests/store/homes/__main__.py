@@ -11,13 +11,13 @@ from pathlib import Path
 from hitl_tui import __version__
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, PauseKind
-from hitl_tui.store import Store
+from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 
 async def fill(path: Path) -> None:
     """Three mails, each reviewed by two people: one approved, one rejected and undone, one approved by the first of both."""
-    async with Store.open(path) as store:
+    async with open_store(path) as store:
         project = await seed.add_project(store)
         ann, bob = Inbox(store, "ann", grace_s=60), Inbox(store, "Åsa", grace_s=60)
         approve, reject = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="not him")

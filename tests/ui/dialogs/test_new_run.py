@@ -82,6 +82,7 @@ async def test_context_page_starts_a_run_with_an_assistant_and_own_values(start_
         assert (json.loads(given), json.loads(context)) == ({"text": "a poem"}, {"tone": "formal", "length": 7})
 
 
+@pytest.mark.slow
 async def test_agent_without_a_context_takes_limits_beside_its_task(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", *"a poem")

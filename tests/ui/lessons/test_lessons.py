@@ -13,11 +13,11 @@ from textual.widgets import TextArea
 
 from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind, LessonState
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.lessons.edit_dialog import LessonScreen
 from hitl_tui.ui.lessons.view import LessonsView
+from tests.support.empty_database import open_store
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, seed
 from tests.ui.snapshots import cases, looks, press_keys, use_utc
@@ -169,7 +169,7 @@ async def test_lessons_view_without_lessons_explains_them(start_console: StartCo
 
 async def fill(home: Home, what: str) -> None:
     """Fill the home of a snapshot."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         of = await seed.add_project(store)
         if what != "none":
             await lessons.add_corrections(store, of, NOW)

@@ -16,9 +16,9 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import Autonomy
 from hitl_tui.model import Answer, DecisionKind, Level
 from hitl_tui.policy.loader import Policies
-from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.policy.level_dialog import LevelScreen
+from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, policy, seed
@@ -157,7 +157,7 @@ async def test_autonomy_view_shows_agent_names_as_plain_text(start_console: Star
 
 async def fill(home: Home, what: str) -> None:
     """Fill the home of a snapshot."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         of = await seed.add_project(store)
         await policy.add_routed_reviews(store, of, NOW)
         if what == "climbing":

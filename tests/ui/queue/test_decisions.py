@@ -376,6 +376,7 @@ async def test_key_hints_of_a_run_taken_over_start_with_the_way_back(start_conso
         assert "t back to it  r reject  m respond " in await console.until_shown("taken over by you", "t back to it")
 
 
+@pytest.mark.slow
 async def test_copy_takes_the_value_exactly_and_asks_which_of_several(start_console: StartConsole) -> None:
     async with start_console() as console:
         await go_to(console, SQL)

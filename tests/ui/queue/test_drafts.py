@@ -11,11 +11,11 @@ from textual.widgets import TextArea
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Settings
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.widgets.tabs import TabBar
+from tests.support.empty_database import open_store
 from tests.support.harness import SandboxFactory
 from tests.support.sample_run import SAMPLES, SampleRun
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
@@ -34,7 +34,7 @@ def at_work(new_sandbox: SandboxFactory) -> Open:
         sandbox.start()
         job = SampleRun(sandbox, agent, request)
         review = int((await asyncio.to_thread(job.open_review))["review"])
-        async with Store.open(sandbox.home.database) as store, Store.open(sandbox.home.database) as mine:
+        async with open_store(sandbox.home.database) as store, open_store(sandbox.home.database) as mine:
             app = HitlApp(opens(Inbox(mine, "ann")), Settings(), NoWorkers(), sandbox.home)
             async with app.run_test(size=size, notifications=True) as pilot:
                 console = ConsoleDriver(app, pilot, store, 1, sandbox.home, Inbox(store, "bob"), [review])

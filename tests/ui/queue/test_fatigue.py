@@ -10,7 +10,6 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import PauseKind
 from hitl_tui.oversight.statistics import Pace, Reader, Times
 from hitl_tui.settings import Settings
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.reject import RejectScreen
 from hitl_tui.ui.queue import fatigue_guard
@@ -18,6 +17,7 @@ from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.review import pane
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.support import attention_checks
+from tests.support.empty_database import open_store
 from tests.support.harness import SandboxFactory
 from tests.support.sample_run import SAMPLES, SampleRun
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
@@ -121,7 +121,7 @@ async def test_fatigue_row_of_the_readme_happens_as_printed(new_sandbox: Sandbox
     sandbox = new_sandbox(SAMPLES)
     sandbox.start()
     first = int((await asyncio.to_thread(SampleRun(sandbox, "mail_assistant", "answer all mails").open_review))["review"])
-    async with Store.open(sandbox.home.database) as store, Store.open(sandbox.home.database) as mine:
+    async with open_store(sandbox.home.database) as store, open_store(sandbox.home.database) as mine:
         app = HitlApp(opens(Inbox(mine, "ann")), Settings(), NoWorkers(), sandbox.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             console = ConsoleDriver(app, pilot, store, 1, sandbox.home, Inbox(store, "bob"))

@@ -19,13 +19,13 @@ from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Call, Run, RunState, Takeover, TakeoverPlan
 from hitl_tui.settings import Settings
-from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.form import ChoiceField, DateField, Form, LineField
 from hitl_tui.ui.dialogs.text_areas import JsonArea, TextBox
 from hitl_tui.ui.runs.view import RunsView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.takeover.draft import LABELS
+from tests.support.empty_database import open_store
 from tests.support.harness import Reviewer, SandboxFactory, approve, open_reviewer, rounds, tool_results
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
@@ -319,7 +319,7 @@ async def test_takeover_can_be_left_to_other_views(start_console: StartConsole) 
         assert len(console.app.screen_stack) == 1 and "taken over by ann" in console.screen_text()
         await console.press("f1", "t", "3", *" or never", "escape")
         await console.pilot.press("q")
-    async with Store.open(console.home.database) as store:  # when it has been left, and not before
+    async with open_store(console.home.database) as store:  # when it has been left, and not before
         found = await Inbox(store, "ann").takeovers.latest(ONE)
     assert found and found.plan == TakeoverPlan(guidance="later or never")
 
@@ -476,7 +476,7 @@ SLOW = [*SCREENS[1:], *((name, size, theme, ["t", "4"]) for name, size, theme in
 
 async def fill(home: Home) -> None:
     """Fill a home with waiting runs and a failed one, all taken over by ann at the snapshot's time."""
-    async with Store.open(home.database) as store:
+    async with open_store(home.database) as store:
         of = await seed.add_project(store)
         await seed.add_every_kind(store, of, NOW)
         await seed.add_runs(store, of, NOW)
@@ -523,7 +523,7 @@ def test_screen(
 @contextlib.asynccontextmanager
 async def console_of(who: Reviewer, run: Run) -> AsyncIterator[ConsoleDriver]:
     """Start ann's console on a sandbox with a worker, with the cursor on a run."""
-    async with Store.open(who.sandbox.home.database) as store:
+    async with open_store(who.sandbox.home.database) as store:
         inbox = Inbox(store, "ann", lambda: None)
         app = HitlApp(opens(inbox), Settings(), NoWorkers(), who.sandbox.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
