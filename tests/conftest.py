@@ -16,6 +16,7 @@ from tests.support.servers import DevServer, LangHost
 os.environ.setdefault("HITL_SCRIPTED_DELAY", "0")  # the sample agents stream at the speed of a real model, and tests do not watch
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests that share a worker or a server in one pytest process, and start the slowest folders first."""
     for item in items:
