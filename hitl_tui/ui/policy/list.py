@@ -168,7 +168,7 @@ def _groups(policy: Policy) -> tuple[str, str]:
 
 def _escalation(policy: Policy) -> tuple[str, str]:
     steps = [f"{step.to} after {exact_duration(step.after_s)}" if step.after_s else step.to for step in policy.chain]
-    loops = f"also what is proposed again after {counted(policy.loop_after, 'rejection')}" if policy.loop_after else ""
+    loops = f"also loops, after {counted(policy.loop_after, 'rejection')}" if policy.loop_after else ""
     return ", then ".join(steps) or "no chain: escalations are unassigned", loops
 
 

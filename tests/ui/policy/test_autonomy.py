@@ -78,7 +78,7 @@ async def test_autonomy_proposal_shows_its_figures_and_can_be_accepted(start_con
         await console.press("a", "y")
         assert await level(console) is Level.THRESHOLD
         assert "lookup_order of support_desk: ask → threshold" in console.notifications()
-        assert "proposed" not in console.screen_text() and "◇" not in console.screen_text()
+        assert "1 proposed" not in console.screen_text() and "◇" not in console.screen_text()
         shown = text(console, "#rule-text")
         assert "▶ threshold" in shown and "at this level 0 of these decisions" in shown
         assert "↑ ask → threshold by you, 0 s ago\n12 of 12 approved unchanged" in shown
