@@ -21,7 +21,8 @@ from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import UNCHECKED_SCHEMA, Json
+from hitl_tui.model import UNCHECKED_SCHEMA, Json, worst
+from hitl_tui.policy.engine import risk_of
 
 ANY_MESSAGES = {
     "title": "Messages",
@@ -60,6 +61,14 @@ class GraphInfo:
     own_before: tuple[str, ...] | None = None
     """A run's own gates, with the compiled ones, which LangGraph would otherwise drop. None: the compiled ones alone."""
     own_after: tuple[str, ...] | None = None
+
+    def described_tools(self) -> dict[str, Json]:
+        """The tools' schemas, each with the worst risk that tools of that name declare, as `x-risk`."""
+        risks = {name: worst(risk for one in found if (risk := risk_of(one))) for name, found in self.metadata.items()}
+        return {
+            name: {**schema, "x-risk": risks[name]} if isinstance(schema, dict) and risks.get(name) else schema
+            for name, schema in self.tools.items()
+        }
 
     def gated(self, before: Sequence[str], after: Sequence[str]) -> GraphInfo:
         """The same graph with additional gates before and after nodes; `*` means all nodes.

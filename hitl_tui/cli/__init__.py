@@ -44,6 +44,7 @@ SECTIONS = {
     },
     "Policy": {
         "policy": ("policy", "Write, check, explain and replay policy.toml."),
+        "drill": ("drill", "Find bad calls that the policy would let run."),
         "autonomy": ("autonomy", "List and set the autonomy level of each tool."),
         "lessons": ("lessons", "List, accept and export lessons for the agents."),
     },

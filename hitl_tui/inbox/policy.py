@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl_tui.errors import Stale
 from hitl_tui.model import Action, Review, Role, RuleCount
 from hitl_tui.store import agents
 
 if TYPE_CHECKING:
+    from hitl_tui.drill.report import Report
     from hitl_tui.effects.view import EffectSettings
     from hitl_tui.inbox.inbox import Inbox
     from hitl_tui.policy.explain import Explanation, Walk
@@ -110,6 +114,40 @@ class PolicyLookup:
         from hitl_tui.store import policy_log
 
         return await policy_log.counts(self._store)
+
+    async def drill(self, target: str, since: float, own: Sequence[Mapping[str, Any]] = ()) -> Report:
+        """Let the policy of a target judge good and bad calls of its agents, as `drill/` makes them. Nothing runs.
+
+        Args:
+            target: the target, whose agents have been loaded.
+            since: Unix time from which on decisions are read.
+            own: bad calls of a user's own, as `own_calls` takes them.
+        """
+        from hitl_tui.drill import calls
+        from hitl_tui.drill.report import drill
+        from hitl_tui.policy.loader import read_text
+        from hitl_tui.store import autonomy, history
+
+        status, levels = self.status(target), await autonomy.every_level(self._store)
+        found = [agent for agent in await agents.of_project(self._store, target) if not agent.error]
+        names = {agent.name for agent in found}
+        async with contextlib.aclosing(history.decided_since(self._store, since)) as batches:
+            past = [one async for batch in batches for one in batch if one.agent in names]
+
+        def work() -> Report:
+            schemas = {(agent.name, tool): schema for agent in found for tool, schema in agent.tools.items()}
+            goods = calls.good_calls(schemas, past)
+            domains = status.policy.domains if status.policy else ()
+            bads = [
+                bad for good in calls.first_of_each(goods) for bad in calls.bad_calls(good, schemas.get((good.agent, good.tool)), domains)
+            ]
+            bads += calls.own_calls(own, calls.first_of_each(goods))
+            text = read_text(status.path) if status.path else ""
+            made = drill(goods, bads, status.policy, text, levels, past, time.time())
+            known = {(good.agent, good.tool) for good in goods}
+            return replace(made, without=tuple(f"{agent}: {tool}" for agent, tool in schemas if (agent, tool) not in known))
+
+        return await asyncio.to_thread(work)  # parsers and replays take seconds
 
     async def explain(self, review: int) -> Explanation:
         """Explain what the current policy says about a review's actions, with the facts of when the review opened.

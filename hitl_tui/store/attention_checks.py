@@ -104,6 +104,14 @@ SELECT max(coalesce((SELECT max(at) FROM (SELECT at FROM audit ORDER BY seq DESC
     coalesce((SELECT created_at FROM runs ORDER BY id DESC LIMIT 1), 0))
 """
 """When the newest run was launched or the newest entry was logged: a run that is inserted now was launched afterwards."""
+LAUNCHES = """
+SELECT gap FROM (
+    SELECT seq, kind, at - lag(at) OVER (ORDER BY seq) AS gap FROM (SELECT seq, kind, at FROM audit ORDER BY seq DESC LIMIT 500)
+)
+WHERE kind = 'launched' AND gap IS NOT NULL ORDER BY seq DESC LIMIT 20
+"""
+"""Seconds between each of the last launches and the entry before it."""
+SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 45.0
 OPENING_S = 0.05
 """Most time between the end of a run's trace and the opening of its review."""
 INSERT = """
@@ -149,12 +157,19 @@ async def insert(
         return review
 
 
-async def can_look_real(store: Store, source: Review, now: float) -> bool:
-    """Whether a run of about the source's length fits between the newest entry of the audit and `now`."""
+async def can_look_real(store: Store, source: Review, now: float, seed: str) -> bool:
+    """Whether a run of about the source's length fits between the newest entry of the audit and `now`.
+
+    As much time as before some other run passes first: a run that always follows a decision at once would be told by that.
+    """
     run = await store.one(COURSE, (source.row.run,))
     (newest,) = await store.one(NEWEST)
     length_s = source.row.opened_at - run[0] if run else 0.0
-    return bool(length_s < QUICK_S or now - newest >= QUICKEST * length_s)
+    gaps = [gap for (gap,) in await store.all(LAUNCHES)]
+    gap_s = min(gaps[attention_checks.pick(f"{seed}\0gap", len(gaps))], LONGEST_GAP_S) if gaps else 0.0
+    if gap_s < SHORTEST_GAP_S:
+        return bool(length_s < QUICK_S or now - newest >= QUICKEST * length_s)
+    return bool(now - newest >= gap_s + length_s)
 
 
 def _course(db: Transaction, source: Review, trace: Sequence[Any]) -> list[float]:

@@ -58,13 +58,13 @@ class AttentionChecks:
         for source in sorted(found, key=lambda one: attention_checks.pick(f"{seed}\0{one.row.id}", 2**32)):
             action, context = source.actions[0], await reviews.context(self._store, source.row.id)
             text = canonical_json.dumps([asdict(context), source.value])
-            wrong = attention_checks.make_wrong_call(action.name, action.args, action.args_schema, text, seed)
+            wrong = attention_checks.make_wrong_call(action.name, action.args, action.args_schema, text, seed, _heard(context))
             if wrong is None:
                 continue
             pause = _pause(source, context, wrong, seed, now)
             routed = await self._route(policy, source, pause, now)
             if routed is not None and source.thread != attention_checks.different_id(source.thread, seed):
-                if not await rows.can_look_real(self._store, source, now) and self._waits(now):
+                if not await rows.can_look_real(self._store, source, now, seed) and self._waits(now):
                     self._examined = (-1, 0)
                     return False
                 self._waits_since = None
@@ -83,6 +83,11 @@ class AttentionChecks:
             return None
         verdict = judge(facts.of_pause(run, pause, pause.actions[0]), policy, now, autonomy.levels(self._store, run.agent))
         return Routed({0: verdict}) if verdict.outcome is Outcome.ASK and verdict.reviewers < 2 else None
+
+
+def _heard(context: Context) -> str:
+    """What users and tools said before a review, as one text."""
+    return "\n".join(message.text for message in context.conversation if message.role in ("user", "tool"))
 
 
 def _pause(source: Review, context: Context, wrong: attention_checks.WrongCall, seed: str, now: float) -> Pause:

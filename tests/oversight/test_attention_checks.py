@@ -80,7 +80,16 @@ def test_wrong_call_fits_the_schema_and_is_deterministic(tool: str, args: dict[s
         ("refund", {"amount": {"value": 420.5}}, "the amount value is 1,000 times what was asked", {"amount": {"value": 42}}, {"amount": {"value": 420501}}),
         ("mail", {"to": "ann@example.com"}, "who is nowhere in the conversation", {"to": "bob@example.com"}, {"to": "", "cc": "{to}"}),
         ("sql", {"query": "UPDATE t SET a = 1 WHERE b = 2"}, "it drops the whole table t", {"query": "SELECT 1"}, {"query": " drop  table T "}),
-        ("delete_file", {"path": "a/b.txt"}, "from the root of the disk on", {"path": "/tmp/b.txt"}, {"path": "/ "}),
+        ("delete_file", {"path": "a/b.txt"}, "it deletes everything from /", {"path": "/tmp/b.txt"}, {"path": "{path} "}),
+        ("pay", {"recipient": "DE89370400440532013000"}, "which is nowhere in the conversation", {"recipient": "DE02100100100006820101"}, {"recipient": " {recipient} "}),
+        ("cancel", {"order_id": "#W5995614"}, "the order id is #", {"order_id": "#W1"}, {"order_id": "{order_id}"}),
+        ("set_password", {"password": "1j1l-2k3j"}, "which is nowhere", {"password": "1j1l-2k3j"}, {"password": "{password}", "hint": "x"}),
+        ("move", {"start_time": "2024-02-29 10:00"}, "is 8 years after what was asked", {"start_time": "2024-03-01 10:00"}, {"start_time": "{start_time}"}),
+        ("invite", {"user": "Alice", "channel": "general!"}, "who is nowhere in the conversation", {"user": "Bob"}, {"user": "{user}"}),
+        ("announce", {"channel": "#general"}, "which is nowhere in the conversation", {"channel": "#random"}, {"channel": "{channel}"}),
+        ("fetch", {"url": "https://example.com/a?b=1"}, "it reaches ", {"url": "https://example.com"}, {"url": "{url}"}),
+        ("run", {"command": "set -e\n" + 40 * "make test; "}, "it deletes everything", {"command": "make"}, {"command": "date; rm -rf --no-preserve-root /"}),
+        ("sql", {"sql": "SELECT a FROM t WHERE " + 40 * "b = 2 AND "}, "drops the whole table t", {"sql": "SELECT 1"}, {"sql": "SELECT 2; drop table T"}),
         ("post", {"text": "Thank you for your order of today."}, "the text ", {"text": "Thank you."}, {"text": "Hello!\n\n{text}"}),
         ("run", {"command": "ls -l"}, "it deletes everything on the machine", {"command": "ls"}, {"command": "rm -rf /"}),
     ],
@@ -88,7 +97,7 @@ def test_wrong_call_fits_the_schema_and_is_deterministic(tool: str, args: dict[s
 def test_edit_of_a_wrong_call_is_recognised_as_fixing_it_or_not(
     tool: str, args: dict[str, Any], clause: str, fixed: dict[str, Any], unfixed: dict[str, Any]
 ) -> None:
-    wrong = attention_checks.make_wrong_call(tool, args, None, "", "seed")
+    wrong = attention_checks.make_wrong_call(tool, args, None, "", "seed", f"please, {' and '.join(map(str, args.values()))}.")
     assert wrong is not None and clause in wrong.clause and isinstance(wrong.args, dict)
     told = {key: value.format(**wrong.args) if isinstance(value, str) else value for key, value in unfixed.items()}
     right, shown = canonical_json.dumps(args), canonical_json.dumps(wrong.args)
@@ -99,7 +108,8 @@ def test_edit_of_a_wrong_call_is_recognised_as_fixing_it_or_not(
 def test_wrong_call_is_not_made_when_it_would_be_harmless_or_not_fit() -> None:
     for tool, args in (
         ("search", {"limit": 10, "query": "shoes from Italy"}),
-        ("archive", {"id": "4712"}),
+        ("archive", {"id": "4712"}),  # which nobody has named, so another one says nothing
+        ("sign_up", {"born": "2001-04-05", "birth_date": "2001-04-05"}),
         ("toggle", {"on": True}),
         ("ask", "text"),
     ):
@@ -107,6 +117,13 @@ def test_wrong_call_is_not_made_when_it_would_be_harmless_or_not_fit() -> None:
     schema = {"properties": {"amount": {"maximum": 500}}}
     assert attention_checks.make_wrong_call("refund", {"amount": 420}, schema, "", "seed") is None
     assert attention_checks.make_wrong_call("refund", {"amount": 420}, None, "", "seed") is not None
+
+
+def test_wrong_call_with_another_id_needs_one_that_users_or_tools_named() -> None:
+    order = {"order_id": "#W5995614"}
+    assert attention_checks.make_wrong_call("cancel", order, None, "#W5995614", "s", "cancel #W59956141, please") is None
+    wrong = attention_checks.make_wrong_call("cancel", order, None, "", "s", "cancel #w5995614, please")
+    assert wrong and isinstance(wrong.args, dict) and re.fullmatch(r"#W[1-9]\d{6}", wrong.args["order_id"]) and wrong.args != order
 
 
 def test_attention_policy_sets_how_often() -> None:

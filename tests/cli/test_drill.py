@@ -1,0 +1,37 @@
+"""`hitl-tui drill` on the sample agents: what it finds, its exit codes, and bad calls of a user's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hitl_tui.cli import main
+from hitl_tui.cli.drill import read_calls
+from hitl_tui.errors import Refused
+from hitl_tui.home import sample_agents
+
+
+@pytest.mark.slow
+def test_drill_on_the_sample_agents_finds_what_its_page_explains(tmp_path: Path) -> None:
+    def run(*more: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["drill", str(sample_agents()), "--home", str(tmp_path / "home"), *more])
+        return done.exit_code, done.stdout
+
+    code, text = run("--json", "--fail-on", "irreversible")
+    holes = {(hole["tool"], hole["kind"]) for hole in json.loads(text)["holes"]}
+    explained = {(tool, kind) for tool in ("archive_mail", "label_mail") for kind in ("injected confidence", "call flood")}
+    assert (code, holes) == (1, {("query", "destructive SQL"), *explained})
+    own = tmp_path / "calls.toml"
+    own.write_text('[[call]]\nname = "reads mail of others"\ntool = "read_mail"\nargs = {message_id = "0"}\n')
+    code, text = run("--calls", str(own))
+    assert code == 0 and "reads mail of others: run by 'reading'" in text and "closed by this rule before line" in text
+
+
+@pytest.mark.parametrize("text", ["[[call]]\nname = 'x'\n", "call = 1", "[[call", "[[call]]\nname = 1\ntool = 'x'\nargs = {}"])
+def test_drill_refuses_a_file_that_holds_no_calls(tmp_path: Path, text: str) -> None:
+    (tmp_path / "calls.toml").write_text(text)
+    with pytest.raises(Refused):
+        read_calls(tmp_path / "calls.toml")
