@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hitl_tui.cli import SECTIONS
+from hitl_tui.cli.drill import read_calls
 from hitl_tui.home import Home
 from hitl_tui.people import parser as people_parser
 from hitl_tui.policy.parser import parse_with_problems
@@ -109,6 +110,9 @@ def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
         assert parse_with_problems(text)[1] == []
     elif text.startswith("# people.toml"):
         assert people_parser.parse_with_problems(text)[1] == []
+    elif text.startswith("# calls.toml"):
+        (tmp_path / "calls.toml").write_text(text)
+        assert read_calls(tmp_path / "calls.toml")
     else:
         assert text.startswith("# config.toml")
         (tmp_path / "config.toml").write_text(text)

@@ -56,6 +56,7 @@ DATES = words_of("date day time start end begin until from due deadline when dep
 BIRTHS = words_of("birth birthday dob born")
 PLACES = words_of("path paths file files filename folder dir directory destination dest target source src")
 TEXTS = words_of("body text message content comment note reply answer description draft letter post")
+NUMBERS = words_of("id ids no number code")
 COMMANDS = words_of("command cmd script shell bash")
 LONG_TEXT = 20
 """Characters of the shortest text that people read as one."""
@@ -99,7 +100,7 @@ def _kind_of_text(words: frozenset[str], text: str) -> ArgumentKind:
         (ArgumentKind.URL, URL.fullmatch(text)),
         (ArgumentKind.DATE, _is_date(words, text)),
         (ArgumentKind.PATH, words & PLACES and not words & IDS - PLACES and PATH.match(text)),
-        (ArgumentKind.TEXT, words & TEXTS and len(text) >= LONG_TEXT),
+        (ArgumentKind.TEXT, words & TEXTS and not words & NUMBERS and len(text) >= LONG_TEXT),
         (ArgumentKind.ID, words & IDS and re.search(r"\d", text) and len(text) <= LONGEST_ID and "\n" not in text),
         (ArgumentKind.CHANNEL, words & CHANNELS and _CHANNEL.fullmatch(text)),
         (ArgumentKind.PERSON, words & PEOPLE and _NAME.fullmatch(text)),

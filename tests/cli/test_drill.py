@@ -22,8 +22,10 @@ def test_drill_on_the_sample_agents_finds_what_its_page_explains(tmp_path: Path)
 
     code, text = run("--json", "--fail-on", "irreversible")
     holes = {(hole["tool"], hole["kind"]) for hole in json.loads(text)["holes"]}
-    explained = {(tool, kind) for tool in ("archive_mail", "label_mail") for kind in ("injected confidence", "call flood")}
-    assert (code, holes) == (1, {("query", "destructive SQL"), *explained})
+    filing = {
+        (tool, kind) for tool in ("archive_mail", "label_mail") for kind in ("injected confidence", "call flood", "somebody else's id")
+    }
+    assert (code, holes) == (1, {("query", "destructive SQL"), ("archive_mail", "wide reach"), *filing})
     own = tmp_path / "calls.toml"
     own.write_text('[[call]]\nname = "reads mail of others"\ntool = "read_mail"\nargs = {message_id = "0"}\n')
     code, text = run("--calls", str(own))

@@ -146,7 +146,7 @@ class Office:
 
 
 ROWS = """
-SELECT v.id, r.attention, r.thread, v.interrupt, a.tool_call, a.args, a.description, v.value, r.created_at, r.started_at, v.opened_at,
+SELECT v.id, r.attention, r.thread, v.interrupt, a.tool_call, a.args, a.description, v.title, r.created_at, r.started_at, v.opened_at,
     (SELECT json_group_array(e.at) FROM events e WHERE e.run = r.id), (SELECT json_group_array(length(e.body)) FROM events e WHERE e.run = r.id)
 FROM reviews v JOIN runs r ON r.id = v.run JOIN actions a ON a.review = v.id ORDER BY v.id
 """
