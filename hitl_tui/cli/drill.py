@@ -26,6 +26,7 @@ from hitl_tui.model import Risk
 from hitl_tui.policy.loader import read_text
 from hitl_tui.sanitize import one_line, visible
 
+RISKS = [risk.value for risk in Risk]
 LONGEST = 150
 MOST_SHOWN = 3
 """Calls that are printed of each hole."""
@@ -35,9 +36,7 @@ MOST_SHOWN = 3
 @click.argument("target", required=False, default="")
 @click.option("--since", metavar="TIME", default="90d", show_default=True, help="How much of the history to read, like 30d.")
 @click.option("--calls", "own", type=click.Path(path_type=Path), help="TOML file with bad calls of your own: [[call]] name, tool, args.")
-@click.option(
-    "--fail-on", type=click.Choice([risk.value for risk in Risk]), help="Exit with 1 if a call of that risk, or worse, would run by itself."
-)
+@click.option("--fail-on", type=click.Choice(RISKS), help="Exit with 1 if a call of that risk, or worse, would run by itself.")
 @python_option
 @json_option
 @common_options
