@@ -45,6 +45,9 @@ SECTIONS = {
     "Policy": {
         "policy": ("policy", "Write, check, explain and replay policy.toml."),
         "drill": ("drill", "Find bad calls that the policy would let run."),
+        "grant": ("grants", "Let calls like one of a review (12#1) run without asking."),
+        "grants": ("grants", "List grants, and the calls that used one."),
+        "revoke": ("grants", "End a grant."),
         "autonomy": ("autonomy", "List and set the autonomy level of each tool."),
         "lessons": ("lessons", "List, accept and export lessons for the agents."),
     },

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hitl_tui.inbox.agents import Agents
     from hitl_tui.inbox.autonomy import Autonomy
     from hitl_tui.inbox.feedback import Ratings
+    from hitl_tui.inbox.grants import Grants
     from hitl_tui.inbox.history import History
     from hitl_tui.inbox.insights import Insights
     from hitl_tui.inbox.lessons import Lessons
@@ -50,7 +51,7 @@ def reviewer_name(reviewer: str) -> str:
     name = " ".join(reviewer.split())
     if not name:
         raise Refused("a reviewer needs a name", "give one with --reviewer, or in config.toml")
-    if name.lower().startswith(("policy:", "timeout:", "agent:")) or name.lower() == "autonomy":
+    if name.lower().startswith(("policy:", "timeout:", "agent:", "grant:")) or name.lower() == "autonomy":
         raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
     if scripts := mixed_scripts(name):
         raise Refused(
@@ -221,6 +222,13 @@ class Inbox:
         from hitl_tui.inbox.autonomy import Autonomy
 
         return Autonomy(self)
+
+    @functools.cached_property
+    def grants(self) -> Grants:
+        """Bounded permissions made from decisions."""
+        from hitl_tui.inbox.grants import Grants
+
+        return Grants(self)
 
     @functools.cached_property
     def lessons(self) -> Lessons:

@@ -157,7 +157,8 @@ class PolicyLookup:
         """
         from hitl_tui.policy import facts
         from hitl_tui.policy.explain import Explanation, explain
-        from hitl_tui.store import autonomy
+        from hitl_tui.policy.grants import GrantIndex
+        from hitl_tui.store import autonomy, grants
 
         found = await self._inbox.reviews.get(review)
         run = await self._inbox.runs.get(found.row.run)
@@ -165,9 +166,10 @@ class PolicyLookup:
         now = self.status(target)
         note, levels = facts.warning_of(found), autonomy.levels(self._store, run.agent)
         context = await self._inbox.reviews.context(review)
+        index = GrantIndex(grants.live(self._store, run.agent, run.id, self._inbox.people()))
 
         def explained(action: Action) -> Walk:
-            return explain(facts.of_review(run, found, action, context), now.policy, found.row.opened_at, note, levels)
+            return explain(facts.of_review(run, found, action, context), now.policy, found.row.opened_at, note, levels, index)
 
         walks = {a.slot: await asyncio.to_thread(explained, a) for a in found.actions}  # it may import parsers, and search a conversation
         return Explanation(found, target, now, walks)

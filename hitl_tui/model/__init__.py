@@ -20,6 +20,7 @@ from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, Identified, person_
 from hitl_tui.model.attention_checks import AttentionCheck
 from hitl_tui.model.autonomy import Evidence, Level, LevelChange, Levels, ToolAutonomy, ToolLevel
 from hitl_tui.model.feedback import Feedback, Rating, Subject
+from hitl_tui.model.grants import Grant, GrantUse, Scope
 from hitl_tui.model.history import AuditEntry, HistoryDetails, HistoryEntry, HistoryRow
 from hitl_tui.model.interrupts import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.lessons import Lesson, LessonState
@@ -64,10 +65,11 @@ __all__ = [
     "DOES", "EVERYBODY", "NOT_RESPONDING_S", "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "USUAL_ROLES",
     "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck",
     "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement", "Escalation",
-    "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry", "HistoryRow", "Identified", "Json", "Lease", "Lesson",
-    "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification", "Outcome", "PartialApproval", "PastDecision",
-    "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review", "ReviewOutcome",
-    "ReviewRow", "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions",
-    "RunState", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "call_id",
-    "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "same_person", "worst",
+    "Event", "Evidence", "Facts", "Feedback", "Grant", "GrantUse", "HistoryDetails", "HistoryEntry", "HistoryRow", "Identified", "Json",
+    "Lease", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification", "Outcome",
+    "PartialApproval", "PastDecision", "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress", "ProposalVersion", "QueueFacts",
+    "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run",
+    "RunFailure", "RunHead", "RunOptions", "RunState", "Scope", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy",
+    "ToolLevel", "Verdict", "Viewing", "Worker", "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key",
+    "same_person", "worst",
 ]  # fmt: skip

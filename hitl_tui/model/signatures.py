@@ -1,16 +1,17 @@
-"""What people sign: a statement for each call that they decide, one text for several of them, and a new version of people.toml."""
+"""What people sign: a statement for each call that they decide, one text for several of them, a grant, a new version of people.toml."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from hitl_tui import canonical_json
 from hitl_tui.model.actions import Action, Answer, digest_of, effect_of
+from hitl_tui.model.values import Json
 
-DECISION, DECISIONS, PEOPLE = "decision", "decisions", "people"
+DECISION, DECISIONS, PEOPLE, GRANT = "decision", "decisions", "people", "grant"
 """What a signed text is about, under its key `hitl-tui`: no text of one kind can be read as another."""
 
 
@@ -107,3 +108,24 @@ def people_text(home: str, head: str, before: str, after: str, person: str, at: 
     return canonical_json.canonical(
         {"hitl-tui": PEOPLE, "home": home, "head": head, "before": before, "people": after, "person": person, "at": at}
     )
+
+
+GRANTED = ("review", "slot", "agent", "run", "tool", "digest", "scope", "sources", "risk", "uses", "for_s")
+"""What a person signs of a grant; the names are those of its columns and of its entry in the log."""
+
+
+def grant_text(home: str, head: str, granted: Mapping[str, Json], person: str, at: float) -> str:
+    """What is signed for a grant. `head` is the end of the audit log when signing began, `granted` has the values of `GRANTED`."""
+    values = {name: granted[name] for name in GRANTED}
+    return canonical_json.canonical({"hitl-tui": GRANT, "home": home, "head": head, "grant": values, "person": person, "at": at})
+
+
+def grant_problem(text: str, granted: Mapping[str, Json], home: str) -> tuple[str, str, str]:
+    """In what a signed text differs from a grant, as a clause, empty if in nothing; and the person and the log's head that it names."""
+    try:
+        found = json.loads(text)
+        person, head = str(found["person"]), str(found["head"])
+        expected = grant_text(home, head, granted, person, found["at"])
+    except (TypeError, ValueError, KeyError, RecursionError):
+        return "its signature is of something else", "", ""
+    return "" if expected == text else "its signature is of another grant", person, head

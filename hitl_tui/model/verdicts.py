@@ -73,7 +73,7 @@ class Verdict:
 
     outcome: Outcome
     rule: str
-    """The rule's name, or `thresholds`, `safety` or `no policy`."""
+    """The rule's name, or `thresholds`, `grant`, `safety` or `no policy`."""
     reason: str
     """One sentence for people."""
     risk: Risk | None = None
@@ -96,6 +96,8 @@ class Verdict:
     """Whether people's decisions need a signature."""
     separate: tuple[str, ...] = ()
     """What keeps a person from being the only one who approves: `launch` of the run, `edit` of what runs."""
+    grant: int | None = None
+    """Number of the grant that lets it through; also if it was picked as a spot check."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@
 - neither does an autonomy level, however high; an action below the `ask` threshold is taken over at every level;
 - a rule lets an irreversible action run only if it names the tool exactly and says `outcome = "auto"`;
 - a rule lets an action of unknown risk run only if it names the tool exactly, or declares the risk of the tools its glob matches;
+- a grant lifts only an ask of the thresholds, of a level, of a missing policy, or of a rule with `grants = true`; never one that a rule
+  sends to somebody, or that needs two people or a signature; what is said about safety holds for it too;
 - a tool whose name holds more than letters, digits and `_ - . : /` runs only by a rule that names it exactly: `read_*` is not meant to
   match `read_mail;delete_all`;
 - a rule whose condition cannot be evaluated asks and says why; it never counts as not matching.
@@ -27,6 +29,7 @@ from hitl_tui.formatting import short_date
 from hitl_tui.model import DecisionKind, Facts, Json, Level, Levels, Outcome, Risk, ToolLevel, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
+from hitl_tui.policy.grants import NO_GRANTS, GrantIndex
 from hitl_tui.policy.schema import Policy, Rule
 
 BROKEN = "everything asks until the policy is corrected"
@@ -34,12 +37,15 @@ UNACCEPTED = "everything asks until the policy is accepted"
 NO_POLICY = "no policy"
 AUTONOMY = "autonomy"
 THRESHOLDS = "thresholds"
+GRANT = "grant"
 SAFETY = "safety"
 SPOT_CHECK = "spot check"
-"""Steps of the walk after the rules; the first four also stand in a verdict in place of a rule's name."""
+"""Steps of the walk after the rules; the first five also stand in a verdict in place of a rule's name."""
 NO_LEVELS: Levels = {}
 SELF_REPORT = "its confidence is only what the model says of itself, which [confidence] trust does not name"
 START = ToolLevel()
+WITHOUT = Policy()
+"""Its share of spot checks holds where there is no policy."""
 DOES = {
     Level.ASK: "asks",
     Level.THRESHOLD: "asks below the threshold",
@@ -74,6 +80,8 @@ class WalkStep:
     verdict: Verdict | None = None
     """The verdict after this step; None where the step gives none."""
     rule: Rule | None = None
+    undecided: bool = False
+    """Whether it is a rule whose condition could not be evaluated."""
 
     @property
     def line(self) -> int | None:
@@ -81,7 +89,9 @@ class WalkStep:
         return self.rule.line if self.rule else None
 
 
-def judge(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "") -> Verdict:
+def judge(
+    facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "", grants: GrantIndex = NO_GRANTS
+) -> Verdict:
     """Decide what happens to an action.
 
     A share of the actions that would run by themselves, set by the policy, goes to a person as a spot check: then `outcome` is `ask` and
@@ -94,18 +104,21 @@ def judge(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_L
         levels: the autonomy levels of the agent's tools.
         note: a warning that came with the pause, such as that the call may have run once; with one, an action is not even denied
             without a person.
+        grants: those that may still be used, of people who may make them.
     """
-    verdict = judge_unsampled(facts, policy, now, levels, note)
-    return spot_check(facts, policy, verdict).verdict or verdict if policy else verdict
+    verdict = judge_unsampled(facts, policy, now, levels, note, grants)
+    return spot_check(facts, policy or WITHOUT, verdict).verdict or verdict
 
 
-def judge_unsampled(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "") -> Verdict:
+def judge_unsampled(
+    facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "", grants: GrantIndex = NO_GRANTS
+) -> Verdict:
     """The same as `judge`, before the spot check."""
-    if policy is None:
-        return Verdict(Outcome.ASK, NO_POLICY, "there is no policy, so everything asks", valid(facts).risk)
-    if policy.problem:
+    if policy and policy.problem:
         return Verdict(Outcome.ASK, NO_POLICY, unusable(policy), valid(facts).risk)
-    return final_verdict(walk(facts, policy, now, levels, note))
+    if policy is None and not grants:
+        return final_verdict([_without_policy(valid(facts))])
+    return final_verdict(walk(facts, policy, now, levels, note, grants))
 
 
 def unusable(policy: Policy) -> str:
@@ -120,27 +133,67 @@ def final_verdict(steps: Iterable[WalkStep]) -> Verdict:
     return last.verdict
 
 
-def walk(facts: Facts, policy: Policy, now: float, levels: Levels = NO_LEVELS, note: str = "") -> Iterator[WalkStep]:
+def walk(
+    facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "", grants: GrantIndex = NO_GRANTS
+) -> Iterator[WalkStep]:
     """Yield the steps that lead to the verdict on an action.
 
     First each rule up to the first that matches; where no rule decides, the autonomy level if the policy has autonomy, and the
-    thresholds unless the level decides; at last safety, whose verdict is final.
+    thresholds unless the level decides; then grants, if the tool has any; at last safety, whose verdict is final.
     """
     facts = valid(facts)
-    decisive = list(_decide(facts, policy, now, levels))
+    decisive = list(_decide(facts, policy, now, levels)) if policy else [_without_policy(facts)]
     yield from decisive
+    if grants.knows(facts):
+        granted = by_grant(facts, decisive[-1], grants)
+        yield granted
+        if granted.mark is Mark.MATCHED and granted.verdict is not None:
+            yield _safely(facts, granted.verdict, [note] if note else [], False)
+            return
+    policy = policy or WITHOUT
     verdict, by_outcome = final_verdict(decisive), any(step.rule and step.verdict and step.rule.outcome for step in decisive)
     doubts = [note] if note else []
     if verdict.outcome is Outcome.AUTO and not policy.sources.lets_run(facts.confidence_source):
         without = final_verdict(_decide(replace(facts, confidence=None), policy, now, levels))
         doubts += [SELF_REPORT] if without.outcome is not Outcome.AUTO else []
-    checked = _keep_safe(facts, verdict, doubts, by_outcome)
-    if checked is not verdict:
-        yield WalkStep(SAFETY, Mark.MATCHED, checked.reason, checked)
-        return
-    to_person = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
-    why = "a person looks anyway" if to_person else "nothing about it means that a person must look"
-    yield WalkStep(SAFETY, Mark.NO_EFFECT, why, verdict)
+    yield _safely(facts, verdict, doubts, by_outcome)
+
+
+def _without_policy(facts: Facts) -> WalkStep:
+    verdict = Verdict(Outcome.ASK, NO_POLICY, "there is no policy, so everything asks", facts.risk)
+    return WalkStep(NO_POLICY, Mark.MATCHED, verdict.reason, verdict)
+
+
+def by_grant(facts: Facts, last: WalkStep, grants: GrantIndex) -> WalkStep:
+    """Hold an action against the grants of its tool, after the step that decided it."""
+    verdict = last.verdict
+    assert verdict is not None, "the step that decides has a verdict"
+    if why := _unliftable(facts, last, verdict):
+        return WalkStep(GRANT, Mark.NO_EFFECT, why, verdict)
+    grant = grants.covering(facts, verdict.risk or facts.risk)
+    if grant is None:
+        return WalkStep(GRANT, Mark.NO_EFFECT, "no grant covers it", verdict)
+    risk = max((one for one in (verdict.risk or facts.risk, grant.risk)), key=_LOW_TO_HIGH.index)
+    reason = f"grant {grant.id} by {grant.actor} covers it ({grant.scope.told()})"
+    return WalkStep(GRANT, Mark.MATCHED, reason, Verdict(Outcome.AUTO, GRANT, reason, risk, grant=grant.id))
+
+
+def _unliftable(facts: Facts, last: WalkStep, verdict: Verdict) -> str:
+    """Why no grant changes what a step decided, as a clause; empty if one may."""
+    if verdict.outcome is not Outcome.ASK:
+        return "grants lift only what asks"
+    if not facts.kind.is_tool_call:
+        return "grants are for tool calls"
+    rule = last.rule
+    if rule is None:
+        return ""
+    if last.undecided:
+        return f"rule {rule.name!r} could not be judged"
+    if verdict.to or verdict.reviewers > 1 or verdict.signed or verdict.separate:
+        return f"rule {rule.name!r} says who decides, or how"
+    if rule.outcome is not None and not (rule.outcome is Outcome.ASK and rule.grants):
+        return f"rule {rule.name!r} has no grants = true"
+    return ""
 
 
 def _decide(facts: Facts, policy: Policy, now: float, levels: Levels) -> Iterator[WalkStep]:
@@ -152,7 +205,7 @@ def _decide(facts: Facts, policy: Policy, now: float, levels: Levels) -> Iterato
             continue
         verdict, left_to = _apply(rule, answer, facts, policy, levels)
         yield from left_to
-        yield WalkStep(rule.name, Mark.MATCHED, verdict.reason, verdict, rule)
+        yield WalkStep(rule.name, Mark.MATCHED, verdict.reason, verdict, rule, isinstance(answer, Undetermined))
         return
     yield from _without_rule(facts, policy, levels)[0]
 
@@ -340,6 +393,16 @@ def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
 # Safety
 
 
+def _safely(facts: Facts, verdict: Verdict, warnings: Sequence[str], by_outcome: bool) -> WalkStep:
+    """The last step of the walk; see `_keep_safe`."""
+    checked = _keep_safe(facts, verdict, warnings, by_outcome)
+    if checked is not verdict:
+        return WalkStep(SAFETY, Mark.MATCHED, checked.reason, checked)
+    to_person = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
+    why = "a person looks anyway" if to_person else "nothing about it means that a person must look"
+    return WalkStep(SAFETY, Mark.NO_EFFECT, why, verdict)
+
+
 def _keep_safe(facts: Facts, verdict: Verdict, warnings: Sequence[str], by_outcome: bool) -> Verdict:
     """Send an action to a person in spite of the verdict if it is suspicious, if it has a warning, or if its graph would not accept it.
 
@@ -361,7 +424,7 @@ def _keep_safe(facts: Facts, verdict: Verdict, warnings: Sequence[str], by_outco
     if not doubts:
         return verdict
     reason = f"{'; '.join(doubts)}: a person must look, though {verdict.reason}"
-    return replace(verdict, outcome=Outcome.ASK, rule=SAFETY, reason=reason)
+    return replace(verdict, outcome=Outcome.ASK, rule=SAFETY, reason=reason, grant=None)
 
 
 def _unusual(facts: Facts, wanted: DecisionKind, by_outcome: bool) -> Iterable[str]:

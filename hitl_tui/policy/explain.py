@@ -9,8 +9,10 @@ from hitl_tui.model import ROUTES, Action, Facts, Json, Levels, Outcome, Review,
 from hitl_tui.policy import globs
 from hitl_tui.policy.engine import (
     AUTONOMY,
+    GRANT,
     NO_LEVELS,
     THRESHOLDS,
+    WITHOUT,
     Mark,
     WalkStep,
     final_verdict,
@@ -21,6 +23,7 @@ from hitl_tui.policy.engine import (
     walk,
 )
 from hitl_tui.policy.expression_eval import values_read
+from hitl_tui.policy.grants import NO_GRANTS, GrantIndex
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy, Rule
 
@@ -75,15 +78,18 @@ def describe_facts(facts: Facts) -> str:
     return " · ".join([*parts, *facts.findings])
 
 
-def explain(facts: Facts, policy: Policy | None, now: float, note: str = "", levels: Levels = NO_LEVELS) -> Walk:
+def explain(
+    facts: Facts, policy: Policy | None, now: float, note: str = "", levels: Levels = NO_LEVELS, grants: GrantIndex = NO_GRANTS
+) -> Walk:
     """Explain what `engine.judge` decides with the same arguments."""
-    if policy is None or policy.problem:
-        return Walk(facts, (), judge_unsampled(facts, policy, now, levels, note))
+    if (policy and policy.problem) or (policy is None and not grants.knows(facts)):
+        return Walk(facts, (), judge_unsampled(facts, policy, now, levels, note, grants))
     facts = valid(facts)
-    *decisive, safety = walk(facts, policy, now, levels, note)
+    *decisive, safety = walk(facts, policy, now, levels, note, grants)
     verdict = final_verdict([safety])
-    check = spot_check(facts, policy, verdict)
-    return Walk(facts, (*_all_steps(decisive, facts, policy, now), safety, check), verdict, check.mark is Mark.MATCHED)
+    check = spot_check(facts, policy or WITHOUT, verdict)
+    steps = _all_steps(decisive, facts, policy, now) if policy else decisive
+    return Walk(facts, (*steps, safety, check), verdict, check.mark is Mark.MATCHED)
 
 
 def _all_steps(decisive: Sequence[WalkStep], facts: Facts, policy: Policy, now: float) -> Iterator[WalkStep]:
@@ -101,6 +107,8 @@ def _all_steps(decisive: Sequence[WalkStep], facts: Facts, policy: Policy, now: 
     for name in (AUTONOMY, THRESHOLDS) if policy.autonomy else (THRESHOLDS,):
         before = "autonomy comes before them" if AUTONOMY in reached else f"rule {matched!r} decides"
         yield reached.get(name) or WalkStep(name, Mark.SKIPPED, before)
+    if GRANT in reached:
+        yield reached[GRANT]
 
 
 def _mismatches(rule: Rule, facts: Facts, now: float) -> Iterator[str]:

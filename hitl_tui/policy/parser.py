@@ -34,9 +34,9 @@ from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_l
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
        "answer", "agents", "organisation", "audit")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view",
-        "separate")  # fmt: skip
+        "separate", "grants")  # fmt: skip
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
-RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors", "limits", "reject loop")
+RESERVED = ("thresholds", "autonomy", "grant", "safety", "no policy", "escalation", "errors", "limits", "reject loop")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
 DAY = 86_400.0
@@ -417,6 +417,7 @@ class _PolicyParser(TomlReader):
             signed=self._read(path, raw, "signed", self._truth, False),
             views=self._read(path, raw, "view", self._views, {}),
             separate=self._read(path, raw, "separate", self._separate, SEPARATE if reviewers > 1 else ()),
+            grants=self._read(path, raw, "grants", self._truth, False),
         )
         self._check_combinations(path, raw, rule)
         return rule
@@ -472,6 +473,10 @@ class _PolicyParser(TomlReader):
             self._wrong((*path, "signed"), f"{rule.outcome} asks nobody, so nobody signs", 'write outcome = "ask"')
         if rule.outcome in (Outcome.AUTO, Outcome.DENY) and "separate" in raw and rule.separate:
             self._wrong((*path, "separate"), f"{rule.outcome} asks nobody, so nobody approves", 'write outcome = "ask"')
+        if rule.grants and rule.outcome is not Outcome.ASK:
+            self._wrong((*path, "grants"), "grants lift only what a rule asks about", 'write outcome = "ask"')
+        elif rule.grants and (rule.to or rule.reviewers > 1 or rule.signed or rule.separate):
+            self._wrong((*path, "grants"), "a rule that says who decides, or how, is not lifted by a grant", "remove grants")
         if "then" in raw and rule.deadline_s is None:
             self._wrong((*path, "then"), "then without a deadline never happens", 'add deadline = "30m"')
         if rule.deadline_s == 0:

@@ -54,6 +54,8 @@ class Rule:
     """What arguments of its tools hold, one of `effects.view.VIEWS` by name, or by `*` for every text."""
     separate: tuple[str, ...] = ()
     """What keeps a person from being the only one who approves; see `SEPARATE`."""
+    grants: bool = False
+    """Whether grants may let through what it asks about."""
 
     def names(self, tool: str) -> bool:
         """Whether the rule names exactly this tool, without a wildcard."""

@@ -13,7 +13,7 @@ from typing import Any
 from hitl_tui.errors import NotAllowed
 from hitl_tui.model import Actor, ActorKind, DecisionKind, Outcome, People, call_id, has_digest
 from hitl_tui.people.rights import refusal_of_call
-from hitl_tui.store import audit, audit_verify
+from hitl_tui.store import audit, audit_verify, grants
 from hitl_tui.store.connection import Transaction
 
 BY_RULES = {(ActorKind.POLICY, DecisionKind.APPROVE): Outcome.AUTO, (ActorKind.POLICY, DecisionKind.REJECT): Outcome.DENY}
@@ -140,7 +140,10 @@ def problem_of(db: Transaction, review: int, run: int, people: People) -> str:
         return changed
     for one in decided:
         which = call_id(review, one.slot)
-        if one.actor_kind != ActorKind.PERSON:
+        if one.actor_kind == ActorKind.GRANT:
+            if problem := grants.problem_of_use(db, review, one.slot, people):
+                return problem
+        elif one.actor_kind != ActorKind.PERSON:
             if not one.is_by_rule:
                 return f"no rule decides {which} as it was decided"
         elif refused := refusal_of_call(people, one.actor, one.decider, which):

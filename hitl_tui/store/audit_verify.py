@@ -69,7 +69,8 @@ WHERE decision <= (SELECT max(decision) FROM history) AND NOT EXISTS (SELECT 1 F
 OPENED = """
 SELECT t.review, t.body, (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
     FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = t.review ORDER BY slot)),
-    (SELECT json_group_array(slot) FROM (SELECT slot FROM actions WHERE review = t.review AND signed ORDER BY slot))
+    (SELECT json_group_array(slot) FROM (SELECT slot FROM actions WHERE review = t.review AND signed ORDER BY slot)),
+    (SELECT json_group_object(slot, grant_id) FROM actions WHERE review = t.review AND grant_id IS NOT NULL)
 FROM audit t WHERE t.kind = 'opened' AND json_extract(t.body, '$.calls') IS NOT NULL
 """
 """What opened, with its calls as they are now. Versions before 0.2.0 logged no calls."""
@@ -100,6 +101,11 @@ def _mirrored(noun: str, table: str, kind: str, same: str, is_kept: str = "") ->
     )
 
 
+GRANTED = ("review", "slot", "decision", "agent", "run", "tool", "digest", "scope", "sources", "risk", "uses", "for_s", "identified")
+"""Columns of a grant that its entry has too."""
+_ENTRY = ", ".join(f"json_extract(t.body, '$.{name}')" for name in GRANTED)
+SAME_GRANT = f"(t.at, t.actor, json_extract(t.body, '$.signature'), {_ENTRY}) IS (r.at, r.actor, r.signature, r.{', r.'.join(GRANTED)})"
+"""Whether an entry `t` says of a grant `r` what its row says."""
 SAME_APPROVAL = (
     "(t.at, t.review, t.actor, json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), "
     "json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), json_extract(t.body, '$.identified'), "
@@ -152,6 +158,26 @@ MIRRORED = (
         "(t.at, json_extract(t.body, '$.agent'), json_extract(t.body, '$.tool'), json_extract(t.body, '$.level')) "
         "IS (r.at, r.agent, r.tool, r.level)) LIMIT 1",
     ),
+    _mirrored("grant {}", "grants", "granted", SAME_GRANT),
+    _Mirrored(
+        "grant {}, or how it ended,",
+        "SELECT r.id FROM grants r LEFT JOIN logged l ON l.kind = 'grant_revoked' AND l.number = r.id LEFT JOIN audit t ON t.seq = l.seq "
+        "WHERE (t.at, t.actor, json_extract(t.body, '$.why')) IS NOT (r.revoked_at, r.revoked_by, nullif(r.why, '')) LIMIT 1",
+        "SELECT number FROM logged WHERE kind = 'grant_revoked' AND number NOT IN (SELECT id FROM grants) LIMIT 1",
+    ),
+    _Mirrored(
+        "grant {}, or how often it was used,",
+        "SELECT r.id FROM grants r WHERE r.taken > r.uses OR r.taken != (SELECT count(*) FROM decisions d JOIN actions a "
+        "ON a.review = d.review AND a.slot = d.slot WHERE a.grant_id = r.id AND d.actor_kind = 'grant') LIMIT 1",
+        "SELECT d.id FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot "
+        "WHERE d.actor_kind = 'grant' AND d.actor IS NOT 'grant:' || a.grant_id LIMIT 1",
+    ),
+    _Mirrored(
+        "grant {}, or its time,",
+        "SELECT r.id FROM grants r WHERE r.expires_at > r.at + r.for_s + 1 + coalesce((SELECT sum(json_extract(t.body, '$.by_s')) "
+        "FROM audit t WHERE t.kind = 'clock' AND t.seq > (SELECT seq FROM logged WHERE kind = 'granted' AND number = r.id)), 0) LIMIT 1",
+        "SELECT 1 WHERE 0",
+    ),
     _Mirrored(
         "lesson {}",
         "SELECT r.id FROM lessons r WHERE (r.state, r.text) IS NOT (SELECT json_extract(t.body, '$.state'), json_extract(t.body, '$.text') "
@@ -168,7 +194,8 @@ INSERT INTO logged SELECT kind, number, seq FROM (
     SELECT kind, seq, CASE kind WHEN 'launched' THEN run WHEN 'opened' THEN review
         WHEN 'decided' THEN json_extract(body, '$.decision') WHEN 'endorsed' THEN json_extract(body, '$.endorsement')
         WHEN 'rated' THEN json_extract(body, '$.feedback') WHEN 'taken_over' THEN json_extract(body, '$.takeover')
-        WHEN 'lesson' THEN json_extract(body, '$.lesson') END AS number
+        WHEN 'lesson' THEN json_extract(body, '$.lesson') WHEN 'granted' THEN json_extract(body, '$.grant')
+        WHEN 'grant_revoked' THEN json_extract(body, '$.grant') END AS number
     FROM audit
 ) WHERE number IS NOT NULL;
 INSERT OR IGNORE INTO pruned SELECT e.value FROM audit t, json_each(t.body, '$.runs') e WHERE t.kind = 'pruned';
@@ -210,8 +237,10 @@ def _actions(db: sqlite3.Connection) -> str:
 
 def _opened(db: sqlite3.Connection) -> str:
     """The first review whose calls are others than when it opened."""
-    for review, text, calls, signed in db.execute(OPENED):
-        if (demanded(text), json.loads(text).get("signed", [])) != (json.loads(calls), json.loads(signed)):
+    for review, text, calls, signed, granted in db.execute(OPENED):
+        body = json.loads(text)
+        logged = (demanded(text), body.get("signed", []), body.get("grants", {}))
+        if logged != (json.loads(calls), json.loads(signed), json.loads(granted)):
             return f"the calls of review {review} are not those that were asked: their rows were changed"
     return ""
 

@@ -36,6 +36,7 @@ LIMITS = (
     "UPDATE escalations SET next_at = next_at + :by WHERE next_at IS NOT NULL",
     "UPDATE notifications SET due_at = due_at + :by WHERE state = 'due'",
     "UPDATE workers SET beat_at = beat_at + :by",
+    "UPDATE grants SET expires_at = expires_at + :by WHERE NOT expired AND revoked_at IS NULL",
     "UPDATE presence SET until = until + :by",
 )
 WORKING = "UPDATE runs SET leased_at = leased_at + :by WHERE worker IS NOT NULL"

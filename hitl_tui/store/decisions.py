@@ -32,7 +32,7 @@ from hitl_tui.model import (
     effect_of,
 )
 from hitl_tui.people.rights import refusal_of_call
-from hitl_tui.store import agents, approvals, attention_checks, audit, audit_verify, errors, levels
+from hitl_tui.store import agents, approvals, attention_checks, audit, audit_verify, errors, grants, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 from hitl_tui.store.signatures import SignedStatements
@@ -570,6 +570,7 @@ def _record(db: Transaction, found: _LiveReview, given: Given) -> None:
         db.execute(ACKNOWLEDGE, given.values)
     if given.answer.kind is not DecisionKind.APPROVE:
         levels.lower_for_decision(db, decision)
+        grants.revoke_for_decision(db, decision, given.answer.kind, given.by, given.review)
 
 
 def _supersede(db: Transaction, decision: int | None, at: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Actor, Feedback, Rating, Subject, call_id, calls_told, person_key
-from hitl_tui.store import audit, errors, levels
+from hitl_tui.store import audit, errors, grants, levels
 from hitl_tui.store.connection import Store, Transaction
 
 SELECT = "SELECT id, run, review, slot, event, rating, comment, tags, actor, at FROM feedback"
@@ -88,6 +88,7 @@ async def rate(store: Store, subject: Subject, rating: Rating, comment: str, tag
         audit.note(db, now, "rated", Actor(actor), {"feedback": number, **said}, subject.run, subject.review)
         if rating < 0 and decision is not None:
             levels.lower_for_feedback(db, decision, number, actor, now)
+            grants.revoke_for_feedback(db, decision, actor, subject.review)
         return Feedback(number, subject, rating, comment, tuple(tags), actor, now)
 
 

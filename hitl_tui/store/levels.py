@@ -19,7 +19,7 @@ INSERT INTO autonomy (agent, tool, was, level, actor, actor_kind, at, why, evide
 VALUES (:agent, :tool, :was, :level, :actor, :actor_kind, :at, :why, :evidence, :decision, :feedback)
 """
 DECIDED_CALL = """
-SELECT d.agent, d.tool, d.review, d.slot, d.kind, d.actor, d.actor_kind, d.at, a.spot_check,
+SELECT d.agent, d.tool, d.review, d.slot, d.kind, d.actor, d.actor_kind, d.at, a.spot_check AND a.grant_id IS NULL,
     EXISTS (SELECT 1 FROM attention_checks t WHERE t.review = d.review)
 FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE d.id = ?
 """

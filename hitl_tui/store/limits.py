@@ -52,5 +52,6 @@ def _outside(action: Action, verdict: Verdict | None, problem: str) -> Verdict:
     if verdict is None:
         return Verdict(Outcome.ASK, LIMITS, reason)
     if verdict.outcome is Outcome.AUTO:
-        return replace(verdict, outcome=Outcome.ASK, rule=LIMITS, reason=f"{reason}; a person must look, though {verdict.reason}")
+        text = f"{reason}; a person must look, though {verdict.reason}"
+        return replace(verdict, outcome=Outcome.ASK, rule=LIMITS, reason=text, grant=None)
     return verdict if verdict.outcome is Outcome.DENY else replace(verdict, reason=f"{reason}; {verdict.reason}")

@@ -45,6 +45,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("10_services_and_presence"),
     _step("11_agent_names"),
     _step("12_run_limits"),
+    _step("13_grants"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

@@ -10,8 +10,6 @@ from dataclasses import replace
 from hitl_tui import canonical_json
 from hitl_tui.model import (
     PROGRAM,
-    Actor,
-    ActorKind,
     Answer,
     DecisionKind,
     Outcome,
@@ -24,7 +22,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.policy import escalation
-from hitl_tui.store import audit, decisions, escalations, limits, reject_loops, reviews, run_states, runs
+from hitl_tui.store import audit, clock, decisions, escalations, grants, limits, reject_loops, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
 
 BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
@@ -172,6 +170,7 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
     pause = _warned(pause, _known_doubt(db, run, pause.interrupt))
     routed = limits.applied(db, run, agent, pause, judge(pause) if judge else Routed({}))
     routed = reject_loops.applied(db, run, pause, routed, loop_after)
+    routed = grants.checked(db, routed, clock.now(db.rows))
     review, now = reviews.insert(db, run, agent, pause, routed)
     decided = False
     for action in pause.actions:
@@ -179,8 +178,10 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
         if verdict and (kind := BY_POLICY.get(verdict.outcome)):
             reason = canonical_json.storable(verdict.reason) if kind is DecisionKind.REJECT else None
             answer = Answer(kind, message=reason, template=verdict.template)
-            by = Actor(f"policy:{verdict.rule}", ActorKind.POLICY)
-            decided |= decisions.record(db, decisions.Given(review, action, answer, by, now, now))
+            is_recorded = decisions.record(db, decisions.Given(review, action, answer, grants.by_of(verdict), now, now))
+            if is_recorded and verdict.grant is not None:
+                grants.take(db, verdict.grant, now)
+            decided |= is_recorded
     if decided:
         decisions.conclude(db, review)
     if call := escalation.escalation_of(agent, pause, routed.verdicts):

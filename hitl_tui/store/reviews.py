@@ -68,7 +68,7 @@ URGENT = "state = 'open' AND (escalated != '' OR deadline_at IS NOT NULL OR risk
 """What the index `reviews_urgent` holds."""
 ACTION = (
     "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
-    "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate"
+    "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate, grant_id"
 )
 """Columns that `read_action` reads and `action_values` gives."""
 DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms, identified"
@@ -316,7 +316,8 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
     note = "; ".join(filter(None, [str(values["note"]), str(values["policy_note"])]))
     calls = [_demanded(action) for action in actions]
     to_sign = {"signed": slots} if (slots := [action.slot for action in actions if action.signed]) else {}
-    body |= {"note": note, "calls": calls, **to_sign}
+    granted = {str(action.slot): action.grant for action in actions if action.grant is not None}
+    body |= {"note": note, "calls": calls, **to_sign, **({"grants": granted} if granted else {})}
     audit.note(db, now, "opened", Actor(f"agent:{agent}", ActorKind.AGENT), body, run, review)
     return review, now
 
@@ -354,7 +355,9 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
     if verdict is None:
         return action
     judged = replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
-    judged = replace(judged, decider=canonical_json.storable(verdict.to), separate=verdict.separate, signed=verdict.signed)
+    judged = replace(
+        judged, decider=canonical_json.storable(verdict.to), separate=verdict.separate, signed=verdict.signed, grant=verdict.grant
+    )
     return replace(judged, risk=verdict.risk or action.risk, spot_check=verdict.spot_check)
 
 
@@ -420,19 +423,19 @@ def action_values(a: Action) -> tuple[Any, ...]:
         a.slot, plain(a.name), dumps(a.args), dumps(list(a.allowed)), plain(a.description), dumps(a.args_schema), dumps(a.answer_schema),
         dumps(list(a.choices)), a.tool_call and plain(a.tool_call), dumps(dict(a.means)), a.digest, a.confidence.value, a.confidence.source,
         plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule), plain(a.reason), a.reviewers,
-        a.declared and plain(a.declared), a.spot_check, a.signed, a.decider, dumps(list(a.separate)),
+        a.declared and plain(a.declared), a.spot_check, a.signed, a.decider, dumps(list(a.separate)), a.grant,
     )  # fmt: skip
 
 
 def read_action(row: Any) -> Action:
     """The action of a row of `ACTION`."""
     (slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, source, why, risk,
-     outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate) = row  # fmt: skip
+     outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate, grant) = row  # fmt: skip
     return Action(
         slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
         json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
         risk, outcome and Outcome(outcome), rule, reason, reviewers, declared, bool(spot_check), bool(signed),
-        decider=decider, separate=tuple(json.loads(separate)),
+        decider=decider, separate=tuple(json.loads(separate)), grant=grant,
     )  # fmt: skip
 
 

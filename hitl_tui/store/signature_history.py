@@ -16,7 +16,7 @@ from hitl_tui.model import ActorKind, People, Person, PersonKey
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.store.people_log import Version, belongs_to_another, entries_of, signers
 from hitl_tui.store.reviews import answer_of
-from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of
+from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of, problem_of_grant
 from hitl_tui.store.signatures import hash_of
 
 ENTRIES = "SELECT seq, at, kind, actor, actor_kind, review, body FROM audit ORDER BY seq"
@@ -51,6 +51,8 @@ class _History:
                 problem = self._people(seq)
             elif kind in ("decided", "endorsed") and actor_kind == ActorKind.PERSON:
                 problem = self._decided(seq, actor, review, json.loads(text))
+            elif kind == "granted":
+                problem = self._granted(seq, actor, json.loads(text))
             if problem:
                 return problem
         status = self._file.now()
@@ -99,6 +101,18 @@ class _History:
         one = SignedAnswer(review, slot, call[0], body["digest"], answer, actor, seq, statement and statement[0], *signed)
         self.to_verify[signed] = named
         problem = problem_of(one, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
+        return f"{named}: {problem}" if problem else ""
+
+    def _granted(self, seq: int, actor: str, body: dict[str, Any]) -> str:
+        named = f"grant {body.get('grant')} (entry {seq})"
+        if body.get("signature") is None:
+            always = self._version is not None and self._version.people.sign == "always"
+            return f"{named} is not signed, and had to be" if always else ""
+        signed = self._signature(body)
+        if signed is None:
+            return f"{named}: its signature is gone from its table, or was changed"
+        self.to_verify[signed] = named
+        problem = problem_of_grant(signed, body, actor, seq, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
         return f"{named}: {problem}" if problem else ""
 
     def _people_then(self, actor: str) -> People:

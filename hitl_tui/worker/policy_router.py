@@ -17,10 +17,12 @@ from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, SAFETY, judge, unusable
 from hitl_tui.policy.expression_eval import warm_up
+from hitl_tui.policy.grants import NO_GRANTS, GrantIndex
 from hitl_tui.policy.loader import HomePeople, PolicyFile, PolicyStatus, policy_paths
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log, reconcile
 from hitl_tui.store.people_log import TrustedPeople
+from hitl_tui.worker.grant_check import UsableGrants
 
 
 class PolicyRouter:
@@ -31,6 +33,7 @@ class PolicyRouter:
         self._file = PolicyFile(policy_paths(home, project), functools.partial(policy_log.is_accepted, store), people.current)
         self._people = HomePeople(home, TrustedPeople(store, people).current)
         self._noted: PolicyStatus | None = None
+        self._grants = UsableGrants(store)
 
     async def note(self, store: Store) -> None:
         """Log that the policy changed or was removed."""
@@ -70,26 +73,32 @@ class PolicyRouter:
 
         Autonomy levels are read at each call, so that a level that was lowered counts from the next pause on.
         """
-        policy, now = self._file.current(), time.time()
-        if problem := self.people().problem:
-            policy = replace(policy or Policy(), problem=problem)
-        if policy is None:
-            return None
-        if policy.autonomy is None:
-            return lambda pause: route(policy, run, pause, now)
-        return lambda pause: route(policy, run, pause, now, autonomy.levels(store, run.agent))
+        policy, now, people = self._file.current(), time.time(), self.people()
+        if people.problem:
+            policy = replace(policy or Policy(), problem=people.problem)
+
+        def judge_pause(pause: Pause) -> Routed:
+            levels = autonomy.levels(store, run.agent) if policy and policy.autonomy else NO_LEVELS
+            return route(policy, run, pause, now, levels, GrantIndex(self._grants.usable(run, people)))
+
+        return judge_pause if policy or self._grants.usable(run, people) else None
 
 
-def route(policy: Policy, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS) -> Routed:
-    """Where each action of a pause goes, and a note for the reviewer if the policy itself is broken."""
-    verdicts = {action.slot: _verdict(policy, run, pause, action, now, levels) for action in pause.actions}
+def route(policy: Policy | None, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS, grants: GrantIndex = NO_GRANTS) -> Routed:
+    """Where each action of a pause goes, and a note for the reviewer if the policy itself is broken.
+
+    Without a policy there are verdicts only if a grant covers one of the actions.
+    """
+    verdicts = {action.slot: _verdict(policy, run, pause, action, now, levels, grants) for action in pause.actions}
+    if policy is None:
+        return Routed(verdicts if any(one.grant is not None for one in verdicts.values()) else {})
     return Routed(verdicts, unusable(policy))
 
 
-def _verdict(policy: Policy, run: Run, pause: Pause, action: Action, now: float, levels: Levels) -> Verdict:
+def _verdict(policy: Policy | None, run: Run, pause: Pause, action: Action, now: float, levels: Levels, grants: GrantIndex) -> Verdict:
     """The verdict on an action, with what its answer template sends where no person decides."""
     action = with_templates(action, pause.kind, run.agent, policy)
-    verdict = judge(facts.of_pause(run, pause, action), policy, now, levels, pause.warning)
+    verdict = judge(facts.of_pause(run, pause, action), policy, now, levels, pause.warning, grants)
     kind = reconcile.BY_POLICY.get(verdict.outcome)
     if kind is None or not action.templates:
         return verdict

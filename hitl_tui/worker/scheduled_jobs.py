@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hitl_tui.model import EVERYBODY, People
 from hitl_tui.policy.notification import due_channels
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, escalations, failed_runs
+from hitl_tui.store import Store, escalations, failed_runs, grants
 from hitl_tui.worker.attention_checks import AGAIN_S, AttentionChecks
 
 
@@ -43,6 +43,7 @@ class ScheduledJobs:
         decided = [] if people.problem else failed_runs.decided(store, project, now)
         done += [await failed_runs.apply(store, review, now, people) for review in decided]
         done += [await escalations.enforce_deadline(store, review, now, policy) for review in escalations.overdue(store, project, now)]
+        done += [await grants.log_expired(store)]
         done += [await escalations.advance(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
             ways, due_at = due_channels(policy.notify, now)
@@ -53,7 +54,9 @@ class ScheduledJobs:
         """Seconds until the next job is due; None if none is planned."""
         now = self._clock()
         check_at = now + AGAIN_S if self._checks.is_waiting else None
-        due = (escalations.next_deadline(self._store, self._project, now), escalations.next_due(self._store, self._project, now), check_at)
+        project = self._project
+        ends = (escalations.next_deadline(self._store, project, now), escalations.next_due(self._store, project, now))
+        due = (*ends, check_at, grants.next_end(self._store))
         return min((at - now for at in due if at is not None), default=None)
 
     def has_work(self) -> bool:

@@ -11,11 +11,13 @@ from hitl_tui.errors import HitlError
 from hitl_tui.model import Action, ActorKind, Context, DecisionKind, Outcome, People, Review, Run, Verdict
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, judge
+from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, audit, autonomy, reviews, signature_checks
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of, verified
 from hitl_tui.store.submissions import DecidedReview
+from hitl_tui.worker.grant_check import UsableGrants
 from hitl_tui.worker.policy_router import PolicyRouter
 
 REFUSED = "decided, and not accepted: {}; nothing ran, and it must be decided again"
@@ -31,6 +33,7 @@ class SignatureCheck:
         self._store = store
         self._people = people
         self._router = router
+        self._grants = UsableGrants(store)
 
     async def refused(self, run: Run, decided: Sequence[DecidedReview]) -> dict[int, str]:
         """By review, why a decision on it does not count, as a note for people; the others may be sent."""
@@ -61,7 +64,7 @@ class SignatureCheck:
             action, one = review.actions[slot], by_slot.get(slot)
             if one is None or one.answer != answer or one.digest != decided.digests[slot]:
                 return "its row was changed while it was read"
-            verdict = self._judged(run, review, action, context, policy)
+            verdict = self._judged(run, review, action, context, policy, people)
             if people.sign != "always" and not action.signed and not verdict.signed:
                 continue
             if problem := await self._of_call(action, one, approvals, verdict, people, check):
@@ -92,11 +95,13 @@ class SignatureCheck:
             return f"its signature cannot be verified: {error.happened}"
         return "" if is_refusal or len(people_who_agree) >= action.reviewers else f"it needs the signatures of {action.reviewers} people"
 
-    def _judged(self, run: Run, review: Review, action: Action, context: Context, policy: Policy | None) -> Verdict:
+    def _judged(self, run: Run, review: Review, action: Action, context: Context, policy: Policy | None, people: People) -> Verdict:
         """What the policy of the moment says about a call that was asked earlier."""
         levels = autonomy.levels(self._store, run.agent) if policy and policy.autonomy else NO_LEVELS
         asked = with_templates(action, review.row.kind, run.agent, policy)
-        return judge(facts.of_review(run, review, asked, context), policy, review.row.opened_at, levels, facts.warning_of(review))
+        granted = self._grants.that_decided([action.grant], people) if action.grant is not None else []
+        known, note = facts.of_review(run, review, asked, context), facts.warning_of(review)
+        return judge(known, policy, review.row.opened_at, levels, note, GrantIndex(granted))
 
 
 async def _forged(one: SignedAnswer) -> str:

@@ -105,6 +105,8 @@ def actor(name: str, reviewer: str, kind: ActorKind = ActorKind.PERSON) -> str:
             return f"its deadline ({one_line(name.removeprefix('timeout:'), 40)})"
         case ActorKind.POLICY:
             return f"policy ({one_line(name.removeprefix('policy:'), 40)})"
+        case ActorKind.GRANT:
+            return one_line(name.replace(":", " ", 1), 40)
         case _:
             return one_line(name, 40)
 
