@@ -97,7 +97,8 @@ def verdict_on(verdict: Verdict | None, rejections: Sequence[Decided]) -> Verdic
         reason = f"{reason}; a person must look, though {verdict.reason}"
     else:
         reason = f"{reason}; {verdict.reason}"
-    return replace(verdict, outcome=Outcome.TAKEOVER, rule=REJECT_LOOP, reason=reason, then="escalate", template=None, spot_check=False)
+    changed = replace(verdict, outcome=Outcome.TAKEOVER, rule=REJECT_LOOP, reason=reason, then="escalate", template=None)
+    return replace(changed, spot_check=False, grant=None)
 
 
 def _is_named(name: str, value: Json, message: str) -> bool:

@@ -282,6 +282,7 @@ async def test_rule_is_lifted_only_if_it_says_so(desk: Desk) -> None:
 
 
 async def test_evidence_of_a_scope_names_what_was_rejected(desk: Desk) -> None:
+    review = await desk.propose(archive("other"))
     for folder, kind in (("letters", DecisionKind.APPROVE), ("letters", DecisionKind.REJECT), ("bills", DecisionKind.APPROVE)):
         review = await desk.propose(archive(folder))
         await desk.inbox.reviews.decide(review, {0: Answer(kind)})
