@@ -1,4 +1,4 @@
-"""Library for graph authors: confidence routing, escalation to a person, review of drafts, and lessons for prompts.
+"""Library for graph authors: confidence routing, escalation to a person, review of drafts, previews of calls, and lessons for prompts.
 
 Needs only LangGraph, not the console: every question is an ordinary `interrupt()` with plain JSON, which any program can answer with
 `Command(resume=…)`. Each function documents its answers.
@@ -15,13 +15,14 @@ from hitl_tui import canonical_json
 from hitl_tui.model import Confidence, Json
 from hitl_tui.model.lessons import lessons_namespace
 from hitl_tui.policy.confidence import DEFAULT_ORDER, UNKNOWN, ConfidenceSource, Signals, assess
+from hitl_tui.previews import REGISTRY, USUAL_S, PreviewDifference, PreviewFunction, PreviewTable
 
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
 __all__ = [
-    "Confidence", "Reviewed", "Route", "alessons", "arefine", "confidence_router", "draft", "escalate", "extract_confidence", "lessons",
-    "refine",
+    "Confidence", "PreviewDifference", "PreviewTable", "Reviewed", "Route", "alessons", "arefine", "confidence_router", "draft", "escalate",
+    "extract_confidence", "lessons", "preview", "refine",
 ]  # fmt: skip
 
 Route: TypeAlias = Literal["auto", "approve", "takeover"]
@@ -254,6 +255,35 @@ def _kept(revise: Callable[[Any, str], Any]) -> Any:
 
     as_task: Any = task(name="revise")
     return as_task(revise)
+
+
+# Previews
+
+
+def preview(tool: Any, function: PreviewFunction, *, agent: str = "", timeout_s: float = USUAL_S) -> None:
+    """Show reviewers what a call of a tool would do: the worker calls the function when a call waits, and shows what it returns.
+
+    The function gets the call's arguments, and the run's configuration if it takes a second argument or one named `config`. It returns a
+    text, a `PreviewTable` or a `PreviewDifference`; it may be `async`. It must change nothing: it also runs for calls that are rejected.
+    It runs once a person is asked, in a thread of its own, and not again where arguments are edited. What it shows counts as the agent's
+    words, and is cut to 20,000 characters or 100 rows. A preview that fails or takes too long says so in the review.
+
+    Args:
+        tool: a LangChain tool, or its name.
+        function: makes the preview.
+        agent: only for calls of this agent, by its name in `langgraph.json`; empty for every agent of the project.
+        timeout_s: seconds that it may take, at most 60.
+
+        def rows(args, config):
+            with rolled_back(config) as db:
+                return PreviewTable(["id", "name"], db.execute(f"{args['sql']} RETURNING id, name").fetchall())
+
+        preview(execute, rows)
+
+    Raises:
+        ValueError: it is no tool, no function, or no time limit.
+    """
+    REGISTRY.add(tool if isinstance(tool, str) else getattr(tool, "name", ""), function, agent, timeout_s)
 
 
 # Lessons

@@ -142,20 +142,27 @@ async def reworded(model: str, lesson: Lesson) -> str:
     Raises:
         NotReworded: the model cannot be reached, or its answer cannot be used.
     """
-    from langchain.chat_models import init_chat_model  # only where a model is configured
-
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            answer = await init_chat_model(model).ainvoke([("system", PROMPT), ("human", lesson.text)])
-        text = str(answer.text).strip()
-    except BaseException as error:  # of a provider's package, a network, a key
-        if is_own_cancellation(error):
-            raise
-        why = f"it took longer than {ANSWER_S:g} s" if isinstance(error, TimeoutError) else describe(error)
-        raise NotReworded(f"{model} did not word lesson {lesson.id}: {canonical_json.storable(why)}", "the plain words stay") from None
+    text, why = await answer_of(model, PROMPT, lesson.text, ANSWER_S)
+    if why:
+        raise NotReworded(f"{model} did not word lesson {lesson.id}: {why}", "the plain words stay")
     if problem := problem_of(text, lesson.text):
         raise NotReworded(f"the words of {model} for lesson {lesson.id} cannot be used: {problem}", "the plain words stay")
     return " ".join(text.splitlines())
+
+
+async def answer_of(model: str, system: str, text: str, timeout_s: float) -> tuple[str, str]:
+    """A model's answer to a text, and why there is none, as a clause; one of them is empty. Never raises."""
+    from langchain.chat_models import init_chat_model  # only where a model is configured
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            answer = await init_chat_model(model).ainvoke([("system", system), ("human", text)])
+        return str(answer.text).strip(), ""
+    except BaseException as error:  # of a provider's package, a network, a key
+        if is_own_cancellation(error):
+            raise
+        why = f"it took longer than {timeout_s:g} s" if isinstance(error, TimeoutError) else describe(error)
+        return "", canonical_json.storable(why)
 
 
 def problem_of(text: str, plain: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from hitl_tui import canonical_json
 from hitl_tui.argument_text import drawn, name_line, name_text, text_rows, value_rows
 from hitl_tui.effects.provenance import Provenance
-from hitl_tui.effects.view import Section, title_of, worth_showing
+from hitl_tui.effects.view import Section, problem_of, title_of, worth_showing
 from hitl_tui.formatting import age
 from hitl_tui.model import (
     Action,
@@ -403,7 +403,7 @@ def effects_lines(effects: Sequence[Section]) -> list[str]:
     lines = []
     for section in worth_showing(effects):
         heading = title_of(section, name_line(section.argument, NAME_CELLS * 2))
-        lines.append(exact_line(f"  {heading}: cannot be told, because {section.problem}" if section.problem else f"  {heading}"))
+        lines.append(exact_line(f"  {heading}: {problem_of(section)}" if section.problem else f"  {heading}"))
         for one in section.effects:
             marks = exact_line(", ".join(one.marks))
             text = whole_line("  " * one.depth + one.text) if one.text else ""

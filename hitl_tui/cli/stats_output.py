@@ -7,7 +7,7 @@ from typing import Any
 
 from hitl_tui.cli.output import table, terminal_cells
 from hitl_tui.formatting import UNKNOWN, counted, measured_duration, percent, percent_range, utc_date
-from hitl_tui.oversight.statistics import Calibration, Figures, Rates, Reader, Statistics, Times, TrendPoint, reliability
+from hitl_tui.oversight.statistics import Agreement, Calibration, Figures, Rates, Reader, Statistics, Times, TrendPoint, reliability
 from hitl_tui.sanitize import visible
 
 ENOUGH = 2
@@ -32,6 +32,7 @@ def as_json(found: Statistics) -> dict[str, Any]:
         **{name: [{"name": _name(one), **_figures_json(one)} for one in group] for name, group in groups.items()},
         "calibration": _calibration_json(found.calibration),
         "readers": [_reader_json(one) for one in found.readers],
+        "agreements": [_agreement_json(one) for one in found.agreements],
     }
 
 
@@ -87,6 +88,19 @@ def _reader_json(of: Reader) -> dict[str, Any]:
     }
 
 
+def _agreement_json(of: Agreement) -> dict[str, Any]:
+    kappa = of.kappa
+    return {
+        "name": of.name,
+        "calls": of.total,
+        "both": of.both,
+        "first_only": of.first_only,
+        "second_only": of.second_only,
+        "neither": of.neither,
+        "kappa": {"value": kappa[0], "low": kappa[1], "high": kappa[2]} if kappa else None,
+    }
+
+
 # Text
 
 
@@ -107,7 +121,16 @@ def lines(found: Statistics, when: str) -> Iterator[str]:
     yield from _calibration_lines(found.calibration)
     yield from _titled("reviewers, by their latest decisions", _reader_rows(found.readers))
     yield from (f"  {visible(one.reviewer)} approves too fast: faster than anyone can read" for one in found.readers if one.pace.too_fast)
+    if found.agreements:
+        yield from _titled("agreement of two on the same calls, with kappa (95 % CI)", _agreement_rows(found.agreements))
     yield f"\n{UNKNOWN} means: not enough data."
+
+
+def _agreement_rows(agreements: Sequence[Agreement]) -> Iterator[tuple[str, ...]]:
+    yield ("", "calls", "agree", "kappa")
+    for one in agreements:
+        kappa = f"{one.kappa[0]:.2f} ({one.kappa[1]:.2f} to {one.kappa[2]:.2f})" if one.kappa else UNKNOWN
+        yield (one.name, f"{one.total:,}", f"{one.agreed:,}", kappa)
 
 
 def _titled(title: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -67,7 +67,7 @@ class Section:
 
     argument: str
     kind: str
-    """`shell`, `sql`, `file`, `change`, `url` or `mail`."""
+    """`shell`, `sql`, `file`, `change`, `url`, `mail`, `preview` of the whole call (its `argument` is the tool), `reader` or `decider`."""
     effects: tuple[Effect, ...]
     problem: str = ""
     """Why it cannot be told, as a clause."""
@@ -219,12 +219,21 @@ def _short(text: str) -> str:
 
 
 TITLES = {"shell": "commands of {}", "sql": "statements of {}", "file": "{} leads to", "url": "{} reaches", "mail": "{} goes to",
-          "change": "changes in {}"}  # fmt: skip
+          "change": "changes in {}", "preview": "preview by the author of {}", "reader": "second reader", "decider": "decider"}  # fmt: skip
 
 
 def title_of(section: Section, name: str) -> str:
     """A section's heading; `name` is its argument or path as it is drawn."""
-    return TITLES[section.kind].format(name) + (f": {section.note}" if section.note else "")
+    return TITLES[section.kind].replace("{}", name) + (f": {section.note}" if section.note else "")
+
+
+OWN_PROBLEMS = ("preview", "reader", "decider")
+"""Kinds whose problem is a sentence of its own."""
+
+
+def problem_of(section: Section) -> str:
+    """A section's problem as a clause."""
+    return section.problem if section.kind in OWN_PROBLEMS else f"cannot be told, because {section.problem}"
 
 
 def is_empty(found: Sequence[Section]) -> bool:

@@ -42,6 +42,7 @@ class Insights:
             _busiest(one.figures(name) for name, one in found.rules.items()),
             Calibration(found.bins, brier(found.bins), calibration_error(found.bins), supported_threshold(found.bins, TRUSTED)),
             [await statistics.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
+            await statistics.agreements(self._store, since, only),
         )
 
     async def pace(self) -> Reader | None:

@@ -25,6 +25,7 @@ from hitl_tui.model import (
     PauseKind,
     ProposalVersion,
     QueueFacts,
+    Remark,
     Review,
     ReviewRow,
     ReviewState,
@@ -162,6 +163,12 @@ class Reviews:
     async def endorsements(self, review: int) -> list[Endorsement]:
         """Approvals given so far for actions that need several people, oldest first."""
         return await decisions.endorsements(self._store, review)
+
+    async def remarks(self, review: int) -> list[Remark]:
+        """What was told of a review's calls beside their agent: previews by the authors of tools."""
+        from hitl_tui.store import remarks
+
+        return await remarks.of_review(self._store, review)
 
     async def similar(self, review: int) -> list[PastDecision]:
         """The last 20 decided actions of the same agent and tools, newest first.

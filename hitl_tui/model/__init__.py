@@ -25,6 +25,7 @@ from hitl_tui.model.history import AuditEntry, HistoryDetails, HistoryEntry, His
 from hitl_tui.model.interrupts import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.lessons import Lesson, LessonState
 from hitl_tui.model.people import DOES, EVERYBODY, USUAL_ROLES, People, Person, PersonKey, Role
+from hitl_tui.model.remarks import Opinion, Reading, Reason, Remark, RemarkSource, reading_of
 from hitl_tui.model.reviews import (
     UNTIL_HANDED_BACK,
     BlockedCall,
@@ -64,12 +65,12 @@ from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, wor
 __all__ = [
     "DOES", "EVERYBODY", "NOT_RESPONDING_S", "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "USUAL_ROLES",
     "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck",
-    "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement", "Escalation",
-    "Event", "Evidence", "Facts", "Feedback", "Grant", "GrantUse", "HistoryDetails", "HistoryEntry", "HistoryRow", "Identified", "Json",
-    "Lease", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification", "Outcome",
-    "PartialApproval", "PastDecision", "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress", "ProposalVersion", "QueueFacts",
-    "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run",
-    "RunFailure", "RunHead", "RunOptions", "RunState", "Scope", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy",
-    "ToolLevel", "Verdict", "Viewing", "Worker", "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key",
-    "same_person", "worst",
+    "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
+    "Escalation", "Event", "Evidence", "Facts", "Feedback", "Grant", "GrantUse", "HistoryDetails", "HistoryEntry", "HistoryRow",
+    "Identified", "Json", "Lease", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification",
+    "Opinion", "Outcome", "PartialApproval", "PastDecision", "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress",
+    "ProposalVersion", "QueueFacts", "Rating", "Reading", "Reason", "Remark", "RemarkSource", "Review", "ReviewOutcome", "ReviewRow",
+    "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState",
+    "Scope", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker",
+    "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "reading_of", "same_person", "worst",
 ]  # fmt: skip

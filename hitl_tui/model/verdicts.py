@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hitl_tui.model.actions import DecisionKind, Outcome
@@ -108,6 +108,8 @@ class Routed:
     """By slot."""
     note: str = ""
     """A warning about the policy itself, such as that it is broken."""
+    read: Mapping[int, tuple[Json, str]] = field(default_factory=dict)
+    """By slot, what the second reader said before the review opened: a remark's body and problem."""
 
 
 @dataclass(frozen=True, slots=True)

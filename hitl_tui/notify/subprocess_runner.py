@@ -52,6 +52,61 @@ async def run(command: Sequence[str], given: str, env: Mapping[str, str], timeou
         raise Failed(f"{command[0]} cannot be run: {error.strerror}", lasting=missing) from None
 
 
+async def exchange(command: Sequence[str], given: str, timeout_s: float) -> str:
+    """Run a program with `given` on its standard input, and return what it prints, at most `MAX_BYTES`. It is ended as `run` ends it.
+
+    Raises:
+        Failed: it could not be started, took longer, printed more, or ended with a code other than 0.
+    """
+    try:
+        with _ErrorOutput(asyncio.get_running_loop()) as errors:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors.write_end,
+                start_new_session=True, limit=CHUNK_BYTES,
+            )  # fmt: skip
+            errors.close_write_end()
+            talking = asyncio.ensure_future(_talk(process, given.encode("utf-8", "replace")))
+            try:
+                await _wait(process, timeout_s)
+                printed = await asyncio.wait_for(talking, 1.0)  # a child that is left behind may hold the pipe
+            except TimeoutError:
+                raise Failed("what it started keeps its output open") from None
+            finally:
+                talking.cancel()
+                await asyncio.gather(talking, return_exceptions=True)
+            if len(printed) > MAX_BYTES:
+                raise Failed(f"it printed more than {MAX_BYTES:,} bytes")
+            if process.returncode:
+                raise Failed(errors.tail() or _how(process.returncode), process.returncode)
+            return printed.decode("utf-8", "replace")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | PermissionError)
+        raise Failed(f"{command[0]} cannot be run: {error.strerror}", lasting=missing) from None
+
+
+async def _talk(process: asyncio.subprocess.Process, given: bytes) -> bytes:
+    """Write the input while the output is read, so that neither waits for the other."""
+    assert process.stdin and process.stdout
+
+    async def write(stdin: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):  # it need not read
+            stdin.write(given)
+            await stdin.drain()
+        stdin.close()
+
+    writing, printed = asyncio.ensure_future(write(process.stdin)), b""
+    try:
+        while len(printed) <= MAX_BYTES and (more := await process.stdout.read(CHUNK_BYTES)):
+            printed += more
+        if len(printed) > MAX_BYTES:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+    return printed
+
+
 async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> None:
     """Wait for the program's end; kill it if that takes too long."""
     try:

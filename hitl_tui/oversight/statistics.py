@@ -68,6 +68,49 @@ def wilson(good: int, total: int, z: float = Z) -> tuple[float, float] | None:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often two readers of the same calls agree that a call is fine as it is."""
+
+    name: str
+    """Who agrees with whom: `second reader and people`, `blind reviews`."""
+    both: int = 0
+    """Calls that both let run unchanged."""
+    first_only: int = 0
+    """Calls that only the first let run unchanged."""
+    second_only: int = 0
+    neither: int = 0
+
+    @property
+    def total(self) -> int:
+        """All calls that both have read."""
+        return self.both + self.first_only + self.second_only + self.neither
+
+    @property
+    def agreed(self) -> int:
+        """Calls on which they agree."""
+        return self.both + self.neither
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the share on which they agree; None without calls."""
+        return wilson(self.agreed, self.total)
+
+    @property
+    def kappa(self) -> tuple[float, float, float] | None:
+        """Cohen's kappa (1960) with its 95 % interval: value, low, high. None where chance alone would make them agree on all, or none."""
+        n = self.total
+        if not n:
+            return None
+        first, second = (self.both + self.first_only) / n, (self.both + self.second_only) / n
+        observed, chance = self.agreed / n, first * second + (1 - first) * (1 - second)
+        if chance >= 1:
+            return None
+        value = (observed - chance) / (1 - chance)
+        half = Z * math.sqrt(observed * (1 - observed) / n) / (1 - chance)
+        return value, max(-1.0, value - half), min(1.0, value + half)
+
+
 # Durations
 
 
@@ -316,3 +359,5 @@ class Statistics:
     rules: Sequence[Figures]
     calibration: Calibration
     readers: Sequence[Reader]
+    agreements: Sequence[Agreement] = ()
+    """Of two who read the same calls; none where nobody did."""

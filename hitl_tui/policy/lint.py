@@ -12,7 +12,7 @@ from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.schema import Policy, Rule
 from hitl_tui.toml_reader import Path, Problem, line_of
 
-HOME_ONLY = ("review", "audit")
+HOME_ONLY = ("review", "audit", "decider")
 """Sections that count only in the home's policy."""
 
 

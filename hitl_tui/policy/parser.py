@@ -14,6 +14,7 @@ from hitl_tui.model import EVERYBODY, DecisionKind, Json, Outcome, People, Risk,
 from hitl_tui.policy import answers, expression, lint, schedule
 from hitl_tui.policy.confidence import SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.notification import CHANNELS, Notify
+from hitl_tui.policy.reader import CallProgram, DeciderSettings, ReaderSettings
 from hitl_tui.policy.schedule import Hours
 from hitl_tui.policy.schema import (
     SEPARATE,
@@ -32,11 +33,13 @@ from hitl_tui.suggest import did_you_mean
 from hitl_tui.toml_reader import Path, Problem, TomlReader, first_mistake, key_lines, line_of, load
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
-       "answer", "agents", "organisation", "audit")  # fmt: skip
+       "answer", "agents", "organisation", "audit", "reader",
+       "decider")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view",
         "separate", "grants")  # fmt: skip
+CALL_PROGRAM = ("command", "agent", "tool", "risk", "timeout")
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
-RESERVED = ("thresholds", "autonomy", "grant", "safety", "no policy", "escalation", "errors", "limits", "reject loop")
+RESERVED = ("thresholds", "autonomy", "grant", "safety", "no policy", "escalation", "errors", "limits", "reject loop", "second reader")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
 DAY = 86_400.0
@@ -45,6 +48,7 @@ LONGEST_UNDO_S = 3600.0
 MOST_DECISIONS = 10_000
 SHORTEST_ANCHOR_S = 10.0
 MOST_REJECTIONS = 1000
+LONGEST_READ_S = 300.0
 Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
 
@@ -170,6 +174,8 @@ class _PolicyParser(TomlReader):
             audit=self._read((), raw, "audit", self._audit, AuditSettings()),
             frontend_tools=self._read((), raw, "agents", self._agents, {}),
             domains=self._read((), raw, "organisation", self._organisation, ()),
+            reader=self._read((), raw, "reader", self._reader, ReaderSettings()),
+            decider=self._read((), raw, "decider", self._decider, DeciderSettings()),
         )
 
     def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
@@ -339,6 +345,53 @@ class _PolicyParser(TomlReader):
             self._read(path, raw, "every", self._whole(1, MOST_DECISIONS), usual.every),
             after_s,
         )
+
+    def _reader(self, path: Path, value: Any) -> ReaderSettings:
+        raw = self._table(path, value, (*CALL_PROGRAM, "model"))
+        found = ReaderSettings(**self._call_program(path, raw), model=self._read(path, raw, "model", self._model, ""))
+        if isinstance(value, dict) and ("command" in raw) == ("model" in raw):
+            self._wrong(path, "reader needs a command or a model, and not both", 'write command = ["program"] or model = "provider:model"')
+        return found
+
+    def _decider(self, path: Path, value: Any) -> DeciderSettings:
+        raw = self._table(path, value, (*CALL_PROGRAM, "person", "key", "again"))
+        found = DeciderSettings(
+            **self._call_program(path, raw),
+            person=self._read(path, raw, "person", self._text, ""),
+            key=self._read(path, raw, "key", self._text, ""),
+            again_s=self._read(path, raw, "again", self._time, 0.0),
+        )
+        for key in ("command", "person") if isinstance(value, dict) else ():
+            if key not in raw:
+                self._wrong(path, f"decider has no {key}", 'write command = ["program"] and person = "its name in people.toml"')
+        if found.person and found.person not in self._names:
+            hint = did_you_mean(found.person, self._names) or "add it with `hitl-tui people add`: it has the rights of that person"
+            self._wrong((*path, "person"), f"people.toml has no {found.person!r}", hint)
+        return found
+
+    def _call_program(self, path: Path, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Read the keys that `[reader]` and `[decider]` share."""
+        usual = CallProgram()
+        found: dict[str, Any] = {
+            "command": self._read(path, raw, "command", self._command, ()),
+            "agents": self._read(path, raw, "agent", self._texts, usual.agents),
+            "tools": self._read(path, raw, "tool", self._texts, usual.tools),
+            "risks": self._read(path, raw, "risk", self._risks, usual.risks),
+            "timeout_s": self._read(path, raw, "timeout", self._time, usual.timeout_s),
+        }
+        if not 0 < found["timeout_s"] <= LONGEST_READ_S:
+            self._wrong((*path, "timeout"), f"timeout is not from 1 s to {LONGEST_READ_S:g} s", 'write it like "20s"')
+        return found
+
+    def _model(self, path: Path, value: Any) -> str:
+        found = self._text(path, value)
+        if not all(found.partition(":")):
+            raise self._wrong(path, f"{found!r} is no model", 'write it like "openai:gpt-5-mini"')
+        return found
+
+    def _risks(self, path: Path, value: Any) -> tuple[str, ...]:
+        one_risk = self._one_of((*Risk, UNKNOWN_RISK))
+        return tuple(one_risk(path, one) for one in self._texts(path, value))
 
     def _anchor(self, path: Path, value: Any) -> tuple[str, ...]:
         found = self._texts(path, value)

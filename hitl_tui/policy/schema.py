@@ -12,6 +12,7 @@ from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.confidence import DEFAULT_ORDER, SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
 from hitl_tui.policy.notification import Notify
+from hitl_tui.policy.reader import NO_DECIDER, NO_READER, DeciderSettings, ReaderSettings
 from hitl_tui.policy.schedule import Hours
 
 T = TypeVar("T")
@@ -193,6 +194,10 @@ class Policy:
     """Globs of front-end tools, by name or glob of the agent."""
     domains: tuple[str, ...] = ()
     """Domains of the organisation, in lower case, with all that is below them."""
+    reader: ReaderSettings = NO_READER
+    """The second reader of calls."""
+    decider: DeciderSettings = NO_DECIDER
+    """The program that decides as a person of its own. It counts only in the home's policy, which agents cannot write."""
     problem: str = ""
     """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
     accepted: bool = True

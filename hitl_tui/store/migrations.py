@@ -46,6 +46,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("11_agent_names"),
     _step("12_run_limits"),
     _step("13_grants"),
+    _step("14_remarks"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

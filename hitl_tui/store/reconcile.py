@@ -14,6 +14,7 @@ from hitl_tui.model import (
     DecisionKind,
     Outcome,
     Pause,
+    RemarkSource,
     ReviewOutcome,
     ReviewState,
     Routed,
@@ -22,7 +23,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.policy import escalation
-from hitl_tui.store import audit, clock, decisions, escalations, grants, limits, reject_loops, reviews, run_states, runs
+from hitl_tui.store import audit, clock, decisions, escalations, grants, limits, reject_loops, remarks, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
 
 BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
@@ -172,6 +173,8 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
     routed = reject_loops.applied(db, run, pause, routed, loop_after)
     routed = grants.checked(db, routed, clock.now(db.rows))
     review, now = reviews.insert(db, run, agent, pause, routed)
+    for slot, (body, problem) in routed.read.items():
+        remarks.insert(db, review, slot, RemarkSource.READER, body, problem, now)
     decided = False
     for action in pause.actions:
         verdict = routed.verdicts.get(action.slot)

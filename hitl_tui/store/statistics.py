@@ -18,7 +18,19 @@ from typing import Any
 
 from hitl_tui.model import DecisionKind, person_key
 from hitl_tui.oversight.reading import reading_time_s, words_of_size
-from hitl_tui.oversight.statistics import ROUGH, ConfidenceBin, Figures, Rates, Reader, Times, TrendPoint, pace, quantile, rough_median
+from hitl_tui.oversight.statistics import (
+    ROUGH,
+    Agreement,
+    ConfidenceBin,
+    Figures,
+    Rates,
+    Reader,
+    Times,
+    TrendPoint,
+    pace,
+    quantile,
+    rough_median,
+)
 from hitl_tui.policy.globs import matches
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
@@ -193,6 +205,27 @@ async def reader(store: Store, reviewer: str, counts: Counts, since: float = 0.0
         reviewer, pace(views), times(counts.viewed), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
         caught, statistics.fmean(seen) if seen else None,
     )  # fmt: skip
+
+
+READER_AND_PEOPLE = """
+SELECT d.agent, d.tool, d.actor, json_extract(m.body, '$.verdict') = 'ok', d.kind = 'approve' FROM remarks m
+JOIN decisions d ON d.review = m.review AND d.slot = m.slot AND NOT d.superseded AND d.actor_kind = 'person'
+WHERE m.source = 'reader' AND m.problem = '' AND d.at >= :since
+"""
+READER_NAME = "second reader and people"
+
+
+async def agreements(store: Store, since: float = 0.0, only: StatisticsFilter | None = None) -> list[Agreement]:
+    """How often two who read the same calls agree that a call is fine as it is; only of pairs with calls since that Unix time."""
+    wanted = only or StatisticsFilter()
+    found = [_agreement(READER_NAME, await store.all(READER_AND_PEOPLE, {"since": since}), wanted)]
+    return [one for one in found if one.total]
+
+
+def _agreement(name: str, rows: Iterable[Any], only: StatisticsFilter) -> Agreement:
+    """The agreement in rows of agent, tool, reviewer, and whether the first and the second found the call fine."""
+    counts = Counter((bool(one), bool(two)) for agent, tool, actor, one, two in rows if only.matches(agent, tool, actor))
+    return Agreement(name, counts[True, True], counts[True, False], counts[False, True], counts[False, False])
 
 
 def times(buckets: Mapping[int, int]) -> Times:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.agents.local_source import LocalSource
-from hitl_tui.agents.memory import model_name, reworded
+from hitl_tui.agents.memory import answer_of, model_name, reworded
 from hitl_tui.agents.source import AgentSettings, Source
 from hitl_tui.agents.targets import AnyTarget
 from hitl_tui.doorbell import Doorbell
@@ -35,6 +35,7 @@ from hitl_tui.store.connection import LeaseReader
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.audit_anchor import AuditAnchor
+from hitl_tui.worker.decider import Decider
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor, ParallelRuns
 from hitl_tui.worker.lesson_rewriter import LessonRewriter
@@ -42,9 +43,11 @@ from hitl_tui.worker.liveness import HOST, AliveLock, started
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.output_capture import UMASK, RunOutput, WorkerStreams
 from hitl_tui.worker.policy_router import PolicyRouter
+from hitl_tui.worker.previews import Previews
 from hitl_tui.worker.replacement import ProcessReplacement, Watchdog, end_children
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.second_reader import SecondReader
 from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.source_watch import SourceWatch
 from hitl_tui.worker.trace_writer import TraceWriter
@@ -208,14 +211,18 @@ async def _work(
         people = TrustedPeople(store, PeopleFile(home.path))
         await people.note()
         check = SignatureCheck(store, people, router)
-        driver = RunDriver(store, me.id, source, writer, executor, router, leases, check)
+        second = SecondReader(store, number, router.current, answer_of, ring)
+        driver = RunDriver(store, me.id, source, writer, executor, router, leases, check, second)
         jobs = ScheduledJobs(store, number, router.current, people=router.people)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel, watch.is_looking)
-        of_home = PolicyFile(policy_paths(home.path))
+        of_home = PolicyFile(policy_paths(home.path), people=router.people)
         await stack.enter_async_context(AuditAnchor(store, of_home.current).running())
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
         await stack.enter_async_context(watch.running(engine.wake))
+        await stack.enter_async_context(second.running(options.until_idle))
+        await stack.enter_async_context(Decider(store, number, of_home.current, router.people, ring).running(options.until_idle))
+        await stack.enter_async_context(Previews(store, number, home, source.explain, ring).running(options.until_idle))
         _handle_signals(engine, bell)
         say(f"worker of {target.label}: {', '.join(source.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)

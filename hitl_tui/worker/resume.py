@@ -29,6 +29,7 @@ from hitl_tui.worker.outcomes import (
 )
 from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
+from hitl_tui.worker.second_reader import SecondReader
 from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
 
@@ -70,6 +71,7 @@ class Turn:
         trace: RunTrace,
         took_lease: Callable[[], None],
         signatures: SignatureCheck,
+        second_reader: SecondReader | None = None,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -81,6 +83,7 @@ class Turn:
         self._trace = trace
         self._took_lease = took_lease
         self._signatures = signatures
+        self._second_reader = second_reader
         self._handbacks = Handbacks(store, worker, source)
         self.over = False
         """Whether the run has ended, or is back in its state before the turn."""
@@ -314,6 +317,8 @@ class Turn:
         await self._writer.flush()
         await self._router.note(self._store)
         judge = self._router.judge_of(run, self._store)
+        if self._second_reader:
+            judge = await self._second_reader.judge(run, pauses, judge)
         await reconcile.reconcile(
             self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head, self._router.loop_after()
         )

@@ -24,6 +24,7 @@ from hitl_tui.worker.outcomes import Outcomes, after_failure
 from hitl_tui.worker.output_capture import UMASK, current_run
 from hitl_tui.worker.policy_router import PolicyRouter
 from hitl_tui.worker.resume import CRASHES, CheckpointLost, CrashLoop, Turn
+from hitl_tui.worker.second_reader import SecondReader
 from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
 
@@ -45,6 +46,7 @@ class RunDriver:
         router: PolicyRouter,
         reader: LeaseReader,
         signatures: SignatureCheck,
+        second_reader: SecondReader | None = None,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -54,6 +56,7 @@ class RunDriver:
         self._router = router
         self._reader = reader
         self._signatures = signatures
+        self._second_reader = second_reader
         self._traces: dict[int, tuple[int, RunTrace]] = {}
         """By run: the number of the lease under which it was written last, and the trace."""
         self.leases: dict[int, Lease] = {}
@@ -170,8 +173,9 @@ class RunDriver:
                 print(f"hitl-tui: {problem}", file=sys.stderr, flush=True)
             take = functools.partial(self._take, run.id)
             turn = Turn(
-                self._leased(run), self._worker, self._source, self._writer, self._router, run, thread, trace, take, self._signatures
-            )
+                self._leased(run), self._worker, self._source, self._writer, self._router, run, thread, trace, take, self._signatures,
+                self._second_reader,
+            )  # fmt: skip
             await work(turn)
             self._traces[run.id] = (self.leases[run.id].number, trace)
             if turn.over:

@@ -16,7 +16,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.home import database_uri
-from hitl_tui.model import ActorKind, Context, DecisionKind, Outcome, PauseKind, ReviewState, RunState
+from hitl_tui.model import ActorKind, Context, DecisionKind, Outcome, PauseKind, RemarkSource, ReviewState, RunState
 from hitl_tui.store import audit, damaged_files, migrations, reviews
 from hitl_tui.store.connection import UNREADABLE, Transaction
 
@@ -96,6 +96,8 @@ COLUMNS = (
     *_columns("endorsements", DecisionKind, DecisionKind.APPROVE.value, "kind"),
     *_columns("endorsements", _optional(json.loads), KEEP, "args", "template"),
     *_columns("escalations", ActorKind, ActorKind.PERSON.value, "actor_kind"),
+    *_columns("remarks", RemarkSource, RemarkSource.PREVIEW.value, "source"),
+    *_columns("remarks", json.loads, "null", "body"),
     *_columns("feedback", _names, "[]", "tags"),
     *_columns("autonomy", ActorKind, ActorKind.PERSON.value, "actor_kind"),
     *_columns("autonomy", _is(dict), "{}", "evidence"),

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from hitl_tui.formatting import counted, measured_duration, percent, percent_range, top_of
 from hitl_tui.model import DecisionKind
-from hitl_tui.oversight.statistics import Figures, Rates, Statistics, Times, TrendPoint
+from hitl_tui.oversight.statistics import Agreement, Figures, Rates, Statistics, Times, TrendPoint
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, column_starts, columns, grid, styled
-from hitl_tui.ui.text.lines import BLANK, Line, line
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
 ENOUGH = 2
 """Decisions below which shares say nothing."""
@@ -113,6 +113,32 @@ def figure_lines(figures: Figures, insights: Statistics, period: Period, frame: 
     yield from _trend(figures.trend, frame)
     yield from _counts("edited arguments", figures.edited, "argument", frame)
     yield from _counts("reasons for rejections", figures.reasons, "reason", frame)
+
+
+AGREEMENT = (
+    "Two agree on a call where both let it run unchanged, or neither does. Kappa is the agreement beyond chance: 0 is chance, 1 is always. "
+    "In brackets stand 95 % confidence intervals."
+)
+
+
+def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[Line]:
+    """How often two who read the same calls agree, with Cohen's kappa."""
+    for one in agreements:
+        yield line(one.name[:1].upper() + one.name[1:], "strong")
+        if one.total < ENOUGH:
+            yield line("Not enough data: one call so far.", "muted")
+            yield BLANK
+            continue
+        low, high = one.interval or (0.0, 1.0)
+        share = f"{percent(one.agreed / one.total)} ({percent_range(low, high)})"
+        yield line(f"{one.agreed:,} of {counted(one.total, 'call')}: {share}", "", "agree", LEAD)
+        kappa = one.kappa
+        told = f"{kappa[0]:.2f} ({kappa[1]:.2f} to {kappa[2]:.2f})" if kappa else "not defined: they say the same of every call"
+        yield line(told, "", "kappa", LEAD)
+        alone = f"only the first {one.first_only:,}, only the second {one.second_only:,}"
+        yield line(f"both {one.both:,}, {alone}, neither {one.neither:,}", "", "let run", LEAD)
+        yield BLANK
+    yield from paragraph(AGREEMENT, "muted")
 
 
 def _outcomes(rates: Rates, frame: Frame) -> Iterator[Line]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from hitl_tui.formatting import percent
-from hitl_tui.oversight.statistics import Calibration, Figures, Reader, Statistics
+from hitl_tui.oversight.statistics import Agreement, Calibration, Figures, Reader, Statistics
 from hitl_tui.ui.insights.figures import ENOUGH
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar
@@ -37,7 +37,7 @@ class InsightsRow:
     name: str
     detail: str = ""
     """A tool's agent; the number of rows of a section."""
-    subject: Figures | Calibration | Sequence[Reader] | None = None
+    subject: Figures | Calibration | Sequence[Reader] | Sequence[Agreement] | None = None
     """What the details show; None for the heading of a section."""
     count: int | None = None
     share: float | None = None
@@ -66,6 +66,8 @@ def _rows(insights: Statistics, reviewer: str) -> Iterator[InsightsRow]:
     yield _figures_row("", "Overall", "", insights.overall)
     yield _calibration_row(insights.calibration)
     yield _fatigue_row(tuple(insights.readers))
+    if insights.agreements:
+        yield _agreement_row(tuple(insights.agreements))
     sections = (("agent", insights.agents), ("tool", insights.tools), ("reviewer", insights.reviewers), ("rule", insights.rules))
     for section, found in sections:
         if found:
@@ -94,6 +96,12 @@ def _fatigue_row(readers: Sequence[Reader]) -> InsightsRow:
     fast = sum(reader.pace.too_fast for reader in readers)
     status = "not enough data" if not readers else f"⚠ {fast} too fast" if fast else "nobody too fast"
     return InsightsRow(0, "", "Fatigue", "", readers, None, None, status, bool(fast))
+
+
+def _agreement_row(agreements: Sequence[Agreement]) -> InsightsRow:
+    total = sum(one.total for one in agreements)
+    share = percent(sum(one.agreed for one in agreements) / total)
+    return InsightsRow(0, "", "Agreement", "", agreements, total, None, f"agree on {share}")
 
 
 class InsightsList(VirtualList[InsightsRow]):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hitl_tui.effects.view import EffectSettings
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Context, DecisionKind, Review
+from hitl_tui.model import Context, DecisionKind, Remark, Review
 from hitl_tui.ui.review.assignment import ReviewActivity
 from hitl_tui.ui.review.context import ReviewContext
 
@@ -26,6 +26,8 @@ class LoadedReview:
     activity: ReviewActivity
     effect_settings: Callable[[], Awaitable[Mapping[int, EffectSettings]]]
     """Reads, by slot, what is known beside a call's arguments, to tell what it would do."""
+    remarks: Sequence[Remark] = ()
+    """What was told of its calls beside the agent."""
 
 
 class PrefetchCache:
@@ -47,7 +49,8 @@ class PrefetchCache:
         """Load a review from its rows."""
         review = await self._inbox.reviews.get(id_)
         effects = functools.partial(self._inbox.policy.effect_settings, review)
-        loaded = LoadedReview(review, await self._inbox.reviews.context(id_), await self._read_activity(review), effects)
+        remarks = await self._inbox.reviews.remarks(id_) if review.row.kind.is_tool_call else ()
+        loaded = LoadedReview(review, await self._inbox.reviews.context(id_), await self._read_activity(review), effects, remarks)
         self._reviews[id_] = loaded
         self._reviews.move_to_end(id_)
         while len(self._reviews) > KEPT:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hitl_tui.argument_text import name_line
 from hitl_tui.effects.provenance import Origin, Provenance, by_origin
-from hitl_tui.effects.view import Effect, Section, title_of, worth_showing
+from hitl_tui.effects.view import Effect, Section, problem_of, title_of, worth_showing
 from hitl_tui.ui.text.lines import Line, line
 
 NAME = 40
@@ -21,7 +21,7 @@ def effect_lines(sections: Sequence[Section]) -> Iterator[Line]:
     for section in worth_showing(sections):
         heading = title_of(section, name_line(section.argument, NAME))
         if section.problem:
-            yield line(f"{heading}: cannot be told, because {section.problem}", "warning", "⚠", 2, "warning")
+            yield line(f"{heading}: {problem_of(section)}", "warning", "⚠", 2, "warning")
             continue
         if section.kind == "change" and len(section.effects) == 1 and not section.effects[0].text:
             yield line(f"{heading}: {section.effects[0].detail}", "muted")
@@ -50,7 +50,7 @@ def tab_lines(sections: Sequence[Section], origins: Sequence[Provenance]) -> Ite
 
 def _effect(effect: Effect, kind: str) -> Iterator[Line]:
     marks = ", ".join(effect.marks)
-    if kind == "change":
+    if kind in ("change", "preview"):
         sign = {"added": "+", "removed": "-"}.get(marks, " ")
         yield (
             line(effect.text, effect.style, f"  {sign}", 4, effect.style, agent=True)

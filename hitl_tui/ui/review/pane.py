@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.argument_text import name_line
+from hitl_tui.effects import preview
 from hitl_tui.effects.provenance import Provenance, of_call
 from hitl_tui.effects.view import Section, sections, worth_showing
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
@@ -144,6 +145,7 @@ class ReviewPane(DetailPane):
     def show(self, loaded: LoadedReview) -> None:
         """Show a review at the riskiest call that this person has something to say of; one that is shown stays until they have."""
         review, as_before, slot = loaded.review, self._shows(loaded), self._slot_of(loaded)
+        remarked = as_before and self._loaded is not None and loaded.remarks != self._loaded.remarks
         another = self.review is None or review.row.id != self.review.row.id
         if another:
             self._viewed_s.clear()
@@ -157,6 +159,8 @@ class ReviewPane(DetailPane):
         self.loading = False
         if as_before and slot == self.slot:
             self.count_down()  # what is read stays where it is
+            if remarked:
+                self._draw_found()
         else:
             self._turn_to(slot)
             self._draw()
@@ -322,17 +326,30 @@ class ReviewPane(DetailPane):
             self._known_effects.popitem(last=False)
         if self.action is not None and self.action.digest == action.digest:
             self._effects, self._origins = found, origins
-            self._draw_effects()
-            self.query_one("#tabs", TabBar).retitle(self._titles())
-            self._fit()
+            self._draw_found()
+
+    def _draw_found(self) -> None:
+        """Draw what was found out of the action while it is shown."""
+        self._draw_effects()
+        tabs = self.query_one("#tabs", TabBar)
+        tabs.retitle(self._titles())
+        if tabs.chosen == effects.TAB:
+            self._draw_tab()
+        self._fit()
 
     def _draw_effects(self) -> None:
-        self.query_one("#effects", TextView).show(chain(effect_lines(self._effects), origin_lines(self._origins)))
+        self.query_one("#effects", TextView).show(chain(effect_lines(self._sections()), origin_lines(self._origins)))
+
+    def _sections(self) -> tuple[Section, ...]:
+        """What is told of the action: the preview of its tool, and what is read from its arguments."""
+        action, loaded = self.action, self._loaded
+        previews = preview.sections_of(action.name, action.slot, loaded.remarks) if action and loaded else ()
+        return (*previews, *self._effects)
 
     @property
     def _has_effects(self) -> bool:
         """Whether there is anything to say of what the action would do."""
-        return bool(self._origins) or any(True for _ in worth_showing(self._effects))
+        return bool(self._origins) or any(True for _ in worth_showing(self._sections()))
 
     def _draw_why(self, action: Action | None) -> None:
         why, rule = self.query_one("#why", TextView), self.query_one("#why-rule", TabBar)
@@ -357,7 +374,7 @@ class ReviewPane(DetailPane):
         if action and tabs.chosen == drafts.TAB:
             told = drafts.lines(self.versions, action, self._reviewer, self._clock())
         if action and tabs.chosen == effects.TAB:
-            told = effects.tab_lines(self._effects, self._origins)
+            told = effects.tab_lines(self._sections(), self._origins)
         lines = iter(told)
         first = next(lines, None)
         self._bare = first is None
@@ -382,7 +399,7 @@ class ReviewPane(DetailPane):
         asked = self._rows(chain(head, render.argument_lines(review, action)), room)
         told = 0
         if self._has_effects and self.size.height >= LOW:  # with less room it is in its tab
-            told = self._rows(chain(effect_lines(self._effects), origin_lines(self._origins)), EFFECT_ROWS)
+            told = self._rows(chain(effect_lines(self._sections()), origin_lines(self._origins)), EFFECT_ROWS)
             told = min(told, max(LEAST, room - asked - 2 * LEAST))
             room -= told + 1
             self.query_one("#effects").styles.height = told

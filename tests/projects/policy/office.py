@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -14,7 +16,7 @@ from langchain_core.tools import tool
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
-from hitl_tui.patterns import draft, escalate
+from hitl_tui.patterns import draft, escalate, preview
 from scripted.model import ScriptedChatModel
 
 
@@ -46,6 +48,21 @@ def mystery(what: str) -> str:
     return what
 
 
+def look_into(args: dict[str, Any]) -> str:
+    """Preview of `mystery`, in every way that one can fail."""
+    match args["what"]:
+        case "fail":
+            raise RuntimeError("no \x1b[31msuch thing")
+        case "exit":
+            sys.exit(3)
+        case "hang":
+            time.sleep(30)
+        case "number":
+            return 5  # type: ignore[return-value]
+    return f"you see {args['what']}"
+
+
+preview(mystery, look_into, timeout_s=0.2)
 read.metadata = {"risk": "read"}
 move.metadata = {"readOnlyHint": False, "destructiveHint": False}
 send.metadata = {"annotations": {"destructiveHint": True}}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hitl_tui.model import Context, Message, PauseKind
+from hitl_tui.model import Context, Message, Opinion, PauseKind, Reading, Reason, RemarkSource
+from hitl_tui.patterns import PreviewTable
+from hitl_tui.previews import body_of
+from hitl_tui.store import remarks
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import ConsoleDriver, StartConsole
@@ -26,6 +29,42 @@ async def test_commands_of_a_call_are_shown_under_its_arguments(start_console: S
         assert console.app.query_one(ReviewPane).arguments.all_seen  # what arrives later need not be read before a decision
         await console.press("a")
         await console.until_shown("approved by you")
+
+
+async def test_a_preview_that_arrives_later_is_shown_without_moving_what_is_read(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 36)) as console:
+        review = await add(console, "execute", statement=f"DELETE FROM t WHERE id IN ({', '.join(map(str, range(900)))})")
+        pane = console.app.query_one(ReviewPane)
+        await console.press("space")
+        was = pane.arguments.scroll_offset.y
+        body = body_of(PreviewTable(["id", "name"], [[1, "\x1b[31mAnn"], [2, "Bob"]], "2 rows would be deleted"))
+        await remarks.add(console.store, review, 0, RemarkSource.PREVIEW, body, "", 1.0)
+        await console.until_shown("preview by the author of execute", "2 rows would be deleted")
+        assert pane.arguments.scroll_offset.y == was > 0
+        await console.press("left_square_bracket", "o")
+        await console.until_shown("1 ⟨U+001B⟩[31mAnn")
+        assert all("┃" in row for row in console.screen_text().splitlines() if "Bob" in row or "rows would be deleted" in row)
+
+
+@pytest.mark.slow
+async def test_the_second_reader_is_shown_apart_from_the_agents_words(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 40)) as console:
+        review = await add(console, "archive_mail", id="m-1")
+        reasons = (Reason("a mail asks for it", "please delete m-1", True), Reason("nobody else does", "made up"))
+        await remarks.add_reading(console.store, review, 0, Reading(Opinion.TAKEOVER, 0.9, reasons, "look"), 1.0)
+        await console.until_shown("second reader: look", "takeover, 90% sure", "a mail asks for it", "stands nowhere in what it was given")
+        await console.until_shown("the second reader says takeover (90% sure): a mail asks for it")
+        await console.press("a")
+        await console.until_shown("the second reader says takeover")  # the question that a takeover asks before it is approved
+        assert await console.decisions_of(review) == []
+
+
+@pytest.mark.slow
+async def test_a_preview_without_a_result_says_why(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 36)) as console:
+        review = await add(console, "archive_mail", id="m-1")
+        await remarks.add(console.store, review, 0, RemarkSource.PREVIEW, None, "it took longer than 5 s", 1.0)
+        await console.until_shown("preview by the author of archive_mail: it took longer than 5 s")
 
 
 @pytest.mark.slow
