@@ -24,7 +24,7 @@ from hitl_tui.model import Agent
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.loader import ACCEPT, NOT_ACCEPTED, digest_of, policy_paths, read_policy, read_text
 from hitl_tui.settings import read_settings
-from hitl_tui.store import Store, agents, damaged_files, migrations, policy_log
+from hitl_tui.store import Store, agents, damaged_files, migrations, people_log, policy_log
 from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone
 
@@ -147,7 +147,10 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
     people = PeopleFile(home.path).now()
     findings = []
     if people.people.is_checked:
-        findings.append(Finding("people.toml", not people.people.problem, people.people.problem or f"{len(people.people.persons)} people"))
+        told = people.people.problem or f"{len(people.people.persons)} people"
+        findings.append(Finding("people.toml", not people.people.problem, told))
+    if _change_waits(home):
+        findings.append(Finding("people.toml", False, f"{people_log.WAITS}; {people_log.ACCEPT}"))
     for path in dict.fromkeys(filter(None, found)):
         try:
             policy = read_policy(path, people.people)
@@ -158,6 +161,17 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
         findings.append(Finding("policy", True, str(path) if is_accepted else f"{path} is not in force: {NOT_ACCEPTED}; {ACCEPT}"))
         findings += [Finding("notifications", False, f"{what}; {todo}") for _, what, todo in notify.problems(policy.notify)]
     return findings
+
+
+def _change_waits(home: Home) -> bool:
+    """Whether people.toml was changed and nobody has signed that. Only reads."""
+    if not home.database.exists():
+        return False
+    try:
+        with integrity.reading(home.database) as db:
+            return people_log.change_waits(db, PeopleFile(home.path))
+    except (sqlite3.Error, ValueError, KeyError):  # the check of the database, or `audit verify`, says what is wrong
+        return False
 
 
 def _is_accepted(home: Home, path: Path) -> bool:

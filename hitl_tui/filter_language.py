@@ -14,7 +14,7 @@ from typing import Literal
 
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import parse_duration
-from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
+from hitl_tui.model import DecisionKind, Identified, Outcome, PauseKind, Risk
 from hitl_tui.suggest import did_you_mean
 
 
@@ -40,6 +40,7 @@ FIELDS: Mapping[str, Field] = {
     "rating": Field("choice", "down", ("up", "down")),
     "set": Field("id", "12"),
     "decided": Field("choice", "reject", tuple(DecisionKind)),
+    "identified": Field("choice", "signed", (*Identified, "none")),
     "kind": Field("choice", choices=tuple(PauseKind)),
     "risk": Field("choice", choices=(*Risk, "unknown")),
     "outcome": Field("choice", choices=(*Outcome, "none")),

@@ -31,6 +31,7 @@ SECTIONS = {
         "cancel": ("runs", "Cancel a run."),
         "take-over": ("takeovers", "Take a run over and act as the agent."),
         "hand-back": ("takeovers", "Hand a run back to the agent."),
+        "confirm": ("takeovers", "Confirm a hand-back of somebody else."),
         "discard": ("takeovers", "Discard a takeover."),
         "pause": ("agents", "Pause all agents, or one."),
         "resume": ("agents", "Let paused agents go on: all of them, or one."),

@@ -20,12 +20,12 @@ from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.people import PeopleEditor, sign_change
 from hitl_tui.model import USUAL_ROLES, People, Person, PersonKey, Role
-from hitl_tui.people.file import NAME, PeopleFile, PeopleStatus, read_status
+from hitl_tui.people.file import NAME, PeopleStatus, read_status
 from hitl_tui.people.parser import key_problem
 from hitl_tui.policy.loader import policy_paths, read_text
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.sanitize import visible
-from hitl_tui.store.people_log import ACCEPT, WAITS, TrustedPeople
+from hitl_tui.store.people_log import ACCEPT, WAITS
 from hitl_tui.toml_reader import Problem
 
 NO_FILE = f"there is no {NAME}: everybody who can open the home decides, under any name (identity: not checked)"
@@ -59,8 +59,7 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
             return visible(f"nobody may decide: {found.problem}")
         if not found.is_checked:
             return NO_FILE
-        waits = TrustedPeople(inbox.store, PeopleFile(find_home(home).path)).waiting()
-        return output.table(map(_row, found.persons), whole=True) + (f"\n{WAITS}; {ACCEPT}" if waits else "")
+        return output.table(map(_row, found.persons), whole=True) + (f"\n{WAITS}; {ACCEPT}" if found.is_waiting else "")
 
     print_from_inbox(work, home, reviewer)
 

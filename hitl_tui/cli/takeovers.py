@@ -1,4 +1,4 @@
-"""Commands on takeovers: take a run over, hand it back, discard the takeover."""
+"""Commands on takeovers: take a run over, hand it back, confirm a hand-back of somebody else, discard the takeover."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Json, RunHead, Takeover, TakeoverPlan
 from hitl_tui.sanitize import exact_line
+from hitl_tui.store.hand_backs import plan_digest
 
 
 @command("hitl-tui take-over r3")
@@ -72,8 +73,42 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
         found = await _live(inbox, id_)
         if given is None and found.typed:
             raise Refused(f"what you typed for {' and '.join(found.typed)} is not valid yet", "correct it on screen, or pass --plan JSON")
-        await inbox.takeovers.hand_back(found.id, found.plan if given is None else takeover_plan.parse(given))
+        made = await inbox.takeovers.hand_back(found.id, found.plan if given is None else takeover_plan.parse(given))
+        if made.is_unconfirmed:
+            return f"run {output.run_id(id_)} is handed back once another person has confirmed it: hitl-tui confirm {output.run_id(id_)}"
         return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` shows the outcome"
+
+    print_from_inbox(work, home, reviewer)
+
+
+@command("hitl-tui confirm r3", "hitl-tui confirm r3 --digest 2:5f0c…")
+@click.argument("run", metavar="RUN", shell_complete=completes("taken runs"))
+@click.option("--digest", metavar="DIGEST", help="Of the plan that you have read; without it, the plan is printed.")
+@common_options
+def confirm(run: str, digest: str | None, home: str | None, reviewer: str | None) -> None:
+    """Confirm a hand-back of somebody else.
+
+    Where a rule wants two people for what a run asks, a takeover of the run
+    needs them, too. Without --digest, prints the plan and changes nothing.
+    """
+
+    async def work(inbox: Inbox) -> str:
+        id_ = run_number(run)
+        found = await _live(inbox, id_)
+        if not found.is_unconfirmed:
+            raise Refused(f"no hand-back of run r{id_} waits for another person", "nothing was changed")
+        plan = takeover_plan.as_json(found.plan)
+        shown = plan_digest(plan)
+        if digest is None:
+            told = f"{found.actor} hands run {output.run_id(id_)} back with this plan:"
+            agree = f"if you agree: hitl-tui confirm {output.run_id(id_)} --digest {shown}"
+            return "\n".join([exact_line(told), *output.agent_lines(canonical_json.dumps(plan, indent=2)), agree])
+        if digest != shown:
+            raise Refused("the plan has another digest: it was changed, or is another one", f"`hitl-tui confirm r{id_}` prints it")
+        is_enough = await inbox.takeovers.confirm(found)
+        return (
+            f"the hand-back of run {output.run_id(id_)} is confirmed; {'its agent goes on' if is_enough else 'more people must confirm it'}"
+        )
 
     print_from_inbox(work, home, reviewer)
 

@@ -109,6 +109,8 @@ class Inbox:
             return "people.toml has a mistake", True
         if not people.is_checked:
             return "identity: not checked" if self._tells_identity else "", False
+        if people.is_waiting:
+            return "people.toml: change not signed", True
         if people.find(self.reviewer) is None:
             return "may only look", True
         return ("names trusted", True) if people.trust_names else ("", False)

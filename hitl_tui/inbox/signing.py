@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hitl_tui import pinned_session
-from hitl_tui.model import People
-from hitl_tui.model.signatures import Statement, state
+from hitl_tui import canonical_json, pinned_session
+from hitl_tui.model import People, Takeover
+from hitl_tui.model.signatures import Statement, hand_back_text, state
 from hitl_tui.openssh import NotSigned, PublicKey, Signature
 from hitl_tui.store import audit
 from hitl_tui.store.decisions import ReviewAnswers
 from hitl_tui.store.signature_checks import Keys
-from hitl_tui.store.signatures import SignedStatements
+from hitl_tui.store.signatures import SignedStatements, SignedText
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -55,6 +56,20 @@ class Signing:
         signed = SignedStatements(statements, "")
         made = await self._made(signed.text, self._keys(now, self._people))
         return SignedStatements(statements, made.text)
+
+    async def sign_hand_back(self, takeover: Takeover) -> SignedText:
+        """Sign the plan of a takeover, as its author or to confirm it.
+
+        Raises:
+            NotSigned: as for `sign`.
+        """
+        from hitl_tui import takeover_plan
+
+        head, now = self._head()
+        plan = json.loads(canonical_json.dumps(takeover_plan.as_json(takeover.plan)))  # as it is read again
+        text = hand_back_text(audit.home_id(self._store), str(head), takeover, plan, self._inbox.reviewer, time.time())
+        made = await self._made(text, self._keys(now, self._people))
+        return SignedText(text, made.text)
 
     async def made_of(self, text: str, people: People) -> Signature:
         """Sign any text with a key that this reviewer has among these people.

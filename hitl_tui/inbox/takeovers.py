@@ -1,17 +1,19 @@
-"""Takeovers: take a run over, save a plan, hand the run back with the plan, or discard the takeover."""
+"""Takeovers: take a run over, save a plan, hand the run back with the plan, confirm a hand-back, or discard the takeover."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Json, Role, RunHead, Takeover, TakeoverPlan, same_person
-from hitl_tui.store import Store, takeovers
+from hitl_tui.model import Actor, Identified, Json, Role, RunHead, Takeover, TakeoverPlan, same_person
+from hitl_tui.store import Store, hand_backs, takeovers
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
+    from hitl_tui.store.signatures import SignedText
 
 
 def require_not_taken_over(store: Store, reviewer: str, run: int) -> None:
@@ -98,11 +100,14 @@ class Takeovers:
         if not await takeovers.save_plan(self._store, takeover, self._inbox.reviewer, plan, typed or {}):
             await self._refuse_ended(takeover)
 
-    async def hand_back(self, takeover: int, plan: TakeoverPlan) -> None:
+    async def hand_back(self, takeover: int, plan: TakeoverPlan) -> Takeover:
         """Return the run to its agent. A worker carries the plan out (`applied`, or `stale` or `failed` with a note) and resumes the run.
+
+        Where rules demand other people for what the run asks, they must `confirm` it first: see `Takeover.is_unconfirmed` of the result.
 
         Raises:
             Refused: the plan does nothing or does not fit the run's state.
+            NotSigned: it must be signed, and could not be.
             Stale: this reviewer no longer has the run.
         """
         from hitl_tui import takeover_plan
@@ -110,9 +115,39 @@ class Takeovers:
         found = await takeovers.get(self._store, takeover)
         await self._inbox.require(Role.TAKE_OVER, "hand back", run=found.run)
         takeover_plan.validate(plan, await self.head(found.run), await self.state_schema(found.run))
-        if not await takeovers.hand_back(self._store, takeover, self._inbox.reviewer, plan):
-            await self._refuse_ended(takeover)
+        by, signed = await self._signed(replace(found, plan=plan))
+        made = await takeovers.hand_back(self._store, takeover, by, plan, self._inbox.people(), signed)
+        if made is None:
+            return await self._refuse_ended(takeover)
         self._inbox.ring()
+        return made
+
+    async def confirm(self, shown: Takeover) -> bool:
+        """Agree to a hand-back of somebody else that waits for other people. True if no more are needed.
+
+        Raises:
+            NotAllowed: this person may not decide what the run asks; that is logged.
+            NotSigned: it must be signed, and could not be.
+            Refused: it is this reviewer's own, or they have confirmed it.
+            Stale: it waits for nobody, or its plan is not the one that was shown.
+        """
+        from hitl_tui import takeover_plan
+
+        await self._inbox.require(Role.DECIDE, "confirm", run=shown.run)
+        by, signed = await self._signed(shown)
+        is_enough = await takeovers.confirm(self._store, shown.id, by, takeover_plan.as_json(shown.plan), self._inbox.people(), signed)
+        self._inbox.ring()
+        return is_enough
+
+    def must_sign(self, run: int) -> bool:
+        """Whether a hand-back of a run must be signed, and so what confirms it. Synchronous."""
+        return self._inbox.people().sign == "always" or any(one.signed for one in hand_backs.asked_now(self._store, run))
+
+    async def _signed(self, takeover: Takeover) -> tuple[Actor, SignedText | None]:
+        """Who hands back or confirms, and the signature where one is needed."""
+        if not self.must_sign(takeover.run):
+            return self._inbox.actor, None
+        return replace(self._inbox.actor, identified=Identified.SIGNED), await self._inbox.signing.sign_hand_back(takeover)
 
     async def discard(self, takeover: int) -> None:
         """End a takeover without changing the run.
@@ -125,7 +160,7 @@ class Takeovers:
             await self._refuse_ended(takeover)
         self._inbox.ring()
 
-    async def _refuse_ended(self, takeover: int) -> None:
+    async def _refuse_ended(self, takeover: int) -> NoReturn:
         found = await takeovers.get(self._store, takeover)
         why = f": {found.note}" if found.note else ""
         if found.is_live and not same_person(found.actor, self._inbox.reviewer):

@@ -102,6 +102,8 @@ class People:
     """Whether there is a people.toml; without one everybody may do everything."""
     problem: str = ""
     """Why the file cannot be used, as a sentence. Until it is corrected everything asks, and nobody has a right."""
+    is_waiting: bool = False
+    """Whether people.toml was changed and nobody has signed the change; until then people have what both versions give them."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Members of further groups, by name or alias: the `[groups]` of the home's policy."""
 
@@ -136,6 +138,12 @@ class People:
     def find(self, name: str) -> Person | None:
         """The person with this name or alias."""
         return self._by_name.get(person_key(name))
+
+    def called(self, name: str) -> Person | None:
+        """The person with this name, alias or e-mail address, as a proxy calls those it signs in; None if several have it."""
+        wanted, by_name = name.strip().casefold(), self.find(name)
+        found = [one for one in self.persons if one is by_name or (one.email and one.email.casefold() == wanted)]
+        return found[0] if len(found) == 1 else None
 
     def key_of(self, name: str) -> str:
         """The canonical form of a person's name; that of their present name if this is an alias."""

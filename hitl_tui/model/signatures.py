@@ -1,4 +1,4 @@
-"""What people sign: a statement for each call that they decide, one text for several of them, a grant, a new version of people.toml."""
+"""What people sign: statements of the calls they decide, one text for several, grants, hand-backs, and changes of people.toml."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, fields
 
 from hitl_tui import canonical_json
 from hitl_tui.model.actions import Action, Answer, digest_of, effect_of
+from hitl_tui.model.takeovers import Takeover
 from hitl_tui.model.values import Json
 
-DECISION, DECISIONS, PEOPLE, GRANT = "decision", "decisions", "people", "grant"
+DECISION, DECISIONS, PEOPLE, GRANT, HAND_BACK = "decision", "decisions", "people", "grant", "hand-back"
 """What a signed text is about, under its key `hitl-tui`: no text of one kind can be read as another."""
 
 
@@ -129,3 +130,9 @@ def grant_problem(text: str, granted: Mapping[str, Json], home: str) -> tuple[st
     except (TypeError, ValueError, KeyError, RecursionError):
         return "its signature is of something else", "", ""
     return "" if expected == text else "its signature is of another grant", person, head
+
+
+def hand_back_text(home: str, head: str, takeover: Takeover, plan: Json, person: str, at: float) -> str:
+    """What is signed by a person who hands a run back, and by those who confirm it. `plan` is the plan's JSON as it is stored."""
+    about = {"run": takeover.run, "takeover": takeover.id, "checkpoint": takeover.head, "plan": digest_of(HAND_BACK, plan)}
+    return canonical_json.canonical({"hitl-tui": HAND_BACK, "home": home, "head": head, **about, "person": person, "at": at})

@@ -71,6 +71,8 @@ class Takeover:
     """How it ended, as a clause: why it was stale or failed."""
     typed: Mapping[str, str] = field(default_factory=dict)
     """Texts that are not part of the plan because they cannot be parsed, by the name of the part."""
+    is_unconfirmed: bool = False
+    """Whether it is handed back, and waits until other people confirm it."""
 
     @property
     def is_live(self) -> bool:

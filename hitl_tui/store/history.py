@@ -99,7 +99,7 @@ SET = """
 SELECT s.decision FROM history f JOIN history s ON s.at = f.at AND s.actor = f.actor
 WHERE f.decision IN ({}) AND f.actor_kind = 'person'
 """
-NOT_INDEXED = ("rating", "set")
+NOT_INDEXED = ("rating", "set", "identified")
 """Fields of a filter whose values are not among the indexed words."""
 LISTED = f"""
 SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft'), substr(coalesce(d.message, ''), 1, {BEGINNING}),
@@ -202,6 +202,10 @@ def _bounds(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
             where.append(f"h.decision {'NOT ' * term.negated}IN ({said})")
         elif term.field == "set":
             where.append(f"h.decision {'NOT ' * term.negated}IN ({SET.format(', '.join(map(str, map(int, term.values))))})")
+        elif term.field == "identified":
+            how = ", ".join(f"'{value}'" for value in term.values if value in FIELDS["identified"].choices)
+            said = f"SELECT 1 FROM decisions i WHERE i.id = h.decision AND coalesce(i.identified, 'none') IN ({how})"
+            where.append(f"{'NOT ' * term.negated}EXISTS ({said})")
     return where, values
 
 

@@ -47,6 +47,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("12_run_limits"),
     _step("13_grants"),
     _step("14_remarks"),
+    _step("15_hand_backs"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

@@ -10,11 +10,13 @@ import contextlib
 import functools
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui.errors import Refused
@@ -24,7 +26,7 @@ from hitl_tui.people.file import PeopleFile, PeopleStatus, read_text
 from hitl_tui.people.parser import parse_with_problems
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.signatures import hash_of
+from hitl_tui.store.signatures import SignedText, hash_of
 
 if TYPE_CHECKING:
     from hitl_tui.openssh import Signature
@@ -223,9 +225,8 @@ class TrustedPeople:
         if last is None or text_differs(text, last.digest, status.digest):
             raise Refused("people.toml was changed again while it was signed", "read it, then accept it again")
         async with self._store.transaction() as db:
-            made = db.execute("INSERT INTO signatures (text, signature) VALUES (?, ?)", (text, signature.text)).lastrowid
             self._keep(db, status)
-            body = {**_body(status, Because.SIGNED), "signature": made, "signature_hash": hash_of(text, signature.text)}
+            body = {**_body(status, Because.SIGNED), **SignedText(text, signature.text).store(db)}
             audit.note(db, time.time(), "people", Actor(by, identified=Identified.SIGNED), body)
 
     async def to_sign(self, by: str) -> tuple[str, People]:
@@ -247,6 +248,12 @@ class TrustedPeople:
     def _keep(self, db: Transaction, status: PeopleStatus) -> None:
         if status.digest:
             db.execute(KEEP, (status.digest, read_text(self._file.path)))
+
+
+def change_waits(db: sqlite3.Connection, file: PeopleFile) -> bool:
+    """`TrustedPeople.waiting` of a database that is only read, and that no program need have open."""
+    reader: Any = SimpleNamespace(read_now=lambda sql, values=(): db.execute(sql, values).fetchall())
+    return TrustedPeople(reader, file).waiting()
 
 
 def _body(status: PeopleStatus, because: Because | None) -> dict[str, Any]:
@@ -280,6 +287,7 @@ def in_both(before: People, now: People) -> People:
         ),
         trust_names=before.trust_names and now.trust_names,
         sign="always" if "always" in (before.sign, now.sign) else "rules",
+        is_waiting=True,
     )
 
 

@@ -51,5 +51,6 @@ def end_takeover(db: Transaction, takeover: int, state: str, note: str) -> None:
     run, actor = db.row("SELECT run, actor FROM takeovers WHERE id = ?", (takeover,))
     db.execute(END_TAKEOVER, {"state": state, "note": note, "now": now, "takeover": takeover})
     db.execute(RELEASE_REVIEWS, {"run": run, "until": UNTIL_HANDED_BACK})
+    db.execute("UPDATE runs SET activity = '' WHERE id = ? AND state IN ('waiting', 'failed', 'cancelled')", (run,))
     kind, by = ("discarded", Actor(actor)) if state == "discarded" else (f"take_over_{state}", PROGRAM)
     audit.note(db, now, kind, by, {"takeover": takeover, "note": note, "plan": None}, run)

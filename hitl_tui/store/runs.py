@@ -390,7 +390,8 @@ SELECT EXISTS (
     WHERE r.agent IN (SELECT value FROM mine) AND r.project = :project AND {NOT_PAUSED.format(agent="r.agent")} AND v.state = 'submitted'
 ) OR EXISTS (
     SELECT 1 FROM takeovers t JOIN runs r ON r.id = t.run
-    WHERE t.state = 'handed_back' AND r.agent IN (SELECT value FROM mine) AND r.project = :project AND {NOT_PAUSED.format(agent="r.agent")}
+    WHERE t.state = 'handed_back' AND NOT t.unconfirmed
+        AND r.agent IN (SELECT value FROM mine) AND r.project = :project AND {NOT_PAUSED.format(agent="r.agent")}
 )
 """
 """One state in each part: only then does SQLite use the index kept for it."""

@@ -1,21 +1,21 @@
-"""Checks signatures of decisions against the log and against people's keys: for the worker before it resumes, and for `audit verify`."""
+"""Checks signatures of decisions and hand-backs against the log and people's keys: for the worker, and for `audit verify`."""
 
 from __future__ import annotations
 
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import openssh
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import at_time
-from hitl_tui.model import Action, ActorKind, Answer, Grant, People
-from hitl_tui.model.signatures import Statement, covers, grant_problem, read_statement, state
+from hitl_tui.model import Action, ActorKind, Answer, Grant, Json, People, Takeover
+from hitl_tui.model.signatures import Statement, covers, grant_problem, hand_back_text, read_statement, state
 from hitl_tui.openssh import PublicKey
-from hitl_tui.store import audit, grants
+from hitl_tui.store import audit, grants, hand_backs
 from hitl_tui.store.connection import Store
 from hitl_tui.store.reviews import answer_of
 from hitl_tui.store.signatures import hash_of
@@ -86,10 +86,23 @@ class Keys:
         return f"its key {key.fingerprint} is {owner}'s" if owner else f"its key {key.fingerprint} is not in people.toml"
 
 
+@dataclass(frozen=True, slots=True)
+class SignedHandBack:
+    """A hand-back or its confirmation as the log has it, with its signature."""
+
+    takeover: Takeover
+    plan: Json
+    person: str
+    entry: int
+    signed: str | None
+    """The text that was signed; None if it is not signed, or the signature is another one than the log says."""
+    signature: str | None
+
+
 FORGED = "its signature is not of what it says"
 
 
-def verified(one: SignedAnswer) -> bool:
+def verified(one: SignedAnswer | SignedHandBack) -> bool:
     """Whether `ssh-keygen` finds that the key that a signature names has made it of the text that is stored beside it. Takes about 10 ms.
 
     Raises:
@@ -123,6 +136,39 @@ def problem_of(one: SignedAnswer, home: str, hash_at: Callable[[int], str | None
     if key is None:
         return "its signature is none of ssh-keygen's"
     return keys.problem(one.person, key)
+
+
+def hand_back_problem(one: SignedHandBack, home: str, hash_at: Callable[[int], str | None], keys: Keys) -> str:
+    """The same as `problem_of` for a hand-back or its confirmation."""
+    if one.signed is None or one.signature is None:
+        return "it is not signed"
+    try:
+        found = json.loads(one.signed)
+        head, at = str(found["head"]), found["at"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return "its signature is of something else"
+    if one.signed != hand_back_text(home, head, one.takeover, one.plan, one.person, at):
+        return "its signature is of something else"
+    if problem := anchor_problem(head, one.entry, hash_at):
+        return problem
+    key = openssh.key_of(one.signature)
+    return keys.problem(one.person, key) if key else "its signature is none of ssh-keygen's"
+
+
+def hand_back_of(read: Callable[..., Iterable[Any]], takeover: Takeover) -> list[SignedHandBack]:
+    """With which a run was handed back and then confirmed, in the order of the log. `read` runs a query with its values."""
+    handed, confirmed, _ = hand_backs.entries(read, takeover)
+    plan = handed.body["plan"] if handed else None
+    return [_signed_hand_back(read, takeover, plan, one) for one in ([handed, *confirmed] if handed else [])]
+
+
+def _signed_hand_back(
+    read: Callable[..., Iterable[Any]], takeover: Takeover, plan: Json, entry: hand_backs.HandBackEntry
+) -> SignedHandBack:
+    number, expected = entry.body.get("signature"), entry.body.get("signature_hash")
+    row = next(iter(read("SELECT text, signature FROM signatures WHERE id = ?", (number,))), None)
+    signed, signature = row if row and hash_of(*row) == expected else (None, None)
+    return SignedHandBack(takeover, plan, entry.actor, entry.seq, signed, signature)
 
 
 def _differs(one: SignedAnswer, signed: Statement, home: str, people: People) -> str:

@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui import openssh
-from hitl_tui.model import ActorKind, People, Person, PersonKey
+from hitl_tui.model import ActorKind, Json, People, Person, PersonKey, Takeover, TakeoverPlan
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.store.people_log import Version, belongs_to_another, entries_of, signers
 from hitl_tui.store.reviews import answer_of
-from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of, problem_of_grant
+from hitl_tui.store.signature_checks import (
+    FORGED,
+    Keys,
+    SignedAnswer,
+    SignedHandBack,
+    hand_back_problem,
+    problem_of,
+    problem_of_grant,
+)  # fmt: skip
 from hitl_tui.store.signatures import hash_of
 
 ENTRIES = "SELECT seq, at, kind, actor, actor_kind, review, body FROM audit ORDER BY seq"
@@ -24,6 +32,17 @@ SIGNATURE = "SELECT text, signature FROM signatures WHERE id = ?"
 STATEMENT = "SELECT text FROM statements WHERE signature = ? AND review = ? AND slot = ?"
 CALL = "SELECT name, signed FROM actions WHERE review = ? AND slot = ?"
 REFUSED = "SELECT body FROM audit WHERE kind = 'not_accepted'"
+APPLIED = "SELECT body FROM audit WHERE kind = 'take_over_applied'"
+TAKEN_OVER = """
+SELECT run, json_extract(body, '$.head') FROM audit WHERE kind = 'taken_over' AND json_extract(body, '$.takeover') = ? LIMIT 1
+"""
+ASKED_SIGNED = """
+SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id AND a.signed
+WHERE v.run = ? AND EXISTS (SELECT 1 FROM audit o WHERE o.review = v.id AND o.kind = 'opened' AND o.seq < ?)
+    AND NOT EXISTS (SELECT 1 FROM audit e WHERE e.review = v.id AND e.kind IN ('applied', 'expired', 'failed') AND e.seq < ?)
+LIMIT 1
+"""
+"""A call that had to be signed, and that nothing had ended but the end of its run when the log had so many entries."""
 
 
 class _History:
@@ -36,8 +55,11 @@ class _History:
         self._version: Version | None = None
         self._home = next((hash_ for (hash_,) in db.execute("SELECT hash FROM audit WHERE seq = 1")), "")
         self._refused = {id_ for (body,) in db.execute(REFUSED) for id_ in json.loads(body).get("decisions", [])}
+        self._applied = {json.loads(body)["takeover"] for (body,) in db.execute(APPLIED)}
         self._used: dict[tuple[int, int, int], int] = {}
         self._latest = file.current()
+        self._plans: dict[int, Json] = {}
+        """By takeover: the plan that was handed back last."""
         self._versions = {entry.seq: entry for entry in entries_of(db.execute)}
         self.to_verify: dict[tuple[str, str], str] = {}
         """What `ssh-keygen` must verify: text and signature, and the place that a sentence names."""
@@ -53,6 +75,8 @@ class _History:
                 problem = self._decided(seq, actor, review, json.loads(text))
             elif kind == "granted":
                 problem = self._granted(seq, actor, json.loads(text))
+            elif kind in ("handed_back", "confirmed"):
+                problem = self._handed_back(seq, actor, kind, json.loads(text))
             if problem:
                 return problem
         status = self._file.now()
@@ -113,6 +137,28 @@ class _History:
             return f"{named}: its signature is gone from its table, or was changed"
         self.to_verify[signed] = named
         problem = problem_of_grant(signed, body, actor, seq, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
+        return f"{named}: {problem}" if problem else ""
+
+    def _handed_back(self, seq: int, actor: str, kind: str, body: dict[str, Any]) -> str:
+        takeover, named = body["takeover"], f"{'hand-back' if kind == 'handed_back' else 'confirmation'} (entry {seq})"
+        if kind == "handed_back":
+            self._plans[takeover] = body["plan"]
+        run, head = self._db.execute(TAKEN_OVER, (takeover,)).fetchone() or (0, "")
+        if body.get("signature") is None:
+            if takeover not in self._applied or kind != "handed_back":
+                return ""
+            always = self._version is not None and self._version.people.sign == "always"
+            is_asked = always or self._db.execute(ASKED_SIGNED, (run, seq, seq)).fetchone()
+            return f"{named} is not signed, and had to be" if is_asked else ""
+        signed = self._signature(body)
+        if signed is None:
+            return f"{named}: its signature is gone from its table, or was changed"
+        if takeover not in self._applied:
+            return ""
+        self.to_verify[signed] = named
+        about = Takeover(takeover, run, actor, 0.0, head, TakeoverPlan(), "", "")
+        one = SignedHandBack(about, self._plans.get(takeover), actor, seq, *signed)
+        problem = hand_back_problem(one, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
         return f"{named}: {problem}" if problem else ""
 
     def _people_then(self, actor: str) -> People:

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hitl_tui.model.signatures import Statement, sha256, signed_text
 from hitl_tui.store.connection import Transaction
@@ -39,6 +40,20 @@ class SignedStatements:
             rows = [(self._number, review, slot, one.text) for (review, slot), one in self.statements.items()]
             db.executemany("INSERT INTO statements (signature, review, slot, text) VALUES (?, ?, ?, ?)", rows)
         return self._number
+
+
+@dataclass(frozen=True, slots=True)
+class SignedText:
+    """A text about something else than a call, and its signature, on their way into the tables."""
+
+    text: str
+    signature: str
+    """As `ssh-keygen` printed it."""
+
+    def store(self, db: Transaction) -> dict[str, Any]:
+        """Within the transaction: insert it. Returns what the body of its audit entry says of it."""
+        made = db.execute("INSERT INTO signatures (text, signature) VALUES (?, ?)", (self.text, self.signature)).lastrowid
+        return {"signature": made, "signature_hash": hash_of(self.text, self.signature)}
 
 
 def hash_of(text: str, signature: str) -> str:

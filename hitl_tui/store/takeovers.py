@@ -1,6 +1,7 @@
 """Takeovers: a run is taken from its agent, handed back with a plan, and the plan is applied by its worker.
 
-The life of a takeover: `open → handed_back → submitted → applied`, with the exits `discarded`, `stale` and `failed`.
+The life of a takeover: `open → handed_back → submitted → applied`, with the exits `discarded`, `stale` and `failed`. Where rules demand
+it of what the run asks, a takeover that is handed back waits until other people confirm it.
 """
 
 from __future__ import annotations
@@ -8,30 +9,29 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json, takeover_plan
-from hitl_tui.errors import NotAllowed, Refused, Stale
+from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import (
     EVERYBODY,
     UNTIL_HANDED_BACK,
     Actor,
     Call,
     Context,
+    Json,
     People,
     ReviewState,
-    Role,
     Run,
     RunHead,
     RunState,
     Takeover,
     TakeoverPlan,
-    call_id,
     person_key,
     same_person,
 )
-from hitl_tui.people.rights import refusal, refusal_of_call
-from hitl_tui.store import agents, approvals, attention_checks, audit, reviews, run_states
+from hitl_tui.store import agents, approvals, attention_checks, audit, hand_backs, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import when
 from hitl_tui.store.pauses import NOT_PAUSED
@@ -39,10 +39,11 @@ from hitl_tui.store.reviews import PROGRESS, read_context, read_progress
 from hitl_tui.store.run_states import LIVE_TAKEOVER, end_takeover
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
+from hitl_tui.store.signatures import SignedText
 
 AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
 """States in which a run can be taken over."""
-SELECT = "SELECT t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed FROM takeovers t"
+SELECT = "SELECT t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed, t.unconfirmed FROM takeovers t"
 LIVE = f"{SELECT} WHERE t.run = :run AND t.state IN {LIVE_TAKEOVER}"
 
 # Taking a run over
@@ -64,10 +65,6 @@ DECIDED_REVIEW = f"""
 SELECT v.id, {PROGRESS} FROM reviews v
 WHERE v.run = ? AND v.state IN ('decided', 'submitted') AND v.kind != 'failure' LIMIT 1
 """
-DECIDERS = """
-SELECT a.review, a.slot, a.decider FROM reviews v JOIN actions a ON a.review = v.id
-WHERE v.run = ? AND v.state = 'open' AND a.decider != '' ORDER BY a.review, a.slot
-"""
 CLAIMED_REVIEW = """
 SELECT id, claimed_by FROM reviews WHERE run = :run AND state = 'open' AND claimed_until > :now AND claimed_key != :actor_key
 """
@@ -76,7 +73,7 @@ SELECT id, claimed_by FROM reviews WHERE run = :run AND state = 'open' AND claim
 async def take(store: Store, run: int, by: Actor, reason: str, people: People = EVERYBODY) -> Takeover | None:
     """Take over a run that is not moving, and claim its open reviews. Returns the existing takeover if this person has it already.
 
-    None if the run was an attention check, which ends with this.
+    A hand-back of theirs that nobody has confirmed yet is withdrawn. None if the run was an attention check, which ends with this.
 
     Raises:
         NotAllowed: this person may not decide what one of its reviews asks; that is logged.
@@ -84,7 +81,7 @@ async def take(store: Store, run: int, by: Actor, reason: str, people: People = 
     """
     now = time.time()
     async with store.transaction() as db:
-        refused = _not_meant(db, run, by.name, people)
+        refused = hand_backs.refusal_of_run(db, run, by.name, people)
         if refused is None:
             return _take(db, run, by, reason, now)
         approvals.note_refusal(db, now, by, "take over", refused, run=run)
@@ -104,22 +101,23 @@ def _take(db: Transaction, run: int, by: Actor, reason: str, now: float) -> Take
     if head is None:
         raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")
     before = _live(db, run)
-    if before and before.state != "open":
+    if before and before.state != "open" and not before.is_unconfirmed:
         raise Stale(f"run r{run} is moving: {before.actor} has handed it back", "wait for what it does then")
     if before and same_person(before.actor, actor):
-        return before
+        return _withdraw(db, before, by, now) if before.is_unconfirmed else before
     _must_be_free(db, run, actor, before, reason)
     if before:
         end_takeover(db, before.id, "discarded", f"taken by {actor}: {reason}")
     return _insert(db, run, by, head[0], reason, now)
 
 
-def _not_meant(db: Transaction, run: int, actor: str, people: People) -> NotAllowed | None:
-    """Why this person may not act in place of those whom a rule lets decide the run's open reviews; None if they may."""
-    for review, slot, decider in db.rows(DECIDERS, (run,)):
-        if refused := refusal_of_call(people, actor, decider, call_id(review, slot)):
-            return refused
-    return None
+def _withdraw(db: Transaction, handed_back: Takeover, by: Actor, now: float) -> Takeover:
+    """Take back a hand-back that nobody has confirmed yet: its plan can be written on."""
+    values = {"id": handed_back.id, "run": handed_back.run, "activity": UNCONFIRMED}
+    db.execute("UPDATE takeovers SET state = 'open', unconfirmed = 0, handed_back_at = NULL WHERE id = :id", values)
+    db.execute(NOT_UNCONFIRMED, values)
+    audit.note(db, now, "hand_back_withdrawn", by, {"takeover": handed_back.id}, handed_back.run)
+    return replace(handed_back, state="open", is_unconfirmed=False)
 
 
 def _insert(db: Transaction, run: int, by: Actor, checkpoint: str, reason: str, now: float) -> Takeover:
@@ -214,6 +212,11 @@ HAND_BACK = """
 UPDATE takeovers SET plan = :plan, typed = NULL, state = 'handed_back', handed_back_at = :now
 WHERE id = :id AND actor_key = :actor_key AND state = 'open' RETURNING run, actor, note
 """
+UNCONFIRMED = "handed back, not confirmed yet"
+"""Activity of a run whose hand-back waits for other people."""
+WAIT = "UPDATE takeovers SET unconfirmed = 1 WHERE id = :id"
+TELL = "UPDATE runs SET activity = :activity WHERE id = :run"
+NOT_UNCONFIRMED = "UPDATE runs SET activity = '' WHERE id = :run AND activity = :activity"
 DISCARDABLE = "SELECT 1 FROM takeovers WHERE id = :id AND actor_key = :actor_key AND state IN ('open', 'handed_back')"
 
 
@@ -228,15 +231,75 @@ async def save_plan(store: Store, takeover: int, actor: str, plan: TakeoverPlan,
     return bool(await store.write(SAVE_PLAN, values))
 
 
-async def hand_back(store: Store, takeover: int, actor: str, plan: TakeoverPlan) -> bool:
-    """Leave the run to its worker, which applies the plan and continues. False if this person no longer has the run."""
+async def hand_back(
+    store: Store, takeover: int, by: Actor, plan: TakeoverPlan, people: People = EVERYBODY, signed: SignedText | None = None
+) -> Takeover | None:
+    """Leave the run to its worker, which applies the plan and continues, once those whom rules demand have confirmed it.
+
+    None if this person no longer has the run.
+    """
     now, written = time.time(), takeover_plan.as_json(plan)
-    values = {"id": takeover, "actor_key": person_key(actor), "plan": canonical_json.dumps(written), "now": now}
+    values = {"id": takeover, "actor_key": by.key, "plan": canonical_json.dumps(written), "now": now, "activity": UNCONFIRMED}
     async with store.transaction() as db:
-        changed = db.rows(HAND_BACK, values)
-        for run, holder, note in changed:
-            audit.note(db, now, "handed_back", Actor(holder), {"takeover": takeover, "note": note, "plan": written}, run)
-        return bool(changed)
+        for run, holder, note in db.rows(HAND_BACK, values):
+            body = {"takeover": takeover, "note": note, "plan": written, **_how(db, by, signed)}
+            audit.note(db, now, "handed_back", Actor(holder), body, run)
+            if hand_backs.missing(db, people, run, holder, ()):
+                db.execute(WAIT, values)
+                db.execute(TELL, {**values, "run": run})
+            return _read(db.row(f"{SELECT} WHERE t.id = ?", (takeover,)))
+    return None
+
+
+async def confirm(store: Store, takeover: int, by: Actor, plan: Json, people: People = EVERYBODY, signed: SignedText | None = None) -> bool:
+    """Agree to a hand-back that needs other people. True if no more are needed: its worker then applies the plan.
+
+    Args:
+        store: the store.
+        takeover: the takeover's id.
+        by: who confirms it.
+        plan: the plan's JSON, as it was shown to them.
+        people: those of the home.
+        signed: their signature, where one is needed.
+
+    Raises:
+        NotAllowed: this person may not decide what the run asks; that is logged.
+        Refused: it is their own hand-back, or they have confirmed it already.
+        Stale: it waits for nobody, or its plan is another one.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        row = db.row(f"{SELECT} WHERE t.id = ? AND t.state = 'handed_back' AND t.unconfirmed", (takeover,))
+        if row is None:
+            raise Stale("this hand-back waits for nobody any more", "look at the run again")
+        found = _read(row)
+        refused = hand_backs.refusal_of_run(db, found.run, by.name, people)
+        if refused is None:
+            return _confirm(db, found, by, plan, people, signed, now)
+        approvals.note_refusal(db, now, by, "confirm", refused, run=found.run)
+    raise refused
+
+
+def _confirm(db: Transaction, found: Takeover, by: Actor, plan: Json, people: People, signed: SignedText | None, now: float) -> bool:
+    """`confirm` within a transaction; nothing is written where it raises."""
+    shown, is_own = hand_backs.plan_digest(plan), people.same_person(found.actor, by.name)
+    if shown != hand_backs.plan_digest(takeover_plan.as_json(found.plan)):
+        raise Stale("the plan is not the one that was shown", "look at it again")
+    _, before, _ = hand_backs.entries(db.rows, found)
+    if is_own or any(people.same_person(one.actor, by.name) for one in before):
+        why = "you handed it back yourself" if is_own else "you have confirmed it already"
+        raise Refused(why, "another person must confirm it")
+    audit.note(db, now, "confirmed", by, {"takeover": found.id, "plan": shown, **_how(db, by, signed)}, found.run)
+    if hand_backs.missing(db, people, found.run, found.actor, [*(one.actor for one in before), by.name]):
+        return False
+    db.execute("UPDATE takeovers SET unconfirmed = 0 WHERE id = ?", (found.id,))
+    db.execute(NOT_UNCONFIRMED, {"run": found.run, "activity": UNCONFIRMED})
+    return True
+
+
+def _how(db: Transaction, by: Actor, signed: SignedText | None) -> dict[str, Any]:
+    """How somebody was identified, and their signature, for the body of an entry."""
+    return {**({"identified": by.identified} if by.identified else {}), **(signed.store(db) if signed else {})}
 
 
 async def discard(store: Store, takeover: int, actor: str) -> bool:
@@ -252,7 +315,7 @@ async def discard(store: Store, takeover: int, actor: str) -> bool:
 
 READY = f"""
 SELECT t.id, t.run FROM takeovers t JOIN runs ON runs.id = t.run
-WHERE t.state = 'handed_back' AND runs.project = :project AND runs.worker IS NULL
+WHERE t.state = 'handed_back' AND NOT t.unconfirmed AND runs.project = :project AND runs.worker IS NULL
     AND runs.agent IN (SELECT value FROM json_each(:agents))
     AND runs.id NOT IN (SELECT value FROM json_each(:active))
     AND NOT EXISTS (
@@ -306,7 +369,7 @@ async def submit(store: Store, worker: str, handed_back: Takeover, people: Peopl
         found = db.row(SUBMITTABLE, (takeover,))
         if found is None:
             return False
-        if problem := _problem_of(db, handed_back, people):
+        if problem := hand_backs.problem_of(db, handed_back, people):
             end_takeover(db, takeover, "stale", f"nothing was applied: {problem}")
             return False
         run, state, error, trace = found
@@ -317,23 +380,11 @@ async def submit(store: Store, worker: str, handed_back: Takeover, people: Peopl
         return True
 
 
-LOGGED = """
-SELECT actor, body FROM audit WHERE run = :run AND kind = :kind AND json_extract(body, '$.takeover') = :takeover ORDER BY seq DESC LIMIT 1
-"""
-
-
-def _problem_of(db: Transaction, handed_back: Takeover, people: People) -> str:
-    """Why a takeover must not be applied, as a clause; empty if it may be: it is in the log as it is, by a person who may take over."""
-    if refused := refusal(people, handed_back.actor, Role.TAKE_OVER):
-        return refused.happened
-    values = {"run": handed_back.run, "takeover": handed_back.id}
-    taken, handed = (db.row(LOGGED, {**values, "kind": kind}) for kind in ("taken_over", "handed_back"))
-    plan = json.dumps(takeover_plan.as_json(handed_back.plan), sort_keys=True)
-    (stored,) = db.row("SELECT plan FROM takeovers WHERE id = ?", (handed_back.id,))
-    same = taken and handed and taken[0] == handed[0] == handed_back.actor and json.loads(taken[1])["head"] == handed_back.head
-    if not same or json.dumps(json.loads(handed[1])["plan"], sort_keys=True) != plan or stored != canonical_json.dumps(json.loads(stored)):
-        return f"the takeover by {handed_back.actor} {approvals.BY_HAND}"
-    return ""
+async def refuse(store: Store, handed_back: Takeover, problem: str) -> None:
+    """End a takeover that must not be applied as stale, with the reason, given as a clause."""
+    async with store.transaction() as db:
+        if db.row(SUBMITTABLE, (handed_back.id,)):
+            end_takeover(db, handed_back.id, "stale", f"nothing was applied: {problem}")
 
 
 async def submitted(store: Store, run: int) -> Takeover | None:
@@ -373,6 +424,7 @@ def _live(db: Transaction, run: int) -> Takeover | None:
 
 def _read(row: Any) -> Takeover:
     """The takeover of a row of `SELECT`."""
-    id_, run, actor, at, checkpoint, plan, state, note, typed = row
+    id_, run, actor, at, checkpoint, plan, state, note, typed, unconfirmed = row
     planned = takeover_plan.parse(json.loads(plan)) if plan else TakeoverPlan()
-    return Takeover(id_, run, actor, at, checkpoint, planned, state, note, json.loads(typed) if typed else {})
+    written = json.loads(typed) if typed else {}
+    return Takeover(id_, run, actor, at, checkpoint, planned, state, note, written, bool(unconfirmed) and state == "handed_back")

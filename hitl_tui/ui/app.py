@@ -26,7 +26,7 @@ from hitl_tui.home import Home
 from hitl_tui.pinned_session import is_pinned
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
-from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, NEEDS, elsewhere, group, read_keymap, shown_key
+from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, NEEDS, elsewhere, group, is_offered, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PasteRefused, PressSettled, filtered
 from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
@@ -519,7 +519,8 @@ class HitlApp(LeavableApp):
             here = {"app": self, **{group: self._view for group in self._view.GROUPS if group != "pane"}}
         for command in COMMANDS:
             node = here.get(command.group)
-            if node is not None and command.id != "quit" and command.id not in DECIDES and not self._refusal(command.id):
+            is_hidden = command.id == "quit" or command.id in DECIDES or not is_offered(command.id)
+            if node is not None and not is_hidden and not self._refusal(command.id):
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
         yield SystemCommand("Keys", BY_ID["help"].about, self.action_help)

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
 
 from hitl_tui.errors import BadHome
+from hitl_tui.pinned_session import is_pinned
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -185,6 +186,8 @@ DECIDES = frozenset({
     "accept_level", "set_level", "accept", "drop",
 })  # fmt: skip
 """Commands that change what an agent does: never by Enter, Escape or Tab, nor from the command palette."""
+OF_AN_ACCOUNT = frozenset({"edit_outside", "outside", "write_outside", "edit_policy", "edit_lesson_outside", "suspend"})
+"""Commands that a session over SSH or in a browser does not have."""
 NEEDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
         "approve", "edit", "edit_outside", "reject", "revise", "respond", "claim", "escalate", "decide_many", "pause", "new", "continue",
@@ -337,7 +340,12 @@ def _together(a: Command, b: Command) -> bool:
 def grouped(first: Collection[str] = ()) -> Iterator[tuple[str, list[Command]]]:
     """Headings and their commands, for the help; the groups of the screen that asks come first."""
     for name in sorted(GROUPS, key=lambda name: name not in first):
-        yield GROUPS[name], [command for command in COMMANDS if command.group == name]
+        yield GROUPS[name], [command for command in COMMANDS if command.group == name and is_offered(command.id)]
+
+
+def is_offered(id_: str) -> bool:
+    """Whether a command does anything in this kind of session: key bar, palette and help leave the others out."""
+    return id_ not in OF_AN_ACCOUNT or not is_pinned()
 
 
 def elsewhere(key: str, keymap: Mapping[str, str]) -> str:

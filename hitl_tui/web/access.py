@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.home import Home
+from hitl_tui.people.file import PeopleFile
 
 LINK_S = 15 * 60.0
 """How long a link works."""
@@ -79,6 +80,10 @@ class Access:
     """The addresses of proxies whose header is believed."""
     _sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
     """By hashed cookie: the person, and when it ends (seconds of `time.monotonic`)."""
+    _people: PeopleFile = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._people = PeopleFile(self.home.path)
 
     def check_host(self, caller: Caller) -> None:
         """Refuse a request that was sent to another name: a foreign page may let its own name point here.
@@ -141,7 +146,11 @@ class Access:
         if len(caller.named) != 1 or not caller.named[0].strip():
             told = "more than once" if len(caller.named) > 1 else "not at all"
             raise Refused(f"the proxy names you {told} in {self.identity_header}", "correct how the proxy signs people in")
-        return caller.named[0].strip()
+        name, people = caller.named[0].strip(), self._people.current()
+        person = people.called(name)
+        if person is None and people.find(name):
+            raise Refused(f"{name[:60]!r} is a name of one person and the address of another", "correct people.toml")
+        return person.name if person else name
 
     def _use_up(self, path: Path) -> str | None:
         """The person of a link, which then works no more; None if there is no such link. Of two requests at once, one gets it."""

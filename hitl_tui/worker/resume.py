@@ -10,7 +10,7 @@ from hitl_tui import canonical_json, failpoints, takeover_plan
 from hitl_tui.agents.source import NotPending, PendingInterrupt, ReadOnly, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
 from hitl_tui.errors import HitlError
 from hitl_tui.failpoints import Failpoint
-from hitl_tui.model import BlockedCall, ReviewOutcome, ReviewState, Run, RunState, Submission, Takeover
+from hitl_tui.model import BlockedCall, Pause, ReviewOutcome, ReviewState, Run, RunState, Submission, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions, takeovers
 from hitl_tui.worker.handback import MAY_BE_DONE, Handbacks, NotApplied
 from hitl_tui.worker.outcomes import (
@@ -167,7 +167,12 @@ class Turn:
         """Apply a takeover's plan, and let the agent continue."""
         run, thread = self._run, self._thread
         people = self._router.people()
-        if people.problem or not await takeovers.submit(self._store, self._worker, takeover, people):
+        if people.problem:
+            return
+        if problem := await self._signatures.refused_hand_back(run, takeover, self._pauses):
+            await takeovers.refuse(self._store, takeover, problem)
+            return
+        if not await takeovers.submit(self._store, self._worker, takeover, people):
             return  # another worker was first, or the person had no right to
         self._took_lease()
         failpoints.reached(Failpoint.SUBMITTED)
@@ -195,6 +200,9 @@ class Turn:
         if before.poisoned and snapshot.pauses:
             snapshot = await self._hold(snapshot, note, keys.whole)
         await self._settle(mark_repeats(snapshot, sent, note, keys.whole))
+
+    async def _pauses(self) -> Sequence[Pause]:
+        return (await self._thread.snapshot(stopped=self._run.state is RunState.WAITING)).pauses
 
     async def _leave_as_it_was(self, takeover: Takeover, why: str) -> None:
         self._say("error", {"text": f"the hand-back by {takeover.actor} was not applied: {why}"})

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from hitl_tui.answer_templates import with_templates
 from hitl_tui.errors import HitlError
-from hitl_tui.model import Action, ActorKind, Context, DecisionKind, Outcome, People, Review, Run, Verdict
+from hitl_tui.model import Action, ActorKind, Context, DecisionKind, Outcome, Pause, People, Review, Run, Takeover, Verdict
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, judge
 from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, audit, autonomy, reviews, signature_checks
+from hitl_tui.store import Store, audit, autonomy, hand_backs, reviews, signature_checks
 from hitl_tui.store.people_log import TrustedPeople
-from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, problem_of, verified
+from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, SignedHandBack, problem_of, verified
 from hitl_tui.store.submissions import DecidedReview
 from hitl_tui.worker.grant_check import UsableGrants
 from hitl_tui.worker.policy_router import PolicyRouter
@@ -48,10 +48,34 @@ class SignatureCheck:
                 found[one.review] = REFUSED.format(problem)
         return found
 
+    async def refused_hand_back(self, run: Run, takeover: Takeover, pauses: Callable[[], Awaitable[Sequence[Pause]]]) -> str:
+        """Why a plan does not count, as a clause; empty if it may be applied.
+
+        `pauses` reads what the graph asks now: a rule that wants that signed counts although the rows say otherwise.
+        """
+        await self._people.note()
+        people, policy = self._people.current(), self._router.current()
+        is_asked = people.sign == "always" or any(one.signed for one in hand_backs.asked_now(self._store, run.id))
+        if not is_asked and not (_has_signed_rule(policy) and self._is_signed(run, await pauses())):
+            return ""
+        home, keys = audit.home_id(self._store), Keys(people, signature_checks.latest(self._store))
+        try:
+            for one in signature_checks.hand_back_of(self._store.read_now, takeover):
+                problem = signature_checks.hand_back_problem(one, home, functools.partial(audit.hash_at, self._store), keys)
+                if problem := problem or await _forged(one):
+                    return f"the hand-back by {one.person}: {problem}"
+        except HitlError as error:
+            return f"a signature cannot be verified: {error.happened}"
+        return ""
+
+    def _is_signed(self, run: Run, pauses: Sequence[Pause]) -> bool:
+        """Whether the policy wants a decision on one of these pauses signed."""
+        judge_pause = self._router.judge_of(run, self._store)
+        return judge_pause is not None and any(one.signed for pause in pauses for one in judge_pause(pause).verdicts.values())
+
     def _is_concerned(self, review: int, people: People, policy: Policy | None) -> bool:
         """Whether anything of a review may have to be signed."""
-        by_rules = any(rule.signed for rule in (policy.rules if policy else ()))
-        return people.sign == "always" or by_rules or bool(self._store.read_now(TO_SIGN, (review,)))
+        return people.sign == "always" or _has_signed_rule(policy) or bool(self._store.read_now(TO_SIGN, (review,)))
 
     async def _problem(self, run: Run, decided: DecidedReview, review: Review, people: People, policy: Policy | None) -> str:
         """The first thing that is wrong with what was decided of a review, as a clause; empty if nothing is."""
@@ -104,7 +128,11 @@ class SignatureCheck:
         return judge(known, policy, review.row.opened_at, levels, note, GrantIndex(granted))
 
 
-async def _forged(one: SignedAnswer) -> str:
+def _has_signed_rule(policy: Policy | None) -> bool:
+    return any(rule.signed for rule in (policy.rules if policy else ()))
+
+
+async def _forged(one: SignedAnswer | SignedHandBack) -> str:
     return "" if await asyncio.to_thread(verified, one) else FORGED
 
 

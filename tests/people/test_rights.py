@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,96 +11,18 @@ import pytest
 
 from hitl_tui.errors import NotAllowed, Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, Identified, PauseKind, ReviewState, Role, RunOptions, TakeoverPlan, effect_of
+from hitl_tui.model import Actor, Identified, ReviewState, Role, TakeoverPlan, effect_of
 from hitl_tui.people.parser import parse_with_problems
 from hitl_tui.people.rights import identify
-from hitl_tui.policy.loader import HomePeople, Policies
+from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import login
-from hitl_tui.store import Store, audit, failed_runs, reconcile, runs, submissions, takeovers
-from hitl_tui.store.connection import FUNCTIONS
-from tests.support.empty_database import open_store
+from hitl_tui.store import audit, failed_runs, takeovers
+from tests.people.office import PEOPLE, Office
 from tests.support.harness import approve, edit, reject
 from tests.support.tiers import sampled
-from tests.ui.homes import seed
 
-PEOPLE = """
-[[person]]
-name = "ann"
-aliases = ["a.meyer", "Anna"]
-groups = ["finance"]
-
-[[person]]
-name = "bob"
-groups = ["finance"]
-
-[[person]]
-name = "carl"
-roles = ["decide", "take_over", "export"]
-
-[[person]]
-name = "rita"
-groups = ["finance"]
-roles = ["read"]
-"""
 OTHER = edit(to="eve@example.com", subject="s", body="b")
 SEPARATE = ("launch", "edit")
-
-
-class Office:
-    """A store with people, and what a worker would send."""
-
-    def __init__(self, store: Store, project: int, home: Path) -> None:
-        self.store, self.project, self.home = store, project, home
-        self.people = HomePeople(home)
-        self.rewrite(PEOPLE)
-
-    def rewrite(self, text: str) -> None:
-        (self.home / "people.toml").write_text(text)
-
-    def inbox(self, name: str) -> Inbox:
-        person = self.people.current().find(name)
-        return Inbox(self.store, person.name if person else name, identified=Identified.LOGIN, people=self.people.current)
-
-    async def ask(self, by: str = "somebody", calls: int = 1, **demands: Any) -> int:
-        """A review of mails that a rule sends to finance, of a run that somebody launched."""
-        mails = [seed.action("send_email", seed.mail().args, slot, **{"decider": "finance", **demands}) for slot in range(calls)]
-        made = [runs.NewRun(self.project, "mail_assistant", f"thread-{time.monotonic_ns()}", "mail", {"text": "mail"})]
-        (run,) = await runs.insert(self.store, made, RunOptions(), by)
-        await reconcile.reconcile(self.store, run, "mail_assistant", "nobody", [seed.pause(PauseKind.TOOL_CALLS, *mails)], {})
-        await self.store.write("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
-        return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
-
-    async def say(self, who: str, review: int, *answers: Answer) -> ReviewState:
-        inbox = self.inbox(who)
-        return await inbox.reviews.decide(await inbox.reviews.get(review), dict(enumerate(answers or (approve(),))))
-
-    async def refused(self, who: str, review: int, *answers: Answer) -> str:
-        with pytest.raises(NotAllowed) as error:
-            await self.say(who, review, *answers)
-        return error.value.happened
-
-    async def sent(self) -> set[int]:
-        """The reviews that a worker would send now."""
-        found = submissions.ready(self.store, self.project, ["mail_assistant"], ())
-        return await submissions.submit(self.store, "w", found[1], self.people.current()) if found else set()
-
-    async def kinds(self, review: int) -> list[str]:
-        return [entry.kind for entry in await audit.of_review(self.store, review)]
-
-    def sql(self, *statements: tuple[str, Any]) -> None:
-        """Write past the console, as any program could that can open the file."""
-        with contextlib.closing(sqlite3.connect(self.store.path)) as db:
-            for name, count, function in FUNCTIONS:  # which triggers call
-                db.create_function(name, count, function, deterministic=True)
-            for statement, values in statements:
-                db.execute(statement, values)
-            db.commit()
-
-
-@pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_store(tmp_path / "hitl.db") as store:
-        yield Office(store, await seed.add_project(store), tmp_path)
 
 
 async def test_only_members_of_the_group_decide_and_refusals_are_logged(office: Office) -> None:
@@ -475,7 +395,7 @@ async def test_plan_of_a_takeover_that_was_changed_is_not_applied(office: Office
     run = (await inbox.reviews.get(review)).row.run
     await office.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
     taken = await inbox.takeovers.take(run)
-    assert await takeovers.hand_back(office.store, taken.id, "ann", TakeoverPlan(answer="Paid."))
+    assert await takeovers.hand_back(office.store, taken.id, Actor("ann"), TakeoverPlan(answer="Paid."))
     office.sql(("UPDATE takeovers SET plan = replace(plan, 'Paid.', 'Refunded.')", ()))
     found = takeovers.ready(office.store, office.project, ["mail_assistant"], ())
     assert found and not await takeovers.submit(office.store, "w", found[1], office.people.current())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from hitl_tui.ui.commands import all_keys, grouped
+from hitl_tui.ui.commands import all_keys, grouped, is_offered
 from hitl_tui.ui.dialogs.text_page import PageScreen
 from hitl_tui.ui.text.lines import BLANK, Line, line
 
@@ -34,5 +34,6 @@ def help_lines(keymap: Mapping[str, str], here: Collection[str] = ()) -> Iterato
     yield line("A question with listed answers: answer it with the one of this number.", "", "1 … 9", KEYS, "accent")
     yield line("The command palette: every command by name, and the themes.", "", "ctrl+p", KEYS, "accent")
     yield line("In a dialog: go back; what was typed is kept.", "", "esc", KEYS, "accent")
-    yield line("In a dialog: open the text in $EDITOR.", "", "ctrl+e", KEYS, "accent")
+    if is_offered("outside"):
+        yield line("In a dialog: open the text in $EDITOR.", "", "ctrl+e", KEYS, "accent")
     yield line("In a dialog: submit it.", "", "ctrl+s", KEYS, "accent")

@@ -79,8 +79,9 @@ class HistoryList(VirtualList[HistoryRow]):
             self._need_more()
 
     def _facts(self, row: HistoryRow, word: str) -> list[str]:
-        """The decision and its actor, the rating, and whether it was undone."""
-        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer, row.actor_kind)}", _rating(row), row.replaced]))
+        """The decision, its actor and how they were identified, the rating, and whether it was undone."""
+        by = f"{labels.actor(row.actor, self._reviewer, row.actor_kind)}{labels.identified(row.identified)}"
+        return list(filter(None, [f"{word} by {by}", _rating(row), row.replaced]))
 
 
 def _second_line(facts: list[str], columns: list[str], subject: str, room: int) -> str:

@@ -86,7 +86,7 @@ def _is_by_agent(run: Run) -> bool:
 def _about(run: Run) -> str:
     """What a person wants to know of it now."""
     if run.taken_by:
-        return f"taken over by {run.taken_by} · {run.error or run.title}"
+        return f"taken over by {run.taken_by} · {run.activity or run.error or run.title}"
     if run.state == RunState.FAILED:
         return run.error
     if run.state == RunState.RUNNING and run.activity:

@@ -42,6 +42,7 @@ HAND_BACK_WAIT_S = 4.0
 HAND_BACK_POLL_S = 0.1
 TINY = 20
 """Height in rows below which the list of interventions gives way to the field that is typed in."""
+SIGNING = "waiting for your key: touch it, or answer your ssh-agent; escape takes the hand-back back"
 EMPTY_HINTS: list[Hint] = [("back", "leave: releases the run"), ("hand_back", "hand back")]
 WRITTEN_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "leave: stays yours"), ("discard", "discard my changes")]
 TYPING_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "list"), ("other_panel", "run"), ("outside", "$EDITOR")]
@@ -173,7 +174,9 @@ class TakeOverScreen(OverlayScreen):
 
     @work(group="leave")
     async def action_back(self) -> None:
-        if self._panel.is_typing:
+        if self._inbox.signing.waits:
+            self._inbox.signing.take_back()
+        elif self._panel.is_typing:
             self._fit()
             self.set_focus(self._panel.interventions)
         else:
@@ -335,10 +338,13 @@ class TakeOverScreen(OverlayScreen):
             return
         self._panel.disabled = True
         try:
-            self._panel.say("handing back …")
+            run = self._details.run.id
+            self._panel.say(SIGNING if self._inbox.takeovers.must_sign(run) else "handing back …")
             self._saved = (plan, {})
-            await self._inbox.takeovers.hand_back(self._takeover.id, plan)
-            await self._wait_for_result(summary)
+            if (await self._inbox.takeovers.hand_back(self._takeover.id, plan)).is_unconfirmed:
+                self._finish(f"run r{run} is handed back once another person has confirmed it; t takes it back until then")
+            else:
+                await self._wait_for_result(summary)
         except store_errors() as error:
             self._panel.complain(sentence(error))
         finally:

@@ -9,17 +9,14 @@ from textual import events
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from hitl_tui.pinned_session import is_pinned
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.commands import BY_ID, shown_key
+from hitl_tui.ui.commands import BY_ID, is_offered, shown_key
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 Hint = tuple[str, str]
 """Command id, and what it does here."""
 Hints = tuple[Sequence[Hint], Sequence[Hint]]
 """Those on the left, and those on the right."""
-OF_AN_ACCOUNT = frozenset({"edit_outside", "outside", "write_outside", "edit_policy", "edit_lesson_outside", "suspend"})
-"""Commands that a session over SSH or in a browser does not have."""
 PRESSING = frozenset({"undo"})
 """What can only be done now: bright, and the last to give way."""
 
@@ -38,7 +35,7 @@ class KeyBar(StyledWidget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        left, right = ([hint for hint in hints if hint[0] not in OF_AN_ACCOUNT or not is_pinned()] for hints in self.hints)
+        left, right = ([hint for hint in hints if is_offered(hint[0])] for hints in self.hints)
         pressing = int(bool(right) and right[0][0] in PRESSING)
         while len(right) > pressing + 1 and self._cells([*left, *right]) > width:
             right.pop(pressing)  # the last one, help, knows all the others

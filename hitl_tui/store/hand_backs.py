@@ -1,0 +1,168 @@
+"""A hand-back decides in one go what its run asks: what rules demand of those who hand back and confirm, held against the log.
+
+A row that somebody wrote by hand, past the console, is not in the log, or its person had no right to write it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui import canonical_json, takeover_plan
+from hitl_tui.errors import NotAllowed
+from hitl_tui.model import Json, People, Role, Takeover, call_id, digest_of
+from hitl_tui.model.signatures import HAND_BACK
+from hitl_tui.people.rights import refusal, refusal_of_call
+from hitl_tui.store import approvals, audit_verify
+from hitl_tui.store.connection import Store, Transaction
+
+ASKED = """
+SELECT v.id, a.slot, a.reviewers, a.decider, a.separate, a.signed
+FROM reviews v JOIN runs r ON r.id = v.run JOIN actions a ON a.review = v.id
+WHERE v.run = :run AND (v.state IN ('open', 'decided') OR (v.state = 'stale' AND r.state != 'waiting')) ORDER BY v.id, a.slot
+"""
+"""What a takeover decides. A run that was cancelled or failed closed its reviews, and its graph may still stand where it asked."""
+ENDED = audit_verify.ENDED
+HIDDEN = f"""
+SELECT v.id FROM reviews v WHERE v.run = :run AND v.state IN {ENDED}
+    AND NOT EXISTS (SELECT 1 FROM audit t WHERE t.review = v.id AND t.kind IN {ENDED}) LIMIT 1
+"""
+"""A review that its row calls ended and the log does not."""
+LOGGED = """
+SELECT seq, actor, body FROM audit WHERE run = :run AND kind = :kind AND json_extract(body, '$.takeover') = :takeover
+ORDER BY seq DESC LIMIT 1
+"""
+SINCE = """
+SELECT seq, kind, actor, body FROM audit WHERE seq > :since AND run = :run AND json_extract(body, '$.takeover') = :takeover ORDER BY seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that a run asks about, and what its rule demands."""
+
+    name: str
+    """Like `12#1`."""
+    review: int
+    demands: approvals.Demands
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HandBackEntry:
+    """An entry of the log with which somebody handed a run back, or confirmed that."""
+
+    seq: int
+    actor: str
+    body: Mapping[str, Any]
+
+
+def asked(rows: Sequence[Any]) -> list[Asked]:
+    """The calls of rows of `ASKED`."""
+    return [
+        Asked(call_id(review, slot), review, approvals.Demands(reviewers, decider, tuple(json.loads(separate))), bool(signed))
+        for review, slot, reviewers, decider, separate, signed in rows
+    ]
+
+
+def asked_now(store: Store, run: int) -> list[Asked]:
+    """What a takeover of a run decides. Reads at once."""
+    return asked(store.read_now(ASKED, {"run": run}))
+
+
+def refusal_of_run(db: Transaction, run: int, name: str, people: People) -> NotAllowed | None:
+    """Why this person may not decide what a run asks; None if they may."""
+    refusals = (refusal_of_call(people, name, one.demands.decider, one.name) for one in asked(db.rows(ASKED, {"run": run})))
+    return next((refused for refused in refusals if refused), None)
+
+
+def missing(db: Transaction, people: People, run: int, author: str, confirming: Collection[str]) -> str:
+    """Which call needs other people too, like `12#1`; empty if those who handed back and confirmed are enough.
+
+    The author of the plan counts as who wrote what runs, where that is kept separate.
+    """
+    for one in asked(db.rows(ASKED, {"run": run})):
+        demands = one.demands
+        if demands.is_one_enough:
+            continue
+        launcher = db.row(approvals.LAUNCHER, {"run": run})
+        if "launch" in demands.separate and launcher is None:  # nobody knows who launched it
+            return one.name
+        members = [name for name in confirming if refusal_of_call(people, name, demands.decider, "") is None]
+        agreeing = {people.key_of(name) for name in (author, *members)}
+        involved = {people.key_of(name) for name in launcher or () if name} if "launch" in demands.separate else set()
+        involved |= {people.key_of(author)} if "edit" in demands.separate else set()
+        if len(agreeing) < demands.reviewers or (demands.separate and not agreeing - involved):
+            return one.name
+    return ""
+
+
+def plan_digest(plan: Json) -> str:
+    """Digest of a plan's JSON, which those who confirm it have seen."""
+    return digest_of(HAND_BACK, json.loads(canonical_json.dumps(plan)))
+
+
+def entries(rows: Any, takeover: Takeover) -> tuple[HandBackEntry | None, list[HandBackEntry], bool]:
+    """The entry with which a run was handed back, those that confirm its plan, and whether the log says nothing else of it since.
+
+    `rows` runs a query with its values: in a transaction, or at once.
+    """
+    values = {"run": takeover.run, "takeover": takeover.id}
+    handed = next(iter(rows(LOGGED, {**values, "kind": "handed_back"})), None)
+    if handed is None:
+        return None, [], False
+    seq, actor, body = handed[0], handed[1], json.loads(handed[2])
+    digest, since = plan_digest(body["plan"]), list(rows(SINCE, {**values, "since": seq}))
+    confirmed = [HandBackEntry(at, name, json.loads(text)) for at, kind, name, text in since if kind == "confirmed"]
+    return HandBackEntry(seq, actor, body), [one for one in confirmed if one.body["plan"] == digest], len(confirmed) == len(since)
+
+
+def problem_of(db: Transaction, takeover: Takeover, people: People) -> str:
+    """Why a plan must not be applied, as a clause; empty if it may be.
+
+    It must be in the log as it is, by a person who may take over and decide what the run asks, and confirmed by those whom rules demand.
+    """
+    by_hand = f"the takeover by {takeover.actor} {approvals.BY_HAND}"
+    if refused := refusal(people, takeover.actor, Role.TAKE_OVER):
+        return refused.happened
+    if not _is_logged(db, takeover):
+        return by_hand
+    if changed := _changed(db, takeover.run):
+        return changed
+    if refused := refusal_of_run(db, takeover.run, takeover.actor, people):
+        return refused.happened
+    _, confirmed, is_last = entries(db.rows, takeover)
+    if not is_last:
+        return by_hand
+    if call := missing(db, people, takeover.run, takeover.actor, [one.actor for one in confirmed]):
+        return f"{call} needs the approval of other people too"
+    return ""
+
+
+def _is_logged(db: Transaction, takeover: Takeover) -> bool:
+    values = {"run": takeover.run, "takeover": takeover.id}
+    taken, handed = (db.row(LOGGED, {**values, "kind": kind}) for kind in ("taken_over", "handed_back"))
+    plan = json.dumps(takeover_plan.as_json(takeover.plan), sort_keys=True)
+    (stored,) = db.row("SELECT plan FROM takeovers WHERE id = ?", (takeover.id,))
+    same = taken and handed and taken[1] == handed[1] == takeover.actor and json.loads(taken[2])["head"] == takeover.head
+    if not same or json.dumps(json.loads(handed[2])["plan"], sort_keys=True) != plan:
+        return False
+    return bool(stored == canonical_json.dumps(json.loads(stored)))
+
+
+def _changed(db: Transaction, run: int) -> str:
+    """What was changed past the console of what a run asks, as a clause; empty if nothing was."""
+    for (review,) in db.rows(HIDDEN, {"run": run}):
+        return f"the log does not say that review {review} has ended"
+    found = asked(db.rows(ASKED, {"run": run}))
+    for review in dict.fromkeys(one.review for one in found):
+        opened = db.row(approvals.OPENED, {"review": review})
+        signed = [slot for slot, one in enumerate(one for one in found if one.review == review) if one.signed]
+        if opened is None:  # versions before 0.2.0 logged no calls
+            continue
+        is_same = audit_verify.demanded(opened[0]) == json.loads(db.row(approvals.CALLS, {"review": review})[0])
+        if not is_same or json.loads(opened[0]).get("signed", []) != signed:
+            return f"what the rules demand of review {review} was changed in hitl.db"
+    return ""
