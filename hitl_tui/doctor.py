@@ -276,21 +276,22 @@ def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[F
     if problem:
         return [Finding(target, False, problem)]
     parsed = parse(target)
-    about = [] if isinstance(parsed, ServerTarget) else _project(parsed)
-    found = asyncio.run(_agents_of(home, parsed.key))
+    found, warnings = asyncio.run(_loaded(home, parsed.key))
+    about = [] if isinstance(parsed, ServerTarget) else _project(parsed, warnings)
     return about + [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
 
 
-def _project(target: Target) -> list[Finding]:
-    """The environment of a project, and what of its langgraph.json has no effect."""
+def _project(target: Target, warnings: Sequence[str]) -> list[Finding]:
+    """The environment of a project, and what of its langgraph.json has no effect, as the process in that environment found."""
     environment, note = environment_of(target)
     where = (
         f"Python {'.'.join(map(str, environment.version))} of {environment.prefix}" if environment else note or "hitl-tui's own environment"
     )
-    ignored = [Finding(f"{target.label}: langgraph.json", True, warning) for warning in target.warnings]
+    ignored = [Finding(f"{target.label}: langgraph.json", True, warning) for warning in warnings if warning != note]
     return [Finding(f"{target.label}: environment", True, where), *ignored]
 
 
-async def _agents_of(home: Home, key: str) -> list[Agent]:
+async def _loaded(home: Home, key: str) -> tuple[list[Agent], list[str]]:
+    """The agents of a project, and its warnings, as they were loaded last."""
     async with Store.open(home.database) as store:
-        return await agents.of_project(store, key)
+        return await agents.of_project(store, key), await agents.warnings_of(store, key)

@@ -222,19 +222,7 @@ def at_end(snapshot: StateSnapshot, graph_info: GraphInfo, settings: AgentSettin
     listed = any(globs.matches(glob, str(call["name"])) for call in calls for glob in settings.frontend_tools)
     if not listed or not graph_info.adds_messages or not all(call["id"] for call in calls):
         return None
-    means = {"respond": "gives the agent this as the tool's result", "reject": "tells the agent that the call was rejected, and why"}
-    actions = tuple(
-        action(
-            slot,
-            str(call["name"]),
-            canonical_json.as_json(call["args"]),
-            (REJECT, RESPOND),
-            description="no node of the graph runs this call: your answer is its result",
-            tool_call=call["id"],
-            means=means,
-        )
-        for slot, call in enumerate(calls)
-    )
+    actions = frontend_actions(calls)
     messages, place = messages_in(snapshot.values), _Place("", (), snapshot.values)
     caution = cautions(messages, message, actions, PauseKind.FRONTEND_TOOLS)
     checkpoint, value = snapshot.config["configurable"]["checkpoint_id"], {"calls": [asked.name for asked in actions]}
@@ -242,6 +230,19 @@ def at_end(snapshot: StateSnapshot, graph_info: GraphInfo, settings: AgentSettin
         f"{END_CALLS}{checkpoint}", PauseKind.FRONTEND_TOOLS, END, (), value, actions, _context(place, "", graph_info), caution=caution
     )
     return rated(pause, snapshot.values, graph_info, settings)
+
+
+def frontend_actions(calls: Sequence[Any]) -> tuple[Action, ...]:
+    """The actions that ask for the results of an agent's last tool calls."""
+    means = {"respond": "gives the agent this as the tool's result", "reject": "tells the agent that the call was rejected, and why"}
+    about = "no node of the graph runs this call: your answer is its result"
+    return tuple(
+        action(
+            slot, str(call["name"]), canonical_json.as_json(call["args"]), (REJECT, RESPOND), description=about, tool_call=call["id"],
+            means=means,
+        )
+        for slot, call in enumerate(calls)
+    )  # fmt: skip
 
 
 def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:

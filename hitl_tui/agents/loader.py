@@ -31,6 +31,7 @@ from hitl_tui.foreign_errors import frames_of
 
 NO_SERVER = "'NoneType' object is not callable"
 """What langgraph_sdk's client fails with where it has no URL and no server is in the process."""
+QUOTES = "'\""
 ASK_INSTEAD = 'from langgraph.types import interrupt; answer = interrupt("your question")'
 
 
@@ -102,7 +103,7 @@ def _load(target: Target, spec: GraphSpec) -> LoadedGraph:
     except BadTarget as error:
         return LoadedGraph(spec, error=str(error))
     except BaseException as error:  # noqa: BLE001 - user code may raise anything: its error is shown
-        return LoadedGraph(spec, error=describe(error), traceback=frames_of(error))
+        return LoadedGraph(spec, error=explain_loading(error), traceback=frames_of(error))
 
 
 def _graphs_of(module: ModuleType) -> str:
@@ -180,13 +181,36 @@ def explain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, GraphRecursionError):
         return f"it went on for too many steps without an end: {describe(error)}"
-    if isinstance(error, EOFError) and "reading a line" in _words_of(error):
+    if _reads_keyboard(error):
         return f"its code calls input(), and a worker has no keyboard; ask a person instead: {ASK_INSTEAD}"
     if _came_through(error, "langgraph_sdk") and (type(error).__name__ == "ConnectError" or _words_of(error) == NO_SERVER):
         return "it calls a LangGraph server by langgraph_sdk, and none answers: a worker is no server; pass get_client() the URL of one"
     if isinstance(error, TypeError | OverflowError) and re.search("serializable|64-bit", _words_of(error)):
         return f"its state holds something that cannot be stored: {describe(error)}"
-    return describe(error)
+    return _unset_variable(error) or describe(error)
+
+
+def explain_loading(error: BaseException) -> str:
+    """The sentence for an exception that came out of a module or a factory while it was loaded. Never raises."""
+    if _reads_keyboard(error):
+        return f"its code calls input() while it is loaded, and a worker has no keyboard; ask a person within a node: {ASK_INSTEAD}"
+    if isinstance(error, ModuleNotFoundError) and error.name and _origin(error.name.partition(".")[0]) is None:
+        return f"{describe(error)}: it is neither in the project nor installed in {sys.prefix}"
+    return _unset_variable(error) or describe(error)
+
+
+def _reads_keyboard(error: BaseException) -> bool:
+    return isinstance(error, EOFError) and "reading a line" in _words_of(error)
+
+
+def _unset_variable(error: BaseException) -> str:
+    """The sentence for a name that `os.environ` does not have; empty for other exceptions."""
+    if not isinstance(error, KeyError) or not error.args:
+        return ""
+    *_, (last, _) = traceback.walk_tb(error.__traceback__)
+    if last.f_globals.get("__name__") != "os" or last.f_code.co_name != "__getitem__":
+        return ""
+    return f"the environment variable {_words_of(error).strip(QUOTES)} is not set: put it into the project's env file"
 
 
 def _came_through(error: BaseException, package: str) -> bool:

@@ -150,7 +150,7 @@ class LocalSource:
             except BadTarget as problem:
                 error = str(problem)
             except BaseException as problem:  # noqa: BLE001 - the factory is user code: its error is shown
-                error, trace = loader.describe(problem), frames_of(problem)
+                error, trace = loader.explain_loading(problem), frames_of(problem)
         description = spec.description or _docstring(loaded.found) or _first_line(loaded.module_doc)
         tools = self._graph_info[spec.name].described_tools() if spec.name in self._graph_info else {}
         return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools, context)

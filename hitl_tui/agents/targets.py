@@ -77,7 +77,7 @@ class GraphSpec:
 
     @property
     def is_file(self) -> bool:
-        """Whether the source is a file. LangGraph's rule: it has a slash, else it is a module."""
+        """Whether the source is a file, given by its absolute path, else it is a module."""
         return "/" in self.source
 
 
@@ -134,14 +134,28 @@ def parse_local(target: str, cwd: Path | None = None) -> Target:
 
 def root_of(key: str) -> Path | None:
     """The folder of a project, from its key; None if the project is not on this machine."""
-    if servers.is_url(key):
-        return None
     if key == SAMPLE:
         return sample_agents().resolve()
-    folder, module, _ = key.partition("::")
-    file = key if key.endswith(".json") else key.rpartition(":")[0]
-    root = Path(folder) if module else Path(file).parent
-    return root if root.is_absolute() else None
+    place = _place(key)
+    return place if place is None or _names_module(key) else place.parent
+
+
+def is_gone(key: str) -> bool:
+    """Whether a project of this machine is no longer where its key says."""
+    place = _place(key)
+    return place is not None and not place.exists()
+
+
+def _names_module(key: str) -> bool:
+    return "::" in key
+
+
+def _place(key: str) -> Path | None:
+    """The langgraph.json, file or folder that a key names; None for servers, the sample agents, and what is no absolute path."""
+    if servers.is_url(key) or key == SAMPLE:
+        return None
+    place = Path(key.partition("::")[0] if _names_module(key) else key if key.endswith(".json") else key.rpartition(":")[0])
+    return place if place.is_absolute() else None
 
 
 def _parse(target: str, cwd: Path) -> Target:
@@ -176,12 +190,14 @@ def _single(source: str, attribute: str, cwd: Path) -> Target:
 
 def _manifest(path: Path) -> Target:
     try:
-        table = json.loads(path.read_text("utf-8"))
+        table = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadTarget(f"{path} cannot be read: {error}", "correct it") from None
     graphs = table.get("graphs") if isinstance(table, dict) else None
-    if not isinstance(graphs, dict) or not graphs:
+    if not graphs:
         raise BadTarget(f'{path} has no "graphs"', 'add {"graphs": {"name": "./file.py:graph"}}')
+    if not isinstance(graphs, dict):
+        raise BadTarget(f'{path}: "graphs" is no table of graphs by name', 'write {"graphs": {"name": "./file.py:graph"}}')
     root = path.parent
     dependencies = table.get("dependencies", [])
     if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
@@ -190,7 +206,8 @@ def _manifest(path: Path) -> Target:
         raise BadTarget(f"{path} has a graph without a name", "name it")
     specs = tuple(_spec(path, str(name), entry) for name, entry in graphs.items())
     env, missing = _env(path, table.get("env", {}))
-    warnings = (*missing, *ignored_settings(table))
+    absent = [item for item in dependencies if _is_local(item) and not (root / item).exists()]
+    warnings = (*missing, *(f"dependencies: there is no {item}" for item in absent), *ignored_settings(table))
     return Target(str(path), root.name, root, specs, _paths(root, dependencies), env, _store_index(table), warnings)
 
 
@@ -200,15 +217,20 @@ def _spec(manifest: Path, name: str, entry: Any) -> GraphSpec:
     source, colon, attribute = where.rpartition(":") if isinstance(where, str) else ("", "", "")
     if not (source and colon and attribute):
         raise BadTarget(f"{manifest}: graph {name!r} does not say where it is", 'write it as "./file.py:graph"')
-    if "/" in source:
+    if "/" in source or (source.endswith(".py") and (manifest.parent / source).is_file()):
         source = str((manifest.parent / source).resolve())
     return GraphSpec(canonical_json.storable(name), source, attribute, str(described.get("description", "")))
 
 
 def _paths(root: Path, dependencies: list[str]) -> tuple[Path, ...]:
-    local = [root / item for item in dependencies if item.startswith((".", "/"))]
+    local = [root / item for item in dependencies if _is_local(item)]
     folders = [root, *local]
     return tuple(dict.fromkeys(p.resolve() for folder in folders for p in (folder, folder / "src") if p.is_dir()))
+
+
+def _is_local(dependency: str) -> bool:
+    """Whether a dependency is a path, and no package of an index."""
+    return dependency.startswith((".", "/"))
 
 
 def _env(manifest: Path, env: Any) -> tuple[Mapping[str, str], tuple[str, ...]]:

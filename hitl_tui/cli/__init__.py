@@ -35,6 +35,7 @@ SECTIONS = {
         "discard": ("takeovers", "Discard a takeover."),
         "pause": ("agents", "Pause all agents, or one."),
         "resume": ("agents", "Let paused agents go on: all of them, or one."),
+        "moved": ("agents", "Say that a project's folder was moved."),
         "worker": ("worker", "Run agents without a console."),
     },
     "Team": {

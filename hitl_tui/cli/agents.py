@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from hitl_tui.agents.targets import here
+from hitl_tui.agents.targets import MANIFEST, here, is_gone, parse_local
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target, print_from_inbox, with_inbox
 from hitl_tui.cli.options import common_options, completes, json_option, python_option, targets_argument
-from hitl_tui.errors import BadTarget
+from hitl_tui.errors import BadTarget, Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.sanitize import visible
@@ -40,6 +42,30 @@ def agents(targets: tuple[str, ...], python: str, json_: bool, home: str | None,
             raise BadTarget("; ".join(problems))
 
     with_inbox(work, home, reviewer)
+
+
+@command("hitl-tui moved ~/shop ~/work/shop")
+@click.argument("old")
+@click.argument("new")
+@common_options
+def moved(old: str, new: str, home: str | None, reviewer: str | None) -> None:
+    """Say that the project OLD is now at NEW.
+
+    A project is known by its path. Its agents keep their names, and with them
+    their runs, autonomy levels, lessons and assistants.
+    """
+    target = parse_local(new)
+    places = (old, str(Path(old).expanduser().absolute()), str(Path(old).expanduser().absolute() / MANIFEST))
+
+    async def work(inbox: Inbox) -> str:
+        known = await inbox.agents.targets()
+        before = next((place for place in places if place in known), old)
+        if before == target.key or (before in known and not is_gone(before)):
+            raise Refused(f"{before} is still there", "two projects cannot have the same agents: move it first")
+        await inbox.agents.move_project(before, target.key, target.label)
+        return f"{before} is now {target.key}; its agents keep their names, runs, levels and lessons"
+
+    print_from_inbox(work, home, reviewer)
 
 
 @command("hitl-tui pause", "hitl-tui pause mail_assistant")

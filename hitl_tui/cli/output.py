@@ -28,6 +28,7 @@ from hitl_tui.model import (
     Json,
     Notification,
     Outcome,
+    PauseKind,
     ProposalVersion,
     Rating,
     Review,
@@ -358,7 +359,8 @@ def review_text(
 ) -> str:
     """One review as text: its assignment, its actions with what they would do and the allowed decisions, and the agent's reasoning."""
     row, now = review.row, time.time()
-    lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
+    node = "after its last node" if row.kind is PauseKind.FRONTEND_TOOLS else f"node {'/'.join((*review.path, review.node))}"
+    lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · {node}"]
     lines += [f"note: {row.note}"] if row.note else []
     lines += [state_of(row, now)] if state_of(row, now) != row.state else []
     lines += ["viewed by " + ", ".join(f"{view.reviewer} ({age(view.viewed_ms / 1000)})" for view in views)] if views else []

@@ -63,6 +63,25 @@ class Agents:
             raise Refused(f"{f'agent {agent}' if agent else 'no agent'} is {'not ' if agent else ''}paused", "nothing was changed")
         self._inbox.ring()
 
+    async def targets(self) -> list[str]:
+        """Read the target of every known project, the last seen first."""
+        return await agents.targets(self._store)
+
+    async def move_project(self, old: str, new: str, label: str) -> None:
+        """Store that a project is at another place, so that its agents keep their names and what belongs to these.
+
+        Args:
+            old: its target until now.
+            new: its target from now on.
+            label: its name from now on.
+
+        Raises:
+            Refused: the project is unknown, or a worker has the new place loaded.
+        """
+        await self._inbox.require(Role.AUTONOMY, "say that a project was moved")
+        await agents.move_project(self._store, old, new, label, self._inbox.reviewer)
+        self._inbox.ring()
+
     def pauses(self) -> list[AgentPause]:
         """The pauses in force, with that of all agents first. Synchronous."""
         return pauses.active(self._store)

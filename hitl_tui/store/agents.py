@@ -12,7 +12,8 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Agent, Worker
+from hitl_tui.model import Actor, Agent, Worker, graph_of
+from hitl_tui.store import audit, changefeed
 from hitl_tui.store.connection import Store, Transaction
 
 SELECT = """
@@ -32,6 +33,22 @@ INSERT = """
 INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema, tools, context_schema)
 VALUES (:project, :name, :description, :input_schema, :takes_text, :error, :traceback, :state_schema, :tools, :context_schema)
 """
+FORMER_NAMES = "SELECT name FROM agent_names WHERE project = :project AND name = graph AND instr(name, '@')"
+"""Names from before a project was known to have moved, of which only runs have some left."""
+NAMESAKES = """
+SELECT p.target FROM projects p JOIN agent_names n ON n.project = p.id
+WHERE p.id != :project AND n.graph IN (SELECT value FROM json_each(:graphs)) AND NOT EXISTS (SELECT 1 FROM runs WHERE project = :project)
+GROUP BY p.id ORDER BY p.seen_at DESC, p.id DESC
+"""
+MERGE = (
+    "UPDATE runs SET project = :kept WHERE project = :gone",
+    "DELETE FROM agents WHERE project = :gone",
+    "UPDATE OR IGNORE agent_names SET project = :kept WHERE project = :gone",
+    "UPDATE agent_names SET project = :kept, graph = name WHERE project = :gone",  # kept: no other agent may get the name
+    "DELETE FROM thread_versions WHERE project = :gone",
+    "DELETE FROM projects WHERE id = :gone",
+)
+"""What makes two projects one."""
 TARGET = """
 SELECT p.target FROM reviews v JOIN runs r ON r.id = v.run JOIN projects p ON p.id = r.project WHERE v.id = ?
 """
@@ -71,7 +88,43 @@ async def replace_agents(
         names = {_name(db, project, agent.name): agent.name for agent in agents}
         given = zip(names, agents, strict=True)
         db.executemany(INSERT, [{**_values(agent), "project": project, "name": name} for name, agent in given])
-        return names | {agent.name: agent.name for agent in agents if db.row(IS_TAKEN, {"name": agent.name}) is None}
+        former = {str(name): graph_of(str(name)) for (name,) in db.rows(FORMER_NAMES, {"project": project})}
+        still = {name: graph for name, graph in former.items() if graph in names.values()}
+        return still | names | {agent.name: agent.name for agent in agents if db.row(IS_TAKEN, {"name": agent.name}) is None}
+
+
+async def namesakes(store: Store, project: int, graphs: Sequence[str]) -> list[str]:
+    """Targets of other projects that have agents of these names, the last seen first; none once the project has runs of its own."""
+    values = {"project": project, "graphs": json.dumps(list(graphs))}
+    return [str(target) for (target,) in await store.all(NAMESAKES, values)]
+
+
+async def move_project(store: Store, old: str, new: str, label: str, actor: str) -> None:
+    """Store that a project is at another place: its agents keep their names, and so runs, levels, lessons and assistants.
+
+    If the new place was loaded already, its runs become the project's, under the names that they have.
+
+    Args:
+        old: its target until now.
+        new: its target from now on.
+        label: its name from now on.
+
+    Raises:
+        Refused: it is not known, or a worker has the new place loaded.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        kept = db.row("SELECT id FROM projects WHERE target = :target", {"target": old})
+        if kept is None:
+            raise Refused(f"no project {old} is known", "`hitl-tui agents` lists the agents by project")
+        if found := db.row("SELECT id FROM projects WHERE target = :target", {"target": new}):
+            if db.row("SELECT 1 FROM workers WHERE project = :project", {"project": found[0]}):
+                raise Refused(f"a worker runs the agents of {new}", "end it or its console, then say it again")
+            for statement in MERGE:
+                db.execute(statement, {"kept": kept[0], "gone": found[0]})
+        db.execute("UPDATE projects SET target = :new, label = :label WHERE id = :kept", {"new": new, "label": label, "kept": kept[0]})
+        audit.note(db, now, "project_moved", Actor(actor), {"from": old, "to": new})
+        changefeed.touch(db)
 
 
 def _name(db: Transaction, project: int, graph: str) -> str:
@@ -128,6 +181,12 @@ async def project_warnings(store: Store) -> list[tuple[str, str]]:
     """Label and sentence for each setting of a project that has no effect."""
     found = await store.all("SELECT label, warnings FROM projects WHERE warnings != '[]' ORDER BY label, id")
     return [(str(label), str(warning)) for label, warnings in found for warning in json.loads(warnings)]
+
+
+async def warnings_of(store: Store, target: str) -> list[str]:
+    """The same of one project."""
+    found = await store.one("SELECT warnings FROM projects WHERE target = ?", (target,))
+    return [str(warning) for warning in json.loads(found[0])] if found else []
 
 
 async def note_outage(store: Store, project: int, why: str, since: float | None) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.memory import answer_of, model_name, reworded
 from hitl_tui.agents.source import AgentSettings, Source
-from hitl_tui.agents.targets import AnyTarget
+from hitl_tui.agents.targets import AnyTarget, is_gone
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import BadTarget, HitlError, Storage
 from hitl_tui.home import Home
@@ -196,7 +197,7 @@ async def _work(
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
         router = PolicyRouter(store, home.path, target.root)
         source = await stack.enter_async_context(_opened(target, home, store, router.settings_of))
-        watch = SourceWatch(store, number, source, [options.note], ring)
+        watch = SourceWatch(store, number, source, [options.note, await _moved_from(store, number, target)], ring)
         await watch.note_source()
         gc.freeze()  # modules stay for good: garbage collection need not walk them again
         ring()
@@ -230,6 +231,20 @@ async def _work(
         if not replacement.wanted:
             await _report_problems(store, source, say)
         return replacement.wanted
+
+
+async def _moved_from(store: Store, project: int, target: AnyTarget) -> str:
+    """A sentence on a project that this one may have been before it was moved; empty if there is none."""
+    if isinstance(target, ServerTarget):
+        return ""
+    known = await agents.namesakes(store, project, [spec.name for spec in target.graphs])
+    gone = next(filter(is_gone, known), "")
+    return (
+        f"{gone} is gone, and had agents of the same names; if it was moved here, end this console or worker and use "
+        f"`hitl-tui moved {shlex.quote(gone)} {shlex.quote(target.key)}`: its agents keep their names, runs, levels and lessons"
+        if gone
+        else ""
+    )
 
 
 def _opened(target: AnyTarget, home: Home, store: Store, settings: Callable[[str], AgentSettings]) -> AbstractAsyncContextManager[Source]:

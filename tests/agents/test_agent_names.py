@@ -88,3 +88,24 @@ def test_agents_of_one_name_are_told_apart_everywhere(new_sandbox: SandboxFactor
     assert (shop_of(sandbox, "r1"), shop_of(sandbox, "r2")) == ("north", "south")
     done = sandbox.cli("run", south, "agent", "--input", "{}", code=3)
     assert "agent@shop" in done.stdout
+
+
+@pytest.mark.slow
+def test_project_that_was_moved_goes_on_under_its_names(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+    old, new = tmp_path / "old" / "shop", tmp_path / "new" / "shop"
+    sandbox = new_sandbox(project(old, "moved"))
+    sandbox.cli("launch", "agent", "--input", "{}")
+    sandbox.run_until_idle()
+    assert "is still there" in sandbox.cli_error("moved", str(old), str(old))
+    new.parent.mkdir()
+    old.rename(new)
+    sandbox.target = str(new)
+    said = sandbox.cli("agents", str(new)).stderr
+    assert f"hitl-tui moved {old}/langgraph.json {new}/langgraph.json" in said
+    assert "is now" in sandbox.cli("moved", str(old), str(new)).stdout
+    done = sandbox.cli("agents", str(new))
+    assert done.stdout.split()[0] == "agent" and "is gone" not in done.stderr
+    sandbox.cli("decide", "1", "respond", "--message", "yes")
+    sandbox.run_until_idle()
+    assert shop_of(sandbox, "r1") == "moved"
+    assert "no project" in sandbox.cli_error("moved", str(old), str(new))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from hitl_tui.agents.rpds_fallback import HashTrieMap, HashTrieSet, List
 from hitl_tui.agents.targets import parse_local
 from hitl_tui.errors import BadTarget
 from tests.support.harness import PROJECTS, Sandbox, SandboxFactory
+from tests.support.interpreters import interpreter, make_environment
 
 GRAPH = """
 import sys
@@ -42,7 +42,6 @@ def ask(state: State) -> State:
 
 graph = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
 """
-UV = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or ""
 OPTIONAL = ("_distutils_hack", "_virtualenv", "numpy", "filetype")
 """What LangGraph's dependencies import where it is installed."""
 ROOTS = """
@@ -137,18 +136,6 @@ def test_rpds_fallback_changes_collections_by_copies() -> None:
             missing()
 
 
-def interpreter(version: str) -> str:
-    """A Python of that version on this machine; skips the test if there is none, or no uv."""
-    if not UV:
-        pytest.skip("no uv on this machine")
-    installed = sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
-    by_uv = subprocess.run([UV, "python", "find", "--no-project", version], capture_output=True, text=True, check=False).stdout.strip()
-    for python in filter(None, (shutil.which(f"python{version}"), by_uv, *installed)):
-        if subprocess.run([python, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
-            return python
-    pytest.skip(f"no Python {version} on this machine")
-
-
 ROWS: list[tuple[str, dict[str, Any], list[str], Any]] = [
     ("flat", {"text": "go"}, [], "relative in flatagent.graph"),
     ("context_defaults", {"text": "go"}, [], "Defaults nobody"),
@@ -193,9 +180,7 @@ def test_agents_run_in_the_environment_of_their_project(new_sandbox: SandboxFact
     project.mkdir()
     (project / "graph.py").write_text(GRAPH)
     (project / "langgraph.json").write_text('{"dependencies": ["."], "graphs": {"asking": "./graph.py:graph"}}')
-    own = project / ".venv/bin/python"
-    subprocess.run([UV, "venv", "-q", "--python", python, project / ".venv"], check=True)
-    subprocess.run([UV, "pip", "install", "-q", "--python", own, f"langgraph=={metadata.version('langgraph')}"], check=True)
+    own = make_environment(project / ".venv", python, f"langgraph=={metadata.version('langgraph')}")
     command = [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(sandbox.home.path), "--until-idle", "--", str(project)]
     sandbox.cli("launch", "asking", "--input", "{}")
     subprocess.run(command, check=True, env=sandbox.env)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ BROKEN = {
     "factory_empty": "it is a NoneType, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
     "factory_greedy": "wants_much wants 3 arguments; a factory takes at most config and runtime",
     "no_attribute": "kinds.py has no nothing; its graphs are compiled, builder, own_saver, created, function, memory",
-    "no_module": "ModuleNotFoundError: No module named 'gone'",
+    "no_module": f"ModuleNotFoundError: No module named 'gone': it is neither in the project nor installed in {sys.prefix}",
+    "keyboard": "its code calls input() while it is loaded, and a worker has no keyboard; ask a person within a node: "
+    'from langgraph.types import interrupt; answer = interrupt("your question")',
+    "unset": "the environment variable HITL_TEST_NO_SUCH_KEY is not set: put it into the project's env file",
 }
 
 
@@ -85,7 +89,8 @@ async def test_broken_agents_are_listed_with_their_errors(kinds: Reviewer) -> No
     agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert {name: agents[name].error for name in BROKEN} == BROKEN
     assert agents["no_file"].error.startswith("there is no file ")
-    assert {name for name, agent in agents.items() if agent.error} == {*BROKEN, "no_file"}
+    assert "cannot import name 'graph' from partially initialized module 'broken.circle'" in agents["circle"].error
+    assert {name for name, agent in agents.items() if agent.error} == {*BROKEN, "no_file", "circle"}
     assert "raises.py" in agents["import_error"].traceback
     with pytest.raises(Refused, match="cannot be loaded: ImportError"):
         await kinds.launch("import_error", text="x")
@@ -145,6 +150,7 @@ def test_module_target_is_found_from_the_working_directory(new_sandbox: SandboxF
         ("{}", 'has no "graphs"'),
         ('{"graphs": {}}', 'has no "graphs"'),
         ('{"graphs": []}', 'has no "graphs"'),
+        ('{"graphs": ["./x.py:g"]}', '"graphs" is no table of graphs by name'),
         ('{"graphs": {"a": 5}}', "graph 'a' does not say where it is"),
         ('{"graphs": {"a": "./x.py"}}', "graph 'a' does not say where it is"),
         ('{"graphs": {"a": {"path": ":x"}}}', "graph 'a' does not say where it is"),
@@ -161,6 +167,12 @@ def test_malformed_manifest_is_explained(tmp_path: Path, text: str, sentence: st
     (tmp_path / "langgraph.json").write_text(text)
     with pytest.raises(BadTarget, match=sentence):
         targets.parse(str(tmp_path))
+
+
+def test_manifest_that_starts_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "x:g"}, "dependencies": [".", "./libs"]}', "utf-8-sig")
+    target = targets.parse_local(str(tmp_path))
+    assert ([spec.name for spec in target.graphs], target.warnings) == (["a"], ("dependencies: there is no ./libs",))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from hitl_tui.home import sample_agents
 from tests.support.harness import PROJECTS, Sandbox, SandboxFactory
+from tests.support.interpreters import interpreter, make_environment
 from tests.support.tmux import Tmux, needs_tmux, tmux
 
 HITL = str(Path(sys.executable).with_name("hitl-tui"))
@@ -28,26 +32,42 @@ class Template:
     asks: str
     answers: tuple[str, ...]
     ends: str
+    options: tuple[str, ...] = ()
+    """Options of the launch by command."""
 
 
+SEND = [[["transfer_to_secretary", {}]], [["send_letter", {"to": "ann"}]]]
 BOOK = [[["transfer_to_hotel_assistant", {}]], [["book_hotel", {"name": "Astoria"}]]]
 WRITE = [[["write_file", {"file_path": "/a.md", "content": "tea"}]]]
+DELEGATE = [[["task", {"description": json.dumps(WRITE), "subagent_type": "writer"}]]]
+REMEMBER = [[["upsert_memory", {"content": "tea"}]]]
+RAIL = '{"configurable": {"carrier": "rail"}}'
+WANTED = ("langgraph-supervisor", "langgraph-swarm", "langchain-mcp-adapters", "deepagents")
 ALL = [
-    Template("supervisor", [[["transfer_to_secretary", {}]], [["send_letter", {"to": "ann"}]]], "send_letter", ("",), "letter sent to ann"),
+    Template("supervisor", SEND, "send_letter", ("",), "letter sent to ann"),
     Template("swarm", BOOK, "book_hotel", ("",), "booked Astoria"),
     Template("notebook", {"topic": "cats"}, "three parts about cats", ("yes",), '"approved": true'),
     Template("chat", "hello", "Ready for user input.", ("more", "bye"), "You have said 2 things, the last was: more"),
     Template("mcp", [[["balance", {}], ["pay", {"eur": 3}]]], "pay", ("",), "paid 3 EUR"),
-    Template("deep_files", [[["task", {"description": json.dumps(WRITE), "subagent_type": "writer"}]]], "write_file", ("",), "/a.md"),
+    Template("deep_files", DELEGATE, "write_file", ("",), "/a.md"),
+    Template("memory", REMEMBER, "Remember tea?", ("",), "friendly ann: tea 1.0", ("--context", '{"user_id": "ann"}')),
+    Template("factory", [[["ship", {"item": "tea"}]]], "ship", ("",), "shipped tea by rail", ("--config", RAIL)),
 ]
+PACKAGES = {
+    "team": (SEND, "letter sent to ann"),
+    "travel": (BOOK, "booked Astoria"),
+    "bank": ([[["balance", {}], ["pay", {"eur": 3}]]], "paid 3 EUR"),
+    "reports": (DELEGATE, "/a.md"),
+}
+"""Agents of tests/projects/packages: what their model does, and a text of the last state."""
 
 
 def text_of(given: Any) -> str:
     return given if isinstance(given, str) else json.dumps(given)
 
 
-def result_of(sandbox: Sandbox) -> str:
-    found = sandbox.cli_json("show", "r1")
+def result_of(sandbox: Sandbox, run: str = "r1") -> str:
+    found = sandbox.cli_json("show", run)
     assert found["state"] == "done", found
     return json.dumps(found["result"])
 
@@ -64,7 +84,8 @@ def test_template_runs_by_commands(new_sandbox: SandboxFactory, tmp_path: Path, 
     sandbox.env["WORKSPACE"] = str(tmp_path / "files")
     (agent,) = sandbox.cli_json("agents", sandbox.target)
     assert not agent["error"]
-    sandbox.cli("launch", agent["agent"], *(["--input"] if isinstance(template.given, dict) else []), text_of(template.given))
+    given = [*(["--input"] if isinstance(template.given, dict) else []), text_of(template.given)]
+    sandbox.cli("launch", agent["agent"], *given, *template.options)
     for number, answer in enumerate(template.answers, 1):
         assert sandbox.run_until_idle() == 0
         assert template.asks in sandbox.cli("show", str(number)).stdout
@@ -89,8 +110,14 @@ def press(screen: Tmux, key: str, is_done: Callable[[str], bool]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("template", ALL, ids=lambda template: template.folder)
 def test_template_runs_on_the_screen(tmp_path: Path, template: Template) -> None:
-    home, files = tmp_path / "home", tmp_path / "files"
-    command = ["env", f"WORKSPACE={files}", HITL, "--home", str(home), "--reviewer", "ann", str(TEMPLATES / template.folder)]
+    files = tmp_path / "files"
+    command = ["env", f"WORKSPACE={files}", HITL, "--home", str(tmp_path / "home"), "--reviewer", "ann", str(TEMPLATES / template.folder)]
+    run_on_the_screen(command, template)
+    assert "tea" in workspace_of(template, files)
+
+
+def run_on_the_screen(command: list[str], template: Template) -> None:
+    """Start the template's run in a new console, answer what it asks, and wait for its end."""
     with tmux(command) as screen:
         screen.until("Nothing waits", "worker ● 0 of", timeout=120)
         screen.keys("n")
@@ -112,4 +139,50 @@ def test_template_runs_on_the_screen(tmp_path: Path, template: Template) -> None
         screen.until("done", timeout=60)
         screen.keys("q")
         screen.until("[exit 0]")
-    assert "tea" in workspace_of(template, files)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project that uses the packages themselves, with an environment of its own, as after a clone and an install."""
+    project = tmp_path_factory.mktemp("packages") / "project"
+    shutil.copytree(PROJECTS / "packages", project)
+    shutil.copy(PROJECTS / "pauses" / "script.py", project)
+    shutil.copytree(sample_agents() / "scripted", project / "scripted")
+    make_environment(project / ".venv", interpreter("3.12"), "langgraph", "langchain", *WANTED)
+    return project
+
+
+def in_its_environment(sandbox: Sandbox, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that loads the agents, for as long as a first start of them takes, when Python compiles all packages."""
+    command = [HITL, args[0], "--home", str(sandbox.home.path), *args[1:]]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=sandbox.env)
+
+
+@pytest.mark.slow
+def test_packages_of_pypi_run_by_commands_on_the_python_of_their_project(new_sandbox: SandboxFactory, packages: Path) -> None:
+    sandbox = new_sandbox(str(packages))
+    del sandbox.env["PYTHONDONTWRITEBYTECODE"]
+    listed = in_its_environment(sandbox, "agents", str(packages))
+    assert "broken" not in listed.stdout and "python_version" not in listed.stderr
+    found = json.loads(in_its_environment(sandbox, "doctor", "--json", str(packages)).stdout)
+    about = [one["found"] for one in found if one["what"].startswith("project: ")]
+    assert about == [f"Python {about[0].split()[1]} of {packages.resolve()}/.venv", "there is no env file .env"]
+    assert about[0].startswith("Python 3.12.")
+    runs = {agent: f"r{number}" for number, agent in enumerate(PACKAGES, 1)}
+    for agent, (given, _) in PACKAGES.items():
+        sandbox.cli("launch", agent, text_of(given))
+    in_its_environment(sandbox, "worker", "--until-idle", str(packages))
+    waiting = sandbox.cli_json("queue")
+    assert sorted(row["agent"] for row in waiting) == sorted(PACKAGES)
+    for row in waiting:
+        sandbox.cli("decide", str(row["review"]), "approve")
+    in_its_environment(sandbox, "worker", "--until-idle", str(packages))
+    assert {agent: ends in result_of(sandbox, runs[agent]) for agent, (_, ends) in PACKAGES.items()} == dict.fromkeys(PACKAGES, True)
+    assert (packages / "files" / "a.md").read_text() == "tea"
+
+
+@needs_tmux
+@pytest.mark.slow
+def test_package_of_pypi_runs_on_the_screen(tmp_path: Path, packages: Path) -> None:
+    (template,) = [template for template in ALL if template.folder == "supervisor"]
+    run_on_the_screen([HITL, "--home", str(tmp_path / "home"), "--reviewer", "ann", f"{packages}/team.py:app"], template)

@@ -310,6 +310,27 @@ async def test_agents_of_one_name_have_separate_levels(home: AutonomyHome) -> No
     assert autonomy_rows.levels(home.store, "desk@the-other") == {}
 
 
+async def test_agents_of_a_moved_project_keep_names_levels_and_runs(home: AutonomyHome) -> None:
+    await home.climbed(Level.ACT)
+    one, other = [await agents.register_project(home.store, f"/{name}/desk/langgraph.json", "desk") for name in ("old", "new")]
+    twin, helper = [Agent(name, one, "", "", None, True) for name in ("desk", "helper")]
+    await agents.replace_agents(home.store, one, [twin])
+    assert await agents.namesakes(home.store, other, ["desk"]) == ["/old/desk/langgraph.json"]
+    await agents.replace_agents(home.store, other, [twin, helper])
+    (run,) = await runs.insert(home.store, [runs.NewRun(other, "desk@desk", "t", "", {})])
+    assert await agents.namesakes(home.store, other, ["desk"]) == [], "somebody works with the new names"
+    with pytest.raises(Refused, match="no project /nowhere is known"):
+        await agents.move_project(home.store, "/nowhere", "/new/desk/langgraph.json", "desk", "ann")
+    await agents.move_project(home.store, "/old/desk/langgraph.json", "/new/desk/langgraph.json", "desk", "ann")
+    assert await agents.register_project(home.store, "/new/desk/langgraph.json", "desk") == one
+    runs_call_it = await agents.replace_agents(home.store, one, [twin, helper])
+    assert runs_call_it == {"desk": "desk", "helper": "helper", "desk@desk": "desk"}, "a run that waits has the other name"
+    assert (await runs.get(home.store, run)).project == one
+    assert autonomy_rows.levels(home.store, "desk")["desk", "move"].level is Level.ACT
+    third = await agents.register_project(home.store, "/third/desk/langgraph.json", "desk")
+    assert await agents.replace_agents(home.store, third, [twin]) == {f"desk@desk-{third}": "desk"}
+
+
 async def test_names_of_agents_are_kept_when_their_projects_cannot_be_read(home: AutonomyHome) -> None:
     one, other, third = [await agents.register_project(home.store, name, label) for name, label in (("1", "a"), ("2", "b"), ("3", "b"))]
     twin = Agent("twin", one, "", "", None, True)

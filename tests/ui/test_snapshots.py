@@ -61,6 +61,9 @@ async def fill(home: Home, what: str) -> None:
             call = seed.action("run_shell", {"command": script}, risk="irreversible")
             await seed.add_waiting_run(store, of, "ops", seed.pause(PauseKind.TOOL_CALLS, call, risk="irreversible"))
             await store.db.execute("UPDATE reviews SET opened_at = ?", (NOW - 47,))
+        if what == "frontend":
+            await seed.add_waiting_run(store, of, "travel_chat", seed.frontend_pause(), "Two nights in Kiel in May, please.")
+            await store.db.execute("UPDATE reviews SET opened_at = ?", (NOW - 47,))
         if what == "mixed":
             await add_mixed(store, of)
         if what == "routed":
@@ -155,6 +158,8 @@ SCENES = {
     "respond": Scene("variety", ["m"]),
     "choices": Scene("variety", ["m", "2"], moves=["j"] * 6),
     "form": Scene("variety", ["m", "wait:500"], moves=["j"] * 7),
+    "frontend": Scene("frontend"),
+    "frontend_respond": Scene("frontend", ["m", *"12 May"]),
     "approve": Scene("long", ["enter", "wait:1300", "G", "wait:1300", "a"], in_details=False),
     "cancel": Scene("variety", ["f2", *["j"] * 5, "ctrl+x"], in_details=False),
     "new_run": Scene("variety", ["n", "wait:800"], in_details=False),

@@ -90,6 +90,8 @@ def sources(row: ReviewRow, review: Review | None) -> list[str]:
     short = f"{one_line(row.agent, 40)} · run r{row.run}"
     if review is None:
         return [short]
+    if row.kind is PauseKind.FRONTEND_TOOLS:
+        return [f"{short} · after its last node", short, f"run r{row.run}"]
     node = one_line(review.node.rpartition(".")[0] or review.node, 40)
     return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
 
@@ -340,7 +342,12 @@ def decision_hints(review: Review, action: Action, reads_on: bool = False) -> li
         return [hint for kind, hint in drafted.items() if kind in action.allowed]
     if review.row.kind is PauseKind.QUESTION:
         plain[DecisionKind.RESPOND] = "answer"
+    if review.row.kind is PauseKind.FRONTEND_TOOLS:
+        plain[DecisionKind.RESPOND] = "give the result"
+    if review.row.kind is PauseKind.AGENT_INBOX:
+        plain[DecisionKind.REJECT] = "ignore"
     if action.outcome is Outcome.TAKEOVER:  # to approve it all the same, the key opens a dialog that says what the rule demands
         del plain[DecisionKind.APPROVE]
-    hints = [(str(kind), labels.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
+    means = {} if review.row.kind.is_tool_call else action.means  # of calls, the dialog says it in full
+    hints = [(str(kind), means.get(kind) or plain[kind]) for kind in plain if kind in action.allowed]
     return [*hints, *([("revise", "send back")] if can_revise(review.row.kind, action) else [])]

@@ -113,6 +113,18 @@ def pauses_of_every_kind() -> list[tuple[str, Pause]]:
     ]  # fmt: skip
 
 
+def frontend_pause() -> Pause:
+    """Return the pause of an agent that ended with calls of front-end tools."""
+    from hitl_tui.agents.interrupts import frontend_actions  # imports LangGraph, which most homes do without
+
+    dates = {"name": "pick_date", "args": {"city": "Kiel", "from": "2026-05-01", "to": "2026-05-31", "nights": 2}, "id": "c1"}
+    seats = {"name": "pick_seat", "args": {"coach": 7, "window": True}, "id": "c2"}
+    asked = "I book the trip to Kiel once you have picked a date and a seat."
+    said = (Message("user", "Two nights in Kiel in May, please."), Message("agent", asked, calls=(("pick_date", {}), ("pick_seat", {}))))
+    context = Context(conversation=said, reasoning=asked)
+    return pause(PauseKind.FRONTEND_TOOLS, *frontend_actions([dates, seats]), node="__end__", context=context)
+
+
 async def add_project(store: Store, found: Sequence[Agent] = AGENTS, error: str = "") -> int:
     """Register a project with these agents, and return its id."""
     made = await agents.register_project(store, "/srv/sample_agents/langgraph.json", "sample_agents")

@@ -1,4 +1,7 @@
-"""An agent with the tools of an MCP server, which its factory asks for them, as `langchain-mcp-adapters` does."""
+"""An agent with the tools of an MCP server, made as `langchain-mcp-adapters` 0.3 makes them: each call starts a session of its own.
+
+`tests/projects/packages` uses the package itself.
+"""
 
 import asyncio
 import json
@@ -21,14 +24,12 @@ class Session:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._lock = asyncio.Lock()
         self._number = 0
 
     async def ask(self, method: str, **params: Any) -> Any:
-        async with self._lock:
-            self._number += 1
-            self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
-            return json.loads(await self._process.stdout.readline())["result"]
+        self._number += 1
+        self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+        return json.loads(await self._process.stdout.readline())["result"]
 
     async def initialize(self) -> None:
         await self.ask("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "agent", "version": "1"})
@@ -38,30 +39,37 @@ class Session:
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
 
 
-def load_tool(session: Session, described: dict[str, Any]) -> BaseTool:
-    async def call(**arguments: Any) -> str:
-        result = await session.ask("tools/call", name=described["name"], arguments=arguments)
-        return "\n".join(part["text"] for part in result["content"])
-
-    return StructuredTool(
-        name=described["name"],
-        description=described["description"],
-        args_schema=described["inputSchema"],
-        coroutine=call,
-        metadata=described["annotations"],
-    )
-
-
 @asynccontextmanager
-async def make_graph() -> AsyncIterator[Any]:
+async def new_session() -> AsyncIterator[Session]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(SERVER), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     try:
         session = Session(process)
         await session.initialize()
-        tools = [load_tool(session, described) for described in (await session.ask("tools/list"))["tools"]]
-        yield create_agent(model, tools, middleware=[HumanInTheLoopMiddleware(interrupt_on={"pay": True})])
+        yield session
     finally:
         process.stdin.close()
         await process.wait()
+
+
+def as_langchain_tool(described: dict[str, Any]) -> BaseTool:
+    async def call_tool(runtime: object = None, **arguments: Any) -> tuple[list[dict[str, Any]], None]:
+        async with new_session() as session:
+            result = await session.ask("tools/call", name=described["name"], arguments=arguments)
+        return [{"type": "text", "text": part["text"]} for part in result["content"]], None
+
+    return StructuredTool(
+        name=described["name"],
+        description=described["description"],
+        args_schema=described["inputSchema"],
+        coroutine=call_tool,
+        response_format="content_and_artifact",
+        metadata={"title": None, "readOnlyHint": None, "destructiveHint": None, "idempotentHint": None, **described["annotations"]},
+    )
+
+
+async def make_graph():
+    async with new_session() as session:
+        tools = [as_langchain_tool(described) for described in (await session.ask("tools/list"))["tools"]]
+    return create_agent(model, tools, middleware=[HumanInTheLoopMiddleware(interrupt_on={"pay": True})])

@@ -1,8 +1,11 @@
-"""A swarm: agents that hand the conversation to each other, as `langgraph-swarm` builds it; the next message goes to the active one."""
+"""A swarm, built as `langgraph-swarm` 0.1 builds it: agents hand the conversation to each other, the next message goes to the active one.
 
-from typing import Annotated, Any
+`tests/projects/packages` uses the package itself.
+"""
 
-from langchain.agents import AgentState, create_agent
+from typing import Annotated, Any, Literal
+
+from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, InjectedToolCallId, tool
@@ -13,16 +16,12 @@ from script import model
 
 
 class SwarmState(MessagesState):
-    active_agent: str | None
-
-
-class MemberState(AgentState[Any]):
-    active_agent: str | None
+    active_agent: Literal["flight_assistant", "hotel_assistant"] | None
 
 
 def create_handoff_tool(agent_name: str) -> BaseTool:
-    @tool(f"transfer_to_{agent_name}", description=f"Ask {agent_name} for help")
-    def handoff(state: Annotated[dict[str, Any], InjectedState], tool_call_id: Annotated[str, InjectedToolCallId]) -> Command[Any]:
+    @tool(f"transfer_to_{agent_name}", description=f"Ask agent '{agent_name}' for help")
+    def handoff(state: Annotated[Any, InjectedState], tool_call_id: Annotated[str, InjectedToolCallId]) -> Command[Any]:
         told = ToolMessage(f"Successfully transferred to {agent_name}", name=f"transfer_to_{agent_name}", tool_call_id=tool_call_id)
         update = {"messages": [*state["messages"], told], "active_agent": agent_name}
         return Command(goto=agent_name, graph=Command.PARENT, update=update)
@@ -36,19 +35,16 @@ def book_hotel(name: str) -> str:
     return f"booked {name}"
 
 
-flight_assistant = create_agent(model, [create_handoff_tool("hotel_assistant")], name="flight_assistant", state_schema=MemberState)
+flight_assistant = create_agent(model, [create_handoff_tool("hotel_assistant")], name="flight_assistant")
 hotel_assistant = create_agent(
     model,
     [book_hotel, create_handoff_tool("flight_assistant")],
     name="hotel_assistant",
-    state_schema=MemberState,
     middleware=[HumanInTheLoopMiddleware(interrupt_on={"book_hotel": True})],
 )
 
 workflow = StateGraph(SwarmState)
 workflow.add_node("flight_assistant", flight_assistant, destinations=("hotel_assistant",))
 workflow.add_node("hotel_assistant", hotel_assistant, destinations=("flight_assistant",))
-workflow.add_conditional_edges(
-    START, lambda state: state.get("active_agent") or "flight_assistant", ["flight_assistant", "hotel_assistant"]
-)
+workflow.add_conditional_edges(START, lambda state: state.get("active_agent", "flight_assistant"), ["flight_assistant", "hotel_assistant"])
 app = workflow.compile()

@@ -1,0 +1,3 @@
+from broken.circle_other import other
+
+graph = other

@@ -1,0 +1,3 @@
+from broken.circle import graph
+
+other = graph

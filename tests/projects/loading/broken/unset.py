@@ -1,0 +1,3 @@
+import os
+
+KEY = os.environ["HITL_TEST_NO_SUCH_KEY"]
