@@ -234,11 +234,14 @@ def _import_file(root: Path, path: Path) -> ModuleType:
         raise BadTarget(f"{path} is no Python file", "correct langgraph.json")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before it runs: classes in checkpoints are found by this name
+    spec._initializing = True  # type: ignore[attr-defined]  # as importlib says it, so that errors of circular imports name their cause
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
+    finally:
+        spec._initializing = False  # type: ignore[attr-defined]
     return module
 
 
