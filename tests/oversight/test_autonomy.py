@@ -325,7 +325,8 @@ async def test_agents_of_a_moved_project_keep_names_levels_and_runs(home: Autono
     assert await agents.register_project(home.store, "/new/desk/langgraph.json", "desk") == one
     runs_call_it = await agents.replace_agents(home.store, one, [twin, helper])
     assert runs_call_it == {"desk": "desk", "helper": "helper", "desk@desk": "desk"}, "a run that waits has the other name"
-    assert (await runs.get(home.store, run)).project == one
+    moved = await runs.get(home.store, run)
+    assert moved is not None and moved.project == one
     assert autonomy_rows.levels(home.store, "desk")["desk", "move"].level is Level.ACT
     third = await agents.register_project(home.store, "/third/desk/langgraph.json", "desk")
     assert await agents.replace_agents(home.store, third, [twin]) == {f"desk@desk-{third}": "desk"}
