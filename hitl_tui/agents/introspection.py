@@ -21,7 +21,7 @@ from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import UNCHECKED_SCHEMA, Json, worst
+from hitl_tui.model import UNCHECKED_SCHEMA, Json, Run, worst
 from hitl_tui.policy.engine import risk_of
 
 ANY_MESSAGES = {
@@ -373,6 +373,20 @@ def _shape(hint: Any) -> dict[str, Any]:
 def takes_text(schema: Json) -> bool:
     """Whether one sentence is enough input."""
     return text_input(schema, "") is not None
+
+
+def input_of(run: Run, schema: Json) -> Json:
+    """The input with which a run's graph starts. `schema` is the graph's, None if it is not known.
+
+    Raises:
+        Refused: it was launched with plain text, and the graph takes none.
+    """
+    if "text" not in run.input:
+        return run.input["input"]
+    given = text_input(schema, run.input["text"])
+    if given is None:
+        raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")
+    return given
 
 
 def text_input(schema: Json, text: str) -> Json:

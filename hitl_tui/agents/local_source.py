@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
-from hitl_tui.agents import loader
+from hitl_tui.agents import introspection, loader
 from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.checkpoints import LongTermStore, open_checkpoints, open_long_term_store, probe
@@ -27,14 +27,13 @@ from hitl_tui.agents.introspection import (
     inspect_graph,
     state_schema,
     takes_text,
-    text_input,
 )
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
 from hitl_tui.agents.source import AgentSettings, KnownThreads, Outage
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import LocalThread
-from hitl_tui.errors import BadHome, BadTarget, LeaseLost, Refused
+from hitl_tui.errors import BadHome, BadTarget, LeaseLost
 from hitl_tui.foreign_errors import frames_of
 from hitl_tui.home import Home
 from hitl_tui.model import Agent, Json, MovedThread, Run
@@ -190,13 +189,7 @@ class LocalSource:
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""
-        if "text" not in run.input:
-            return run.input["input"]
-        schema = self._input_schemas[self._graph_names[run.agent]]
-        given = text_input(schema, run.input["text"])
-        if given is None:
-            raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")
-        return given
+        return introspection.input_of(run, self._input_schemas[self._graph_names[run.agent]])
 
     def explain(self, error: BaseException) -> str:
         """One sentence for an exception that came out of a graph."""

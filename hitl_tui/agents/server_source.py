@@ -1,6 +1,7 @@
 """A LangGraph server as a source: its assistants are agents, its threads are reviewed here, and it runs what was approved.
 
-`server_connection.py` talks to it, `server_thread.py` drives one thread of it, `server_watch.py` notices threads that others move.
+`server_connection.py` talks to it, and `server_watch.py` notices threads that others move. `server_thread.py` drives one thread:
+`server_runs.py` begins and follows its runs there, `server_checkpoints.py` reads and updates its state.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 from langgraph_sdk.errors import APIStatusError
 
-from hitl_tui.agents.introspection import GraphInfo, takes_text, text_input, with_any_messages
+from hitl_tui.agents import introspection
+from hitl_tui.agents.introspection import GraphInfo, takes_text, with_any_messages
 from hitl_tui.agents.loader import explain
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
 from hitl_tui.agents.server_lessons import ServerLessons
@@ -254,13 +256,8 @@ class ServerSource:
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""
-        if "text" not in run.input:
-            return run.input["input"]
         schema = next((agent.input_schema for agent in self.agents if agent.name == self._graph_of(run)), None)
-        given = text_input(schema, run.input["text"])
-        if given is None:
-            raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")
-        return given
+        return introspection.input_of(run, schema)
 
     def explain(self, error: BaseException) -> str:
         """One sentence for an exception."""

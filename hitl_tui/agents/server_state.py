@@ -16,9 +16,11 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
+from langgraph_sdk.errors import NotFoundError
 from pydantic import ValidationError
 
 from hitl_tui.agents.introspection import GraphInfo
+from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.stream_events import Part
 
 MESSAGES: dict[str, type[BaseMessage]] = {
@@ -38,6 +40,21 @@ ANY_DECISION: dict[str, Any] = {
 }
 """Stands for the schema of a tool call's answer where the server leaves it out. A decision that the graph does not take is refused there
 before it is stored, and the call is asked again."""
+
+
+async def read_state(connection: ServerConnection, thread: str, schemas: Mapping[str, Any] = {}, subgraphs: bool = True) -> StateSnapshot:
+    """The newest checkpoint of a thread, without an id if there is no such thread.
+
+    Raises:
+        ServerProblem: the server cannot be used now.
+    """
+    async with connection.talking() as client:
+        try:
+            found: Any = await client.threads.get_state(thread, subgraphs=subgraphs)
+        except NotFoundError:
+            found = {"values": {}, "next": [], "tasks": [], "interrupts": [], "checkpoint": {"thread_id": thread}}
+        with connection.reading():
+            return snapshot_of(found, schemas)
 
 
 def snapshot_of(state: Mapping[str, Any], schemas: Mapping[str, Any] = {}) -> StateSnapshot:

@@ -25,7 +25,7 @@ from tests.support.harness import (
     respond,
     tool_results,
 )
-from tests.support.servers import PROJECT, engines
+from tests.support.servers import PROJECT, REQUIREMENTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PATIENCE_S = 150.0
@@ -42,7 +42,7 @@ EXACT: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module", params=["local", *engines()])
+@pytest.fixture(scope="module", params=["local", *REQUIREMENTS])
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -71,7 +71,9 @@ async def ann(sandbox: Sandbox) -> AsyncIterator[Reviewer]:
 
 async def until_agents(reviewer: Reviewer) -> None:
     """Wait until the worker has listed the agents: text is refused for one that is not known yet."""
-    while not any(agent.name == "batched" and agent.takes_text for agent in await reviewer.inbox.agents.all()):  # noqa: ASYNC110
+    until = time.monotonic() + PATIENCE_S
+    while not any(agent.name == "batched" and agent.takes_text for agent in await reviewer.inbox.agents.all()):
+        assert time.monotonic() < until, reviewer.sandbox.worker_stderr()
         await asyncio.sleep(0.1)
 
 

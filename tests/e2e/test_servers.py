@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 import time
 import urllib.request
 import uuid
@@ -12,16 +14,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from hitl_tui.errors import Stale
 from hitl_tui.model import Review, ReviewState, Run, RunState
 from tests.support.harness import ForkServer, Reviewer, Sandbox, approve, edit, open_reviewer, reject, respond, rounds
 from tests.support.proxy import Mode, Proxy
-from tests.support.servers import LangHost
-from tests.support.tiers import full_only, is_full
+from tests.support.servers import ROOT, LangHost
+from tests.support.tiers import is_full
 
-pytestmark = [pytest.mark.slow, full_only, pytest.mark.timeout(36_000), pytest.mark.xdist_group("langhost")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(36_000 if is_full else 600), pytest.mark.xdist_group("langhost")]
 PATIENCE_S = 150.0
 """Seconds that a wait may take: a server, its databases and two workers share the machine with other tests."""
 ROUNDS = 200 if is_full else 6
@@ -90,7 +93,9 @@ async def reviewing(sandbox: Sandbox, name: str = "ann") -> AsyncIterator[Review
     """A reviewer of a home whose worker has listed the agents."""
     async with open_reviewer(sandbox, name) as reviewer:
         reviewer.timeout_s = PATIENCE_S
-        while not any(one.name == "batched" and one.takes_text for one in await reviewer.inbox.agents.all()):  # noqa: ASYNC110
+        until = time.monotonic() + PATIENCE_S
+        while not any(one.name == "batched" and one.takes_text for one in await reviewer.inbox.agents.all()):
+            assert time.monotonic() < until, sandbox.worker_stderr()
             await asyncio.sleep(0.1)
         yield reviewer
 
@@ -278,6 +283,24 @@ async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: La
         finally:
             victim.start()
             await asyncio.to_thread(victim.until_ready)
+
+
+def test_server_of_a_test_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
+    script = f"""
+import os, pathlib, signal
+from tests.support.servers import ServerProcess
+process = ServerProcess(["sh", "-c", "echo $$; exec sleep 1000"], pathlib.Path({str(tmp_path)!r}), os.environ, 1)
+process.start()
+while not process.log.read_text():
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT)
+    server = int((tmp_path / "server-1.log").read_text())
+    until = time.monotonic() + PATIENCE_S
+    while psutil.pid_exists(server):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 # Servers that misbehave

