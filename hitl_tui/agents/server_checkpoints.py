@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
-from langgraph.types import StateSnapshot
+from langgraph.types import Interrupt, StateSnapshot
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_runs import ServerRuns
-from hitl_tui.agents.server_state import as_json, read_state
+from hitl_tui.agents.server_state import as_json, read_questions, read_state
 from hitl_tui.agents.source import NotPending
 from hitl_tui.agents.takeover_updates import node_of_results
 
@@ -43,6 +43,13 @@ class ServerCheckpoints:
     async def newest(self, subgraphs: bool = True) -> StateSnapshot:
         """Read the newest checkpoint; that of a thread which does not exist has no id."""
         return await read_state(self._connection, self._thread, self._schemas, subgraphs)
+
+    async def questions(self, wanted: Collection[str]) -> dict[str, Interrupt]:
+        """The interrupts that are pending, by id: those that the thread's row tells if they are all that is `wanted`, else its state's."""
+        found = await read_questions(self._connection, self._thread, self._schemas)
+        if found.keys() >= set(wanted):
+            return found
+        return {one.id: one for one in (await self.newest(subgraphs=False)).interrupts}
 
     async def at_head(self) -> StateSnapshot:
         """Read the newest checkpoint, at which what follows must find the thread."""

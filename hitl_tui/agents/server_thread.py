@@ -192,13 +192,13 @@ class ServerThread:
         return self._run.id if await self._runs.newest_own() else None
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
-        """Those of these interrupts that are pending, read by one request: a decision waits for it."""
+        """Those of these interrupts that are pending, read by one request if the server tells it at once: a decision waits."""
         if any(map(is_gate, wanted)):
             state = await self._checkpoints.at_head()
             pauses, _ = await self._pauses(state, wanted)
             return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
-        state = await self._checkpoints.newest(subgraphs=False)
-        return {one.id: pending_interrupt(one, wanted[one.id]) for one in state.interrupts if one.id in wanted}
+        asked = await self._checkpoints.questions(wanted)
+        return {interrupt: pending_interrupt(one, wanted[interrupt]) for interrupt, one in asked.items() if interrupt in wanted}
 
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread."""
