@@ -42,6 +42,8 @@ TAKEN_UP_S = 1800.0 if is_full else 120.0
 POLL_S = 0.75
 SLACK_S = 0.1
 PAIRS = 15
+READ_S = 0.3
+"""For which a question is looked at before it is answered."""
 AGENT = "anything"
 
 
@@ -124,6 +126,7 @@ async def _decided(client: LangGraphClient, watcher: Watcher) -> float:
     run = review.row.run
     before = await watcher.inbox.runs.trace(run)
     last = before[-1].seq if before else 0
+    await asyncio.sleep(READ_S)
     began = time.perf_counter()
     await watcher.inbox.reviews.decide(review, {0: Answer(DecisionKind.RESPOND, message="yes")})
 
@@ -139,6 +142,7 @@ async def _bare(client: LangGraphClient) -> float:
     thread = await _pause(client)
     state = await client.threads.get_state(thread)
     [interrupt] = state["interrupts"]
+    await asyncio.sleep(READ_S)
     began = time.perf_counter()
     made = await client.runs.create(
         thread,
