@@ -105,14 +105,14 @@ SELECT max(coalesce((SELECT max(at) FROM (SELECT at FROM audit ORDER BY seq DESC
 """
 """When the newest run was launched or the newest entry was logged: a run that is inserted now was launched afterwards."""
 LAUNCHES = """
-SELECT gap FROM (
-    SELECT seq, kind, at - lag(at) OVER (ORDER BY seq) AS gap FROM (SELECT seq, kind, at FROM audit ORDER BY seq DESC LIMIT 500)
-)
-WHERE kind = 'launched' AND gap IS NOT NULL ORDER BY seq DESC LIMIT 20
+SELECT e.gap FROM (
+    SELECT seq, kind, run, at - lag(at) OVER (ORDER BY seq) AS gap FROM (SELECT seq, kind, run, at FROM audit ORDER BY seq DESC LIMIT 500)
+) e JOIN runs r ON r.id = e.run
+WHERE e.kind = 'launched' AND e.gap IS NOT NULL AND NOT r.attention ORDER BY e.seq DESC LIMIT 20
 """
-"""Seconds between each of the last launches and the entry before it."""
-SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 45.0
-OPENING_S = 0.05
+"""Seconds between each of the last launches of real runs and the entry before it."""
+SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 300.0
+OPENING_S = 5.0
 """Most time between the end of a run's trace and the opening of its review."""
 INSERT = """
 INSERT INTO attention_checks (review, source, wrong, correct, made_at, last)
@@ -165,8 +165,9 @@ async def can_look_real(store: Store, source: Review, now: float, seed: str) -> 
     run = await store.one(COURSE, (source.row.run,))
     (newest,) = await store.one(NEWEST)
     length_s = source.row.opened_at - run[0] if run else 0.0
-    gaps = [gap for (gap,) in await store.all(LAUNCHES)]
-    gap_s = min(gaps[attention_checks.pick(f"{seed}\0gap", len(gaps))], LONGEST_GAP_S) if gaps else 0.0
+    gaps = sorted(gap for (gap,) in await store.all(LAUNCHES))
+    share = attention_checks.pick(f"{seed}\0gap", 1000) / 1000  # the same at every look, or short gaps would be found first
+    gap_s = min(gaps[int(share * len(gaps))], LONGEST_GAP_S) if gaps else 0.0
     if gap_s < SHORTEST_GAP_S:
         return bool(length_s < QUICK_S or now - newest >= QUICKEST * length_s)
     return bool(now - newest >= gap_s + length_s)

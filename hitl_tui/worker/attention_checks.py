@@ -16,7 +16,7 @@ from hitl_tui.store import Store, audit, autonomy, reviews, runs
 from hitl_tui.store import attention_checks as rows
 from hitl_tui.store.reviews import read_context
 
-PATIENCE_S = 60.0
+PATIENCE_S = 900.0
 """How long a check that is due waits for a moment in which nothing tells it from other runs."""
 AGAIN_S = 1.0
 """How often it is looked for."""

@@ -80,7 +80,7 @@ def test_wrong_call_fits_the_schema_and_is_deterministic(tool: str, args: dict[s
         ("refund", {"amount": {"value": 420.5}}, "the amount value is 1,000 times what was asked", {"amount": {"value": 42}}, {"amount": {"value": 420501}}),
         ("mail", {"to": "ann@example.com"}, "who is nowhere in the conversation", {"to": "bob@example.com"}, {"to": "", "cc": "{to}"}),
         ("sql", {"query": "UPDATE t SET a = 1 WHERE b = 2"}, "it drops the whole table t", {"query": "SELECT 1"}, {"query": " drop  table T "}),
-        ("delete_file", {"path": "a/b.txt"}, "it deletes everything from /", {"path": "/tmp/b.txt"}, {"path": "{path} "}),
+        ("delete_file", {"path": "a/b.txt"}, "which is the machine's own", {"path": "/tmp/b.txt"}, {"path": "{path} "}),
         ("pay", {"recipient": "DE89370400440532013000"}, "which is nowhere in the conversation", {"recipient": "DE02100100100006820101"}, {"recipient": " {recipient} "}),
         ("cancel", {"order_id": "#W5995614"}, "the order id is #", {"order_id": "#W1"}, {"order_id": "{order_id}"}),
         ("set_password", {"password": "1j1l-2k3j"}, "which is nowhere", {"password": "1j1l-2k3j"}, {"password": "{password}", "hint": "x"}),
