@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from hitl_tui import atomic_write
+from hitl_tui import __version__, atomic_write
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
+from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home
 from hitl_tui.people.file import PeopleFile
+from hitl_tui.policy import globs
+from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.sanitize import visible
 from hitl_tui.store import audit as log
 from hitl_tui.store import signature_history
+from hitl_tui.store.audit_report import gather
 
 
 @click.group(cls=Group, epilog=example("hitl-tui audit verify"))
@@ -98,6 +103,39 @@ def signatures(folder: Path, home: str | None, reviewer: str | None) -> None:
     except OSError as error:
         raise Refused(f"{folder} cannot be made: {error.strerror}", "name a folder that does not exist") from None
     click.echo(visible(f"{count:,} signature{'' if count == 1 else 's'} written to {folder}"))
+
+
+@audit.command("report", epilog=example("hitl-tui audit report --since 90d -o report.html"))
+@click.option("--since", metavar="TIME", default="90d", show_default=True, help="How far back, like 30d.")
+@click.option("--agent", metavar="GLOB", default="*", help="Only these agents.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="File to write, which must not exist yet.")
+@common_options
+def report(since: str, agent: str, output: Path, home: str | None, reviewer: str | None) -> None:
+    """Write a page for auditors.
+
+    One HTML file, for a browser or a printer, without links to others: who may
+    decide what, decisions by risk and person, takeovers, deadlines, attention
+    checks, changes of policy and levels, the result of `audit verify`, and which
+    of these facts speak to which article or control.
+    """
+    from hitl_tui.cli import audit_report
+
+    where, now = find_home(home), time.time()
+    after = now - parse_duration(since)
+    verified, signed = log.verify(where.database), 0
+    with log.reading(where.database) as db:
+        if not verified.problem:
+            signed, problem = signature_history.found(db, where.people)
+            verified = replace(verified, problem=problem)
+        facts = gather(db, after, now, lambda name: globs.names(agent, name), audit_report.KINDS)
+    people = PeopleFile(where.path).current()
+    path = policy_paths(where.path)[0]
+    file = PolicyFile((path,), people=lambda: people)
+    top = audit_report.ReportHead(str(where.path), after, now, agent, __version__)
+    page = audit_report.page(top, facts, people, file.current(), str(path), verified, signed)
+    with interrupt_on_signals(), atomic_write.whole(output) as out:
+        out.write(page)
+    click.echo(visible(f"written to {output}"))
 
 
 def _write(entries: Iterable[object], write: Callable[[str], object]) -> int:

@@ -217,7 +217,7 @@ def arm_points(results: Results, suites: Sequence[str]) -> dict[str, tuple[float
 
 # Plots
 
-WIDTH, HEIGHT, EDGE = 640, 360, 48
+WIDTH, HEIGHT, EDGE, MARGIN = 640, 360, 48, 240
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 4", "1 4")
 
@@ -225,7 +225,7 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 4", "1 4")
 def surface_plot(results: Results) -> str:
     """Harmful effects as a share of nobody's, by catch rate; a line for each arm."""
     lines = {arm: [(catch, mean(ratio(results, arm, "nobody", UNSEEN, catch, "harms"))) for catch in CATCHES] for arm in names(results)[1:]}
-    return plot(lines, "share of bad calls that the reviewer catches", "harmful effects, of nobody's", 1.1)
+    return plot(lines, "share of bad calls that the reviewer catches", "harmful effects, of nobody's", 1.0)
 
 
 def coverage_plot(results: Results, streams: Mapping[str, Sequence[Planned]]) -> str:
@@ -241,8 +241,8 @@ def plot(lines: Mapping[str, Sequence[tuple[float, float]]], across: str, up: st
     def at(x: float, y: float) -> str:
         return f"{EDGE + x * (WIDTH - 2 * EDGE):.1f},{HEIGHT - EDGE - min(y, top) / top * (HEIGHT - 2 * EDGE):.1f}"
 
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 200} {HEIGHT}" font-family="sans-serif" font-size="12">']
-    parts.append(f'<rect width="{WIDTH + 200}" height="{HEIGHT}" fill="white"/>')
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + MARGIN} {HEIGHT}" font-family="sans-serif" font-size="12">']
+    parts.append(f'<rect width="{WIDTH + MARGIN}" height="{HEIGHT}" fill="white"/>')
     parts.append(f'<polyline points="{at(0, top)} {at(0, 0)} {at(1, 0)}" fill="none" stroke="black"/>')
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x, y = at(tick, 0).split(",")

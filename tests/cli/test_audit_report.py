@@ -1,0 +1,97 @@
+"""`hitl-tui audit report`: one page for auditors, whose figures are those of the home."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from scipy.stats import binomtest  # type: ignore[import-untyped]
+
+from hitl_tui.cli import main
+from hitl_tui.home import Home
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.store import Store
+from tests.support.attention_checks import add_attention_check, approve_mails
+from tests.support.harness import reject
+from tests.ui.homes import seed
+
+HOSTILE = "<script>alert(1)</script>\u202e"
+
+
+class Page(HTMLParser):
+    """Tags of a page that are not closed, and every address in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [str(value) for name, value in attrs if name in ("href", "src")]
+        if tag not in ("meta", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "rect":
+            assert self.open.pop() == tag
+
+
+def report(home: Path, *more: str) -> str:
+    output = home / "report.html"
+    output.unlink(missing_ok=True)
+    done = CliRunner().invoke(main, ["audit", "report", "--home", str(home), "-o", str(output), *more])
+    assert done.exit_code == 0, done.output
+    return output.read_text()
+
+
+async def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
+    async with Store.open(Home(tmp_path).prepare().database) as store:
+        project = await seed.add_project(store)
+        check = await add_attention_check(store, project)
+        inbox = Inbox(store, "ann")
+        await inbox.reviews.decide(check, {0: reject("no")}, 900)
+        await approve_mails(store, project, 3)
+        approved = int(
+            (
+                await store.one(
+                    "SELECT count(*) FROM decisions d JOIN reviews v ON v.id = d.review JOIN runs r ON r.id = v.run WHERE NOT r.attention"
+                )
+            )[0]
+        )
+        refused = await inbox.reviews.get(await seed.add_waiting_run(store, project, "mail_assistant", seed.pauses_of_every_kind()[0][1]))
+        await inbox.reviews.decide(refused, {0: Answer(DecisionKind.REJECT, message=HOSTILE)}, 900)
+    text = report(tmp_path)
+    page = Page(text)
+    assert page.open == ["html"] or not page.open
+    assert not page.links and "<script" not in text and "\u202e" not in text and "http" not in text
+    numbers = re.search(r"<td>irreversible</td><td>person</td>((?:<td class=\"n\">\d+</td>)+)", text)
+    assert numbers and re.findall(r">(\d+)<", numbers[1]) == [str(approved), "0", "1", "0"], "a check is no decision"
+    bounds = binomtest(1, 1).proportion_ci(method="wilson")
+    assert f"{100 * bounds.low:.0f}–{100 * bounds.high:.0f} % (95 % CI)" in text
+    assert "Verified:" in text and "article 14" in text and "A.6.2.8" in text
+    assert "§ 6" in text and "<td>irreversible</td>" not in report(tmp_path, "--agent", "other_*")
+
+
+async def test_audit_report_says_that_a_log_was_changed(tmp_path: Path) -> None:
+    async with Store.open(Home(tmp_path).prepare().database) as store:
+        await approve_mails(store, await seed.add_project(store), 1)
+        await store.write("DROP TRIGGER audit_fixed")
+        await store.write("UPDATE audit SET actor = 'eve' WHERE seq = 2")
+    assert "FAILED after" in report(tmp_path)
+
+
+def test_audit_report_keeps_an_existing_file(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    done = CliRunner().invoke(main, ["audit", "report", "--home", str(tmp_path), "-o", str(tmp_path / "report.html")])
+    assert done.exit_code == 1 and (tmp_path / "report.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("since", ["x", ""])
+def test_audit_report_refuses_a_period_that_is_none(tmp_path: Path, since: str) -> None:
+    done = CliRunner().invoke(main, ["audit", "report", "--home", str(tmp_path), "-o", str(tmp_path / "r.html"), "--since", since])
+    assert done.exit_code == 1 and not (tmp_path / "r.html").exists()
