@@ -22,6 +22,7 @@ from hitl_tui.errors import BadTarget, HitlError, Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Agent, Answer, DecisionKind, Outcome, Review, ReviewState, Risk, Run, RunOptions, RunState, call_id
+from hitl_tui.policy.limits import OUTSIDE
 from hitl_tui.sanitize import visible
 
 if TYPE_CHECKING:
@@ -48,12 +49,16 @@ LATER = "later"
 @click.option("--assistant", metavar="NAME", help="Start from the context and config of this assistant.")
 @config_options
 @python_option
+@click.option(
+    "--limit", "limits", multiple=True, metavar="LIMIT", help="Ask about calls outside it, like 'count(refund) <= 2'; repeatable."
+)
 @click.option("--approve-all", is_flag=True, help="Approve every call that is not irreversible, without asking.")
 @click.option("--approve-unknown", is_flag=True, help="With --approve-all: also calls of unknown risk.")
 @common_options
 def run(
     target: str, agent: str, text: str | None, input_: str | None, input_file: Path | None, thread: str | None, assistant: str | None,
-    context: str | None, config: str | None, python: str, approve_all: bool, approve_unknown: bool, home: str | None, reviewer: str | None,
+    context: str | None, config: str | None, python: str, limits: tuple[str, ...], approve_all: bool, approve_unknown: bool,
+    home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Run an agent here, and ask each pause at the prompt.
 
@@ -65,7 +70,7 @@ def run(
         raise click.UsageError("--approve-unknown goes with --approve-all")
     source = input_file.read_text("utf-8", "replace") if input_file else input_
     given = canonical_json.loads(source, "the input") if source is not None else None
-    options = RunOptions(context=given_json(context, "the context"), config=given_json(config, "the config"))
+    options = RunOptions(context=given_json(context, "the context"), config=given_json(config, "the config"), limits=limits)
     project = targets.parse(target)
     code = FAILED
 
@@ -218,6 +223,8 @@ class _Foreground:
             return f"cannot be approved; it takes {', '.join(action.allowed)}"
         if action.outcome is Outcome.TAKEOVER:
             return f"needs a person to take over: {action.reason}"
+        if action.reason.startswith(OUTSIDE):
+            return f"is {action.reason.partition('; a person must')[0]}"
         if action.risk == Risk.IRREVERSIBLE:
             return "is irreversible, which --approve-all does not approve"
         if action.risk not in (Risk.READ, Risk.REVERSIBLE) and not self._approve_unknown:

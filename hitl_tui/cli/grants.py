@@ -31,7 +31,7 @@ SCOPES = ("call", "values", "tool")
 @click.option("--uses", type=int, help="Calls at most; default: 20, or 1 for what is irreversible.")
 @click.option("--for", "for_", metavar="TIME", default="24h", show_default=True, help="How long, like 30m, 24h or 7d.")
 @click.option("--run", "this_run", is_flag=True, help="Only for the run of this review.")
-@click.option("--risk", type=click.Choice(list(Risk)), help="What the tool can do at worst, where nobody says it.")
+@click.option("--risk", type=click.Choice([risk.value for risk in Risk]), help="What the tool can do at worst, where nobody says it.")
 @click.option("--dry-run", is_flag=True, help="Only show the evidence.")
 @json_option
 @common_options

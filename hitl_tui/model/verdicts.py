@@ -65,6 +65,8 @@ class Facts:
     """What its run was launched with; None if not known."""
     confidence_source: str = ""
     """Where the confidence comes from, as `Confidence.source` says; empty if that is not known."""
+    digest: str = ""
+    """That of the action, if it was taken already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,19 +144,21 @@ def walk(
     facts = valid(facts)
     decisive = list(_decide(facts, policy, now, levels)) if policy else [_without_policy(facts)]
     yield from decisive
+    last, doubts = decisive[-1], [note] if note else []
+    assert last.verdict is not None, "the step that decides has a verdict"
+    if policy and last.verdict.outcome is Outcome.AUTO and not policy.sources.lets_run(facts.confidence_source):
+        *_, without = _decide(replace(facts, confidence=None), policy, now, levels)
+        if without.verdict is not None and without.verdict.outcome is not Outcome.AUTO:
+            last = without  # it asks, and a grant may lift that
+            doubts.append(SELF_REPORT)
     if grants.knows(facts):
-        granted = by_grant(facts, decisive[-1], grants)
+        granted = by_grant(facts, last, grants)
         yield granted
         if granted.mark is Mark.MATCHED and granted.verdict is not None:
             yield _safely(facts, granted.verdict, [note] if note else [], False)
             return
-    policy = policy or WITHOUT
-    verdict, by_outcome = final_verdict(decisive), any(step.rule and step.verdict and step.rule.outcome for step in decisive)
-    doubts = [note] if note else []
-    if verdict.outcome is Outcome.AUTO and not policy.sources.lets_run(facts.confidence_source):
-        without = final_verdict(_decide(replace(facts, confidence=None), policy, now, levels))
-        doubts += [SELF_REPORT] if without.outcome is not Outcome.AUTO else []
-    yield _safely(facts, verdict, doubts, by_outcome)
+    by_outcome = any(step.rule and step.verdict and step.rule.outcome for step in decisive)
+    yield _safely(facts, final_verdict(decisive), doubts, by_outcome)
 
 
 def _without_policy(facts: Facts) -> WalkStep:
@@ -180,8 +182,10 @@ def by_grant(facts: Facts, last: WalkStep, grants: GrantIndex) -> WalkStep:
 
 def _unliftable(facts: Facts, last: WalkStep, verdict: Verdict) -> str:
     """Why no grant changes what a step decided, as a clause; empty if one may."""
+    if verdict.outcome is Outcome.AUTO:
+        return "it goes on by itself"
     if verdict.outcome is not Outcome.ASK:
-        return "grants lift only what asks"
+        return f"a grant lifts no {'takeover' if verdict.outcome is Outcome.TAKEOVER else 'denial'}"
     if not facts.kind.is_tool_call:
         return "grants are for tool calls"
     rule = last.rule

@@ -59,4 +59,5 @@ def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: st
         conversation=context.conversation or None if context else None,
         launch_input=run.input,
         confidence_source=action.confidence.source,
+        digest=action.digest,
     )

@@ -21,7 +21,7 @@ from hitl_tui.errors import BadExpression, Refused
 from hitl_tui.model import Facts, Grant, Json, Risk, Scope, digest_of, has_digest
 from hitl_tui.model.verdicts import severity
 from hitl_tui.policy import expression, globs
-from hitl_tui.policy.expression import Binary, Constant, ListLiteral, Logic, Name, Node, Part
+from hitl_tui.policy.expression import Binary, Constant, FunctionCall, ListLiteral, Logic, Name, Node, Part
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
 
 Outside = Mapping[str, tuple[str, ...]]
@@ -69,6 +69,7 @@ class _OfTool:
     def __init__(self) -> None:
         self._exact: dict[str, list[Grant]] = defaultdict(list)
         self._pinned: dict[str, dict[str, list[Grant]]] = defaultdict(lambda: defaultdict(list))
+        self._in_domains: dict[str, dict[str, list[Grant]]] = defaultdict(lambda: defaultdict(list))
         self._others: list[Grant] = []
 
     def add(self, grant: Grant) -> None:
@@ -80,6 +81,8 @@ class _OfTool:
             name, values = equal
             for value in {_key(value) for value in values}:
                 self._pinned[name][value].append(grant)
+        elif bounded := in_domain(grant.scope):
+            self._in_domains[bounded[0]][bounded[1]].append(grant)
         else:
             self._others.append(grant)
 
@@ -87,15 +90,28 @@ class _OfTool:
         if not isinstance(facts.args, dict):
             return
         if self._exact:
-            yield from self._exact.get(digest_of(facts.tool, facts.args), ())
+            yield from self._exact.get(facts.digest or digest_of(facts.tool, facts.args), ())
         for name, by_value in self._pinned.items():
             if name in facts.args:
                 yield from by_value.get(_key(facts.args[name]), ())
+        for name, by_domain in self._in_domains.items():
+            yield from by_domain.get(_last_host(facts.args.get(name)), ())
         yield from self._others
+
+
+def _last_host(value: Json) -> str:
+    """The host of the last address in a text or a list, roughly: of what a domain holds, all are in it, and the condition is exact."""
+    text = value[-1] if isinstance(value, list) and value else value
+    if not isinstance(text, str):
+        return ""
+    _, is_url, rest = text.partition("://")
+    return re.split("[/?#:]", rest, maxsplit=1)[0].lower() if is_url else text.rpartition("@")[2].strip(" >").lower()
 
 
 def _key(value: Json) -> str:
     """A value as it is looked up; one that is a number is the same as another of its size."""
+    if isinstance(value, str):
+        return f'"{value}'
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return canonical_json.canonical(value)
@@ -187,6 +203,18 @@ def _parsed(condition: str) -> tuple[expression.Expression, dict[str, tuple[Json
     """A stored condition, and what it pins: grants are read again for each pause."""
     found = expression.parse(condition)
     return found, _pins(found.tree)
+
+
+def in_domain(scope: Scope) -> tuple[str, str] | None:
+    """An argument that a scope's condition holds to one domain without wildcards, and that domain; None if it does with none."""
+    tree = _parsed(scope.condition)[0].tree if scope.condition else None
+    for node in tree.operands if isinstance(tree, Logic) and tree.word == "and" else [tree]:
+        if isinstance(node, Binary) and node.sign == "in" and isinstance(node.right, FunctionCall) and node.right.function == "domain":
+            argument, domain = node.left, node.right.argument
+            is_argument = isinstance(argument, Part) and argument.whole == Name("args")
+            if is_argument and isinstance(domain, Constant) and isinstance(domain.value, str) and not domain.value.startswith("*"):
+                return str(argument.key), domain.value.lower()
+    return None
 
 
 def _pins(node: Node) -> dict[str, tuple[Json, ...]]:

@@ -63,6 +63,7 @@ COMMANDS = (
     Command("revise", "w", "revise", "send back", "Send back for revision, with a note and your changes.", "queue"),
     Command("respond", "m", "respond", "respond", "Answer the question, or respond in place of the tool.", "queue"),
     Command("undo", "u", "undo", "undo", "Undo your last decision while its grace time runs.", "queue"),
+    Command("grant", "p", "grant", "allow the like", "Let calls like this one run without asking, within bounds: make a grant.", "queue"),
     Command("claim", "c", "claim", "claim", "Claim or release a review; a claim of somebody else needs a reason.", "queue"),
     Command("escalate", "exclamation_mark", "escalate", "escalate", "Escalate to a person or a group, with a note.", "queue"),
     Command("take_over", "t", "take_over", "take over", "Take the run over: act as its agent, then hand it back.", "queue"),
@@ -159,6 +160,7 @@ COMMANDS = (
     ),
     Command("set_level", "s", "set_level", "set level", "Set the tool to any autonomy level, with a reason.", "policy"),
     Command("next_proposal", "p", "next_proposal", "next proposal", "Go to the next tool with a proposed level.", "policy"),
+    Command("revoke_grant", "r", "revoke_grant", "revoke", "End the grant: calls like it ask again.", "policy"),
     Command("accept", "a", "accept", "accept", "Accept the lesson: the agent reads it from now on.", "lessons"),
     Command("drop", "d", "drop", "drop", "Drop the lesson: no agent reads it.", "lessons"),
     Command("edit_lesson", "e", "edit", "edit", "Change the lesson's text.", "lessons"),
@@ -183,7 +185,7 @@ BY_ID = {command.id: command for command in COMMANDS}
 DECIDES = frozenset({
     "approve", "edit", "edit_outside", "reject", "revise", "respond", "escalate", "take_over", "decide_many", "pause",
     "retry", "cancel", "take_over_run", "intervene_stop", "hand_back", "discard",
-    "accept_level", "set_level", "accept", "drop",
+    "accept_level", "set_level", "accept", "drop", "grant", "revoke_grant",
 })  # fmt: skip
 """Commands that change what an agent does: never by Enter, Escape or Tab, nor from the command palette."""
 OF_AN_ACCOUNT = frozenset({"edit_outside", "outside", "write_outside", "edit_policy", "edit_lesson_outside", "suspend"})
@@ -192,8 +194,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
         "approve", "edit", "edit_outside", "reject", "revise", "respond", "claim", "escalate", "decide_many", "pause", "new", "continue",
         "retry", "cancel", "release_run", "rate_up", "rate_down", "rate_none", "rate_message", "accept", "drop", "edit_lesson",
-        "edit_lesson_outside",
+        "edit_lesson_outside", "revoke_grant",
     ), ("decide",)),
+    "grant": ("grant",),
     **dict.fromkeys(("take_over", "take_over_run", "hand_back"), ("take_over",)),
     "edit_policy": ("policy",),
     "set_level": ("autonomy",),

@@ -108,3 +108,11 @@ async def test_failed_run_exits_with_1_and_an_unknown_agent_is_refused(new_sandb
     done = sandbox.cli("run", sandbox.target, "keyboard", "--input", '{"text": "x"}', code=1)
     assert "failed: its code calls input()" in done.stdout
     assert "has no agent nobody" in sandbox.cli_error("run", sandbox.target, "nobody", "x")
+
+
+@pytest.mark.slow
+def test_limit_of_a_run_is_not_passed_by_approve_all(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    limit = ("--limit", "count(send) < 1", "--approve-all", "--approve-unknown")
+    done = sandbox.cli("run", sandbox.target, "batched", rounds(SEND), *limit, code=3)
+    assert "is outside what was asked for: count(send) < 1" in done.stderr, done.stderr

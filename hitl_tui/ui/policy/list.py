@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from hitl_tui.formatting import age, counted, exact_duration
-from hitl_tui.model import SOURCES, Outcome, RuleCount, ToolAutonomy, Verdict
+from hitl_tui.model import SOURCES, Grant, Outcome, RuleCount, ToolAutonomy, Verdict
 from hitl_tui.policy.notification import Notify, channel_labels
 from hitl_tui.policy.schema import Policy, Rule
-from hitl_tui.ui.policy import autonomy_levels
+from hitl_tui.ui.policy import autonomy_levels, grant_rows
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
@@ -45,15 +45,26 @@ class PolicyRow:
     """It does not apply: the file is broken."""
     autonomy: ToolAutonomy | None = None
     """Of a tool with an autonomy level."""
+    grant: Grant | None = None
 
     @property
     def key(self) -> tuple[str, str]:
         """Identifies the row when places change."""
-        return (self.name, self.autonomy.agent if self.autonomy else "")
+        return (self.name, self.autonomy.agent if self.autonomy else str(self.grant.id) if self.grant else "")
 
 
-def policy_rows(policy: Policy, counts: Sequence[RuleCount], tools: Sequence[ToolAutonomy] = ()) -> list[PolicyRow]:
-    """All rows; only the counted ones while the file has never been readable."""
+def policy_rows(
+    policy: Policy | None, counts: Sequence[RuleCount], tools: Sequence[ToolAutonomy] = (), grants: Sequence[Grant] = (), now: float = 0.0
+) -> list[PolicyRow]:
+    """All rows; only the counted ones while the file has never been readable, and only grants without a policy."""
+    rows = _of_policy(policy, counts, tools) if policy else []
+    for one in grant_rows.listed(grants, now):
+        row = PolicyRow(len(rows), one.tool, None, grant_rows.badge(one, now), one.scope.told(), grant_rows.note(one), (), grant=one)
+        rows.append(row)
+    return rows
+
+
+def _of_policy(policy: Policy, counts: Sequence[RuleCount], tools: Sequence[ToolAutonomy]) -> list[PolicyRow]:
     broken = bool(policy.problem)
     rows = [
         PolicyRow(number, rule.name, rule, _outcome(rule), _matches(rule), _terms(rule), _of(rule.name, counts), broken)
@@ -233,7 +244,7 @@ class PolicyList(VirtualList[PolicyRow]):
             yield number, "muted"
             yield (
                 fit(row.name, room - cell_len(badge) - 1),
-                "muted" if row.muted else "strong" if row.rule or row.autonomy else "title",
+                "muted" if row.muted else "strong" if row.rule or row.autonomy or row.grant else "title",
             )
             yield f" {badge} ", "muted" if row.muted else style
         elif part == 1:

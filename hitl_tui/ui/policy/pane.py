@@ -10,12 +10,13 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from hitl_tui.argument_text import name_line
-from hitl_tui.model import LevelChange
+from hitl_tui.model import GrantUse, LevelChange
 from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.policy.autonomy_levels import level_lines
+from hitl_tui.ui.policy.grant_rows import grant_lines
 from hitl_tui.ui.policy.list import PolicyRow
 from hitl_tui.ui.policy.render import row_lines, walk_lines
 from hitl_tui.ui.text.lines import Line
@@ -48,12 +49,21 @@ class PolicyPane(DetailPane):
         """Calls of the review, each with a walk of its own."""
         return len(self._explained.walks) if self._explained else 0
 
-    def show_row(self, row: PolicyRow | None, policy_now: PolicyStatus, changes: Sequence[LevelChange] | None = None) -> None:
-        """Show a rule, a setting or a tool; a tool's `changes` are None until they are read."""
+    def show_row(
+        self,
+        row: PolicyRow | None,
+        policy_now: PolicyStatus,
+        changes: Sequence[LevelChange] | None = None,
+        uses: Sequence[GrantUse] | None = None,
+    ) -> None:
+        """Show a rule, a setting, a tool or a grant; a tool's `changes` and a grant's `uses` are None until they are read."""
         tool_autonomy, now = row.autonomy if row else None, self._clock()
         self.set_class(tool_autonomy is not None, "-autonomy")
-        if row is None or policy_now.policy is None:
-            lines: Iterable[Line] = ()
+        lines: Iterable[Line] = ()
+        if row and row.grant:
+            lines = grant_lines(row.grant, uses, self._reviewer, now)
+        elif row is None or policy_now.policy is None:
+            lines = ()
         elif tool_autonomy:
             lines = level_lines(tool_autonomy, changes, policy_now.policy, self._reviewer, now)
         else:
@@ -64,7 +74,7 @@ class PolicyPane(DetailPane):
 
     def draw_title(self) -> None:
         """Show the file's name and folder; a long path loses its beginning."""
-        name, folder = (self._path.name, self._path.parent) if self._path else ("", self._home)
+        name, folder = (self._path.name, self._path.parent) if self._path else ("no policy.toml", self._home)
         where = "in the home" if folder == self._home else f"in {visible(str(folder))}"
         room = max(1, self.size.width - len(name) - 8)
         where = where if len(where) <= room else f"…{where[1 - room :]}"

@@ -15,7 +15,7 @@ from hitl_tui.argument_text import name_line
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
-from hitl_tui.model import Level, RuleCount, ToolAutonomy
+from hitl_tui.model import Grant, Level, RuleCount, ToolAutonomy
 from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy
@@ -53,9 +53,11 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
+        self._clock = clock
         self._now = PolicyStatus()
         self._counts: Sequence[RuleCount] = ()
         self._tools: Sequence[ToolAutonomy] = ()
+        self._grants: Sequence[Grant] = ()
         self._tools_at = -math.inf
         """When the autonomy levels were read, by the monotonic clock."""
         self._tools_due = False
@@ -81,7 +83,16 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     @property
     def focus_target(self) -> PolicyList | TextView:
         """What takes the focus when the view is shown."""
-        return self.items if self._now.policy else self.query_one("#no-policy", TextView)
+        return self.items if self._has_rows else self.query_one("#no-policy", TextView)
+
+    @property
+    def _has_rows(self) -> bool:
+        return self._now.policy is not None or bool(self._grants)
+
+    @property
+    def _grant(self) -> Grant | None:
+        """The selected grant."""
+        return self.items.chosen.grant if self.items.chosen else None
 
     @property
     def detail_focus(self) -> TextView:
@@ -122,9 +133,11 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if review != self._review:
             return  # another one was selected meanwhile, and is being read
         now = explained.file if explained else self._inbox.policy.status()
-        tools = await self._read_tools(now)
-        if (now, counts, tools) != (self._now, self._counts, self._tools) or not self._loaded:
-            self._now, self._counts, self._tools, self._loaded = now, counts, tools, True
+        tools, grants = await self._read_tools(now), await self._inbox.grants.every()
+        found = (now, counts, tools, grants)
+        if found != (self._now, self._counts, self._tools, self._grants) or not self._loaded:
+            self._now, self._counts, self._tools, self._grants = found
+            self._loaded = True
             self.post_message(ProposalsCounted(self.proposed))
             self._draw()
         if explained != self._explained or slot is not None:
@@ -160,10 +173,10 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     def _draw(self) -> None:
         policy, items = self._now.policy, self.items
-        items.put(policy_rows(policy, self._counts, self._tools) if policy else [])
+        items.put(policy_rows(policy, self._counts, self._tools, self._grants, self._clock()))
         outdated = "  not accepted" if not self._now.accepted else "  as last read" if policy and policy.problem else ""
         proposed = f"  {self.proposed:,} proposed" if self.proposed else ""
-        items.border_title = f"Rules  {len(policy.rules):,}{outdated}{proposed}" if policy else "Rules"
+        items.border_title = f"Rules  {len(policy.rules):,}{outdated}{proposed}" if policy else "Grants" if self._grants else "Rules"
         self._draw_problems()
         self._show_list_or_page()
         self._draw_row()
@@ -173,6 +186,15 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         self.pane.show_row(self.items.chosen, self._now)
         if tool_autonomy := self._tool:
             self._read_changes(tool_autonomy)
+        if grant := self._grant:
+            self._read_uses(grant)
+
+    @work(group="policy-changes", exclusive=True)
+    @reports_errors
+    async def _read_uses(self, grant: Grant) -> None:
+        uses = await self._inbox.grants.used_by(grant.id)
+        if grant is self._grant:
+            self.pane.show_row(self.items.chosen, self._now, uses=uses)
 
     def _draw_problems(self) -> None:
         problems = self.query_one("#policy-problems", TextView)
@@ -186,8 +208,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     def _show_list_or_page(self) -> None:
         """Show the list, or without a policy the page that explains what one is; the focus follows."""
         had_focus = self.has_focus_within
-        self.set_class(self._now.policy is None, "-empty")
-        if had_focus and (self._now.policy is None or self.query_one("#no-policy").has_focus):
+        self.set_class(not self._has_rows, "-empty")
+        if had_focus and (not self._has_rows or self.query_one("#no-policy").has_focus):
             self.screen.set_focus(self.focus_target)
 
     def on_resize(self) -> None:
@@ -242,6 +264,20 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             await self._accept(tool_autonomy, level, policy)
         else:
             await self._set_with_reason(tool_autonomy, level, policy)
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_revoke_grant(self) -> None:
+        grant = self._grant
+        if grant is None:
+            self.say_why("select a grant first")
+        elif grant.state(self._clock()) == "revoked":
+            self.say_why(f"grant {grant.id} is revoked already")
+        else:
+            await self._inbox.grants.revoke(grant.id)
+            self._notify(f"grant {grant.id} is revoked: calls like it ask again")
+            await self.follow()
+            self.post_message(RowsChanged())
 
     async def _accept(self, tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> None:
         """Set a proposed level after a confirmation; the evidence is the reason."""
@@ -311,6 +347,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     def hints(self) -> list[Hint]:
         """The keys that work now."""
+        if (grant := self._grant) and grant.state(self._clock()) != "revoked":
+            return [self.detail_hint, ("revoke_grant", "revoke")]
         if self._now.policy is None:
             return []
         hints = [self.detail_hint]

@@ -19,7 +19,7 @@ from hitl_tui.model import Action, DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
-from hitl_tui.ui.messages import HintsChanged, PageSeen, RunShown
+from hitl_tui.ui.messages import HintsChanged, PageSeen, RowsChanged, RunShown
 from hitl_tui.ui.queue.claim_controller import ClaimController
 from hitl_tui.ui.queue.decision_controller import DecisionController
 from hitl_tui.ui.queue.empty_state import empty_lines, read_empty_state
@@ -35,7 +35,7 @@ from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.runtime.clipboard import copy
 from hitl_tui.ui.runtime.errors import reports_errors, store_errors
-from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
@@ -561,6 +561,27 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self.items.unmark()
         self._queue.refresh_snoozes()
         self._show_if_any()
+
+    # Grants
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_grant(self) -> None:
+        """Make a grant from the call that is shown."""
+        from hitl_tui.ui.dialogs.grant import GrantScreen
+
+        review, action = self.pane.review, self.pane.action
+        if review is None or action is None:
+            self.say_why(NO_REVIEW)
+            return
+        offer = await self._inbox.grants.offer(review.row.id, action.slot)
+        wanted = await ask(self, GrantScreen(offer))
+        if wanted is None:
+            return
+        made = await self._inbox.grants.make(offer, wanted.scope, wanted.uses, wanted.for_s, this_run=wanted.this_run, risk=wanted.risk)
+        uses = counted(made.uses, "call")
+        self.notify(visible(f"grant {made.id}: {uses} like it run without asking; this one still waits"), timeout=5, markup=False)
+        self.post_message(RowsChanged())
 
     # Claims and escalations
 
