@@ -159,7 +159,8 @@ SCOPES = st.sampled_from(
 POLICIES = st.sampled_from(
     [
         None, parse(""), parse("[thresholds]\nauto = 0.1\nask = 0.05"), parse("[autonomy]"),
-        parse('[[rule]]\nname = "r"\ntool = "*"\noutcome = "ask"\ngrants = true'), parse('[[rule]]\nname = "r"\ntool = "p*"\nrisk = "read"'),
+        parse('[[rule]]\nname = "r"\ntool = "*"\noutcome = "ask"\ngrants = true'),
+        parse('[[rule]]\nname = "r"\ntool = "p*"\nrisk = "read"'),
     ]
 )  # fmt: skip
 
