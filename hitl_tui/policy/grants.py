@@ -211,9 +211,9 @@ def in_domain(scope: Scope) -> tuple[str, str] | None:
     for node in tree.operands if isinstance(tree, Logic) and tree.word == "and" else [tree]:
         if isinstance(node, Binary) and node.sign == "in" and isinstance(node.right, FunctionCall) and node.right.function == "domain":
             argument, domain = node.left, node.right.argument
-            is_argument = isinstance(argument, Part) and argument.whole == Name("args")
-            if is_argument and isinstance(domain, Constant) and isinstance(domain.value, str) and not domain.value.startswith("*"):
-                return str(argument.key), domain.value.lower()
+            is_named = isinstance(domain, Constant) and isinstance(domain.value, str) and not domain.value.startswith("*")
+            if is_named and isinstance(argument, Part) and argument.whole == Name("args") and isinstance(domain, Constant):
+                return str(argument.key), str(domain.value).lower()
     return None
 
 
