@@ -9,25 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from hitl_tui.cli import main
 from hitl_tui.home import Home, sample_agents
-from tests.support.chromium import HITL, Page, WebServer, browser_context, needs_chromium, web_server
+from tests.support.chromium import Page, WebServer, browser_context, needs_chromium, web_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), needs_chromium]
-REQUESTS = (
-    "send a mail to bob@example.com saying hello",
-    "send a mail to eve@example.com saying hello",
-    "send a mail to kim@example.com saying hello",
-)
+NAMES = ("bob", "eve", "kim")
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[WebServer]:
     """A server with the sample agents, of which some wait."""
     home = Home(tmp_path / "home").prepare()
-    for request in REQUESTS:
-        subprocess.run([*HITL, "launch", "mail_assistant", request, "--home", str(home.path)], check=True, capture_output=True)
+    for name in NAMES:
+        request = f"send a mail to {name}@example.com saying hello"
+        done = CliRunner().invoke(main, ["launch", "mail_assistant", request, "--home", str(home.path)])
+        assert done.exit_code == 0, done.output
     with web_server(home, targets=[str(sample_agents())]) as running:
+        yield running
+
+
+@pytest.fixture
+def idle_server(tmp_path: Path) -> Iterator[WebServer]:
+    """A server of a home without agents."""
+    with web_server(Home(tmp_path / "home").prepare(), "--no-worker") as running:
         yield running
 
 
@@ -44,7 +51,7 @@ def rows(home: Home, sql: str) -> list[tuple[Any, ...]]:
 
 def consoles(home: Home) -> list[str]:
     """The command lines of consoles that browsers show."""
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
     return [line for line in found.splitlines() if str(home.path) in line and "ssh-session" in line]
 
 
@@ -59,15 +66,12 @@ def test_console_in_chromium_decides_edits_takes_over_and_copies(server: WebServ
     page.press("1")
     page.press_until("Enter", "copied")
     assert "@example.com" in page.page.evaluate("navigator.clipboard.readText()")
-    while not rows(home, "SELECT 1 FROM decisions"):
-        page.press("a")
-    page.until("approved by you")
+    page.press_until("a", "approved by you")
     page.press_until("e", "nothing is changed yet")
     page.type("zoe")
-    page.press("Control+s")
-    page.until_true(lambda: len(rows(home, "SELECT 1 FROM decisions WHERE kind = 'edit'")) == 1, "an edit")
-    page.press_until("t", "hand back")
-    page.until_true(lambda: bool(rows(home, "SELECT 1 FROM takeovers")), "a takeover")
+    page.press_until_true("Control+s", lambda: bool(rows(home, "SELECT 1 FROM decisions WHERE kind = 'edit'")))
+    page.press_until_true("t", lambda: bool(rows(home, "SELECT 1 FROM takeovers")))
+    page.until("hand back")
     assert rows(home, "SELECT DISTINCT actor FROM decisions") == [("ann",)]
     assert all(url.startswith((server.url, "data:", "blob:")) for url in page.requested), page.requested
     assert page.problems == []
@@ -88,18 +92,19 @@ def test_page_that_is_resized_or_loaded_again_keeps_what_was_typed(server: WebSe
     page.until("Waiting", "@example.com")
     page.press_until("r", "she is on holiday")
     assert rows(server.home, "SELECT count(*) FROM decisions") == [(0,)]
-    page.press("Escape")
+    page.press_until("Escape", "take over")  # the keys of the queue, bright again
     page.press_until("E", "no $EDITOR")
     page.page.close()
     other = Page(context.new_page())
     other.page.goto(server.url)
     other.until("Waiting")
-    assert len(consoles(server.home)) == 1
+    other.until_true(lambda: len(consoles(server.home)) == 1, "the console of the page that was closed ends")
     assert server.stop() == 0
     assert consoles(server.home) == []
 
 
-def test_link_that_was_used_and_a_session_that_is_over_say_so(server: WebServer, context: Any) -> None:
+def test_link_that_was_used_and_a_session_that_is_over_say_so(idle_server: WebServer, context: Any) -> None:
+    server = idle_server
     page = Page(context.new_page())
     page.page.goto(server.url)
     assert page.told().startswith("you are not signed in; ask for another link")
@@ -115,7 +120,8 @@ def test_link_that_was_used_and_a_session_that_is_over_say_so(server: WebServer,
     assert page.told().startswith("this session is over")
 
 
-def test_page_of_another_site_opens_no_console(server: WebServer, context: Any) -> None:
+def test_page_of_another_site_opens_no_console(idle_server: WebServer, context: Any) -> None:
+    server = idle_server
     page = Page(context.new_page())
     page.enter(server.link)
     page.until("Waiting")

@@ -18,7 +18,7 @@ from tests.benchmarks.rows import seed_home
 from tests.benchmarks.terminal import Terminal, terminal
 from tests.support.chromium import HITL, Page, browser_context, needs_chromium, web_server
 from tests.support.ssh import make_key, needs_sshd, ssh_server
-from tests.support.tiers import full_only, is_full
+from tests.support.tiers import is_full
 
 ROUNDS = 300 if is_full else 8
 FORCED = 'restrict,pty,command="{command}" {key}'
@@ -117,7 +117,6 @@ def decided(home: Home) -> list[tuple[int, str, str]]:
         return db.execute("SELECT review, actor, identified FROM decisions ORDER BY id").fetchall()
 
 
-@full_only
 @pytest.mark.slow
 @pytest.mark.timeout(36_000 if ROUNDS > 100 else 900)
 @needs_sshd
@@ -142,7 +141,6 @@ def test_four_consoles_that_decide_at_once_have_one_winner_each_and_tell_the_oth
             until_drawn(console, everybody, f"approved by {won}")
 
 
-@full_only
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @needs_sshd

@@ -38,6 +38,20 @@ async def test_only_members_of_the_group_decide_and_refusals_are_logged(office: 
     assert found.decisions[0].identified is Identified.LOGIN
 
 
+async def test_history_is_filtered_by_how_people_were_identified(office: Office) -> None:
+    ann = office.inbox("ann")
+    for identified in (Identified.LOGIN, Identified.PINNED):
+        ann.actor = Actor("ann", identified=identified)
+        review = await office.ask()
+        await ann.reviews.decide(await ann.reviews.get(review), {0: approve()})
+    wanted = ("pinned", "login,pinned", "signed", "none")
+    found = {text: [row.identified for row in await ann.history.search(f"identified:{text}")] for text in wanted}
+    assert found == {"pinned": ["pinned"], "login,pinned": ["pinned", "login"], "signed": [], "none": []}
+    assert [row.identified for row in await ann.history.search("-identified:pinned by:ann")] == ["login"]
+    with pytest.raises(Refused, match="identified"):
+        await ann.history.search("identified:guessed")
+
+
 async def test_others_escalate_and_rate_but_do_not_claim_what_they_cannot_decide(office: Office) -> None:
     review = await office.ask()
     with pytest.raises(NotAllowed, match="only finance"):

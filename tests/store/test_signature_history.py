@@ -17,7 +17,9 @@ from click.testing import CliRunner
 
 from hitl_tui import openssh
 from hitl_tui.cli import main
+from hitl_tui.doctor import Finding, check_installation
 from hitl_tui.errors import Refused
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Actor, Answer, DecisionKind, PauseKind
 from hitl_tui.model.signatures import people_text, sha256
@@ -25,7 +27,7 @@ from hitl_tui.people.file import PeopleFile
 from hitl_tui.settings import login
 from hitl_tui.store import Store, audit, signature_history
 from hitl_tui.store.audit import chained
-from hitl_tui.store.people_log import TrustedPeople
+from hitl_tui.store.people_log import ACCEPT, WAITS, TrustedPeople
 from hitl_tui.store.signatures import hash_of
 from tests.support.empty_database import open_store
 from tests.support.ssh import make_key, needs_openssh, public
@@ -112,8 +114,11 @@ async def test_change_of_people_counts_once_somebody_of_the_version_before_signs
     for nobody in ("eve", "bob"):
         with pytest.raises(Refused, match="may not change people"):
             await signers.accept(nobody)
+    waits = Finding("people.toml", False, f"{WAITS}; {ACCEPT}")
+    home = Home(signers.file.parent)
+    assert waits in await asyncio.to_thread(check_installation, home, (), lambda home, target: "")
     await signers.accept("ann")
-    assert not signers.people.waiting()
+    assert not signers.people.waiting() and waits not in await asyncio.to_thread(check_installation, home, (), lambda home, target: "")
     await signers.decide("eve")
     assert signers.verify() == ""
     signers.file.unlink()

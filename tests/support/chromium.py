@@ -23,6 +23,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"
 """Skips a test where there is no Chromium to start; playwright's own cannot be downloaded everywhere."""
 LINK = re.compile(r"a link for .*: (http\S+)")
 TIMEOUT_S = 60.0
+PRESSES, PRESS_S = 8, 8.0
 
 
 class WebServer:
@@ -106,15 +107,23 @@ class Page:
             self.page.keyboard.press(key)
 
     def press_until(self, key: str, text: str) -> None:
-        """Press a key until a text is drawn: a key is ignored for a moment after what is shown has changed."""
-        for _ in range(20):
+        """Press a key until a text is drawn, and forget the text and what came before."""
+        self.press_until_true(key, lambda: text.encode() in self.drawn)
+        self.until(text)
+
+    def press_until_true(self, key: str, is_so: Callable[[], bool]) -> None:
+        """Press a key until something is so: a key is ignored for a moment after what is shown has changed.
+
+        It is pressed again only after a while: what it did the first time may come late, and twice would do something else.
+        """
+        for _ in range(PRESSES):
             self.press(key)
-            for _ in range(40):
-                if text.encode() in self.drawn:
-                    self.until(text)
+            until = time.monotonic() + PRESS_S
+            while time.monotonic() < until:
+                if is_so():
                     return
                 self.page.wait_for_timeout(50)
-        raise AssertionError(f"{key} never led to {text}; the last that was drawn is {self.drawn[-800:]!r}")
+        raise AssertionError(f"{key} never did it; the last that was drawn is {self.drawn[-800:]!r}")
 
     def type(self, text: str) -> None:
         """Type a text."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hitl_tui.model import EVERYBODY, PauseKind, People, Person, Role
+from hitl_tui.ui.commands import BY_ID, OF_AN_ACCOUNT
+from hitl_tui.ui.dialogs.help import help_lines
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 
@@ -57,6 +60,7 @@ async def test_call_of_others_offers_escalation_only(start_console: StartConsole
     [
         (EVERYBODY, "ann · identity: not checked"),
         (people(*DECIDES, trust_names=True), "ann · names trusted"),
+        (replace(people(*DECIDES), is_waiting=True), "ann · people.toml: change not signed"),
         (People((Person("bob"),), is_checked=True), "ann · may only look"),
         (People(is_checked=True, problem="people.toml, line 1: it is not TOML"), "ann · people.toml has a mistake"),
     ],
@@ -64,6 +68,16 @@ async def test_call_of_others_offers_escalation_only(start_console: StartConsole
 async def test_header_says_how_people_are_known(start_console: StartConsole, tmp_path: Path, known: People, said: str) -> None:
     async with start_console("nothing", people=known) as console:
         await console.until_shown(said)
+
+
+async def test_pinned_session_lists_no_key_of_an_account(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with start_console("nothing", people=people(*Role)) as console:
+        of_an_account = {BY_ID[id_].about for id_ in OF_AN_ACCOUNT}
+        everything = {row.text for row in help_lines({})}
+        assert all(any(about in row for row in everything) for about in of_an_account) and "suspend" in titles(console)
+        monkeypatch.setenv("HITL_TUI_PINNED", "ssh")
+        assert not [row.text for row in help_lines({}) if "$EDITOR" in row.text or any(about in row.text for about in of_an_account)]
+        assert not titles(console) & {"suspend", "$EDITOR", "edit file", "Screenshot"}
 
 
 async def test_header_of_people_known_by_their_login_says_nothing_more(start_console: StartConsole) -> None:

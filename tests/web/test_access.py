@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hitl_tui.cli.ssh_session import admitted
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.web import access
@@ -108,6 +109,24 @@ def test_header_is_believed_only_from_the_named_proxies(home: Home) -> None:
     for names, told in (([], "not at all"), (["ann", "bob"], "more than once"), ([" "], "not at all")):
         with pytest.raises(Refused, match=told):
             proxied.person(caller(address="10.0.0.5", named=names))
+
+
+def test_header_holds_a_name_an_alias_or_an_address_of_one_person(home: Home) -> None:
+    proxied, text = behind(home, "10.0.0.5"), '[[person]]\nname = "{0}"\naliases = ["{0}.m"]\nemail = "{1}"\n'
+    people = home.path / "people.toml"
+    people.write_text("".join(text.format(name, f"{name}@example.com") for name in ("ann", "bob")))
+    for said in ("ann", "ANN.M", "ann@example.com", " Ann@Example.com "):
+        assert proxied.person(caller(address="10.0.0.5", named=[said])) == "ann"
+    for said in ("ann@example.org", "ann@exаmple.com", "ann@example.com.evil", "example.com", "@example.com"):
+        stranger = proxied.person(caller(address="10.0.0.5", named=[said]))
+        with pytest.raises(Refused, match=r"is not in people\.toml"):
+            admitted(home, stranger)
+    people.write_text("".join(text.format(name, "team@example.com") for name in ("ann", "bob")))
+    with pytest.raises(Refused, match=r"is not in people\.toml"):
+        admitted(home, proxied.person(caller(address="10.0.0.5", named=["team@example.com"])))
+    people.write_text(text.format("ann", "ann@example.com") + text.format("bob", "b@example.com").replace("bob.m", "ann@example.com"))
+    with pytest.raises(Refused, match="is a name of one person and the address of another"):
+        proxied.person(caller(address="10.0.0.5", named=["ann@example.com"]))
 
 
 def test_link_and_cookie_let_nobody_in_behind_a_proxy(home: Home, links: Access) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from hitl_tui import openssh
+from hitl_tui import openssh, takeover_plan
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Actor, Answer, DecisionKind, Identified, Review, ReviewState, Viewing
-from hitl_tui.model.signatures import Statement, state
+from hitl_tui.model import Actor, Answer, DecisionKind, Identified, Review, ReviewState, Takeover, TakeoverPlan, Viewing
+from hitl_tui.model.signatures import Statement, hand_back_text, state
 from hitl_tui.people.file import PeopleFile
-from hitl_tui.store import audit, decisions, signature_history
+from hitl_tui.store import audit, decisions, signature_history, takeovers
 from hitl_tui.store.people_log import TrustedPeople
-from hitl_tui.store.signatures import SignedStatements, hash_of
+from hitl_tui.store.signatures import SignedStatements, SignedText, hash_of
 from tests.support.harness import Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer, reject
 from tests.support.ssh import make_key, needs_openssh, public
 
@@ -64,7 +64,7 @@ class Office:
         text = ""
         for name in ("ann", "bob"):
             key = f"[[person.key]]\nkey = '{public(self.keys[name])}'\nadded = 2026-01-01\n{more.get(name, '')}\n"
-            text += f"[[person]]\nname = '{name}'\nroles = ['decide', 'people']\n{key}"
+            text += f"[[person]]\nname = '{name}'\nroles = ['decide', 'take_over', 'people']\n{key}"
         (self.home / "people.toml").write_text(text)
 
     async def ask(self, *tools: str) -> list[Review]:
@@ -304,3 +304,107 @@ async def test_rejection_is_signed_too_and_nothing_is_stored_without_key(office:
             await office.ann.reviews.decide(review, {0: answer})
     assert (await office.ann.reviews.get(review.row.id)).decisions == {}
     assert DecisionKind.APPROVE in review.actions[0].allowed
+
+
+# Hand-backs
+
+
+async def plan_of(office: Office, review: Review, result: str = "told by phone") -> tuple[Takeover, TakeoverPlan]:
+    """ann takes over what a review asks; a plan that gives the call's result."""
+    taken = await office.ann.takeovers.take(review.row.run)
+    (call,) = (await office.ann.takeovers.head(review.row.run)).calls
+    return taken, TakeoverPlan(results={call.id: result})
+
+
+async def test_hand_back_is_signed_and_confirmed_where_the_rule_wants_that(office: Office) -> None:
+    letter, move = await office.ask("send", "move")
+    taken, plan = await plan_of(office, letter)
+    assert not (await office.ann.takeovers.hand_back(taken.id, plan)).is_unconfirmed
+    taken, plan = await plan_of(office, move)
+    shown = await office.ann.takeovers.hand_back(taken.id, plan)
+    assert shown.is_unconfirmed and await office.bob.takeovers.confirm(shown)
+    assert office.sandbox.run_until_idle() == 0
+    for review in (letter, move):
+        ended = await office.ann.takeovers.latest(review.row.run)
+        assert ended and (ended.state, ended.note) == ("applied", "")
+    assert office.effects() == [], "its result was given in place of the tool's"
+    assert (found := office.verify())[0] == 3 and not found[1], found
+
+
+async def hand_back_unsigned(office: Office, review: Review) -> None:
+    taken, plan = await plan_of(office, review)
+    await takeovers.hand_back(office.store, taken.id, Actor("ann"), plan)
+
+
+async def hand_back_where_the_row_wants_no_signature(office: Office, review: Review) -> None:
+    office.sql("UPDATE actions SET signed = 0 WHERE review = ?", review.row.id)
+    await hand_back_unsigned(office, review)
+
+
+async def hand_back_where_the_log_says_that_it_ended(office: Office, review: Review) -> None:
+    """The row and the log say that nothing is asked any more, as whoever can write the file could."""
+    await hand_back_unsigned(office, review)
+    note = {"run": review.row.run, "review": review.row.id}
+    async with office.store.transaction() as db:
+        audit.note(db, 1.0, "applied", Actor(""), {"note": ""}, **note)
+    office.sql("UPDATE reviews SET state = 'applied' WHERE id = ?", review.row.id)
+
+
+def hand_back_signed(key: str = "ann", **changed: Any) -> Attack:
+    """A hand-back with a signature of another key, or of something else."""
+
+    async def attack(office: Office, review: Review) -> None:
+        taken, plan = await plan_of(office, review)
+        other = replace(taken, **changed.get("taken", {}))
+        home, head = changed.get("home") or audit.home_id(office.store), str(audit.head(office.store.path))
+        signed = changed.get("plan") or takeover_plan.as_json(plan)
+        text = hand_back_text(home, head, other, signed, changed.get("person", "ann"), 1.0)
+        made = await openssh.sign(text, [public(office.keys[key])], office.keys[key])
+        by = Actor("ann", identified=Identified.SIGNED)
+        await takeovers.hand_back(office.store, taken.id, by, plan, signed=SignedText(text, made.text))
+
+    return attack
+
+
+async def signature_of_a_decision(office: Office, review: Review) -> None:
+    taken, plan = await plan_of(office, review)
+    (text, signature) = await office.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
+    by = Actor("ann", identified=Identified.SIGNED)
+    await takeovers.hand_back(office.store, taken.id, by, plan, signed=SignedText(text, signature))
+
+
+async def revoke_the_key_after_handing_back(office: Office, review: Review) -> None:
+    taken, plan = await plan_of(office, review)
+    await office.ann.takeovers.hand_back(taken.id, plan)
+    office.write_people(ann="revoked = 2026-01-02")
+
+
+HAND_BACKS: dict[str, tuple[Attack, str]] = {
+    "not signed": (hand_back_unsigned, "it is not signed"),
+    "ended in the log": (hand_back_where_the_log_says_that_it_ended, "it is not signed"),
+    "row says no signature": (hand_back_where_the_row_wants_no_signature, "it is not signed"),
+    "key of another": (hand_back_signed("bob"), "is bob's"),
+    "key added by hand": (hand_back_signed("stranger"), "is not in people.toml"),
+    "other person": (hand_back_signed("bob", person="bob"), "of something else"),
+    "other plan": (hand_back_signed(plan={"answer": "no"}), "of something else"),
+    "other takeover": (hand_back_signed(taken={"id": 99}), "of something else"),
+    "other run": (hand_back_signed(taken={"run": 99}), "of something else"),
+    "other checkpoint": (hand_back_signed(taken={"head": "elsewhere"}), "of something else"),
+    "other home": (hand_back_signed(home="f" * 64), "of something else"),
+    "signature of a decision": (signature_of_a_decision, "of something else"),
+    "key revoked": (revoke_the_key_after_handing_back, "was revoked"),
+}
+
+
+@pytest.mark.parametrize(
+    "names", [pytest.param(tuple(HAND_BACKS)[:2], id="some"), pytest.param(tuple(HAND_BACKS)[2:], marks=pytest.mark.slow, id="all")]
+)
+async def test_forged_hand_back_is_not_applied(office: Office, names: tuple[str, ...]) -> None:
+    real, *reviews = await office.ask("send", *["send" for _ in names])
+    await office.ann.reviews.decide(real, {0: approve()})
+    for name, review in zip(names, reviews, strict=True):
+        await HAND_BACKS[name][0](office, review)
+    assert office.sandbox.run_until_idle() == 0
+    for name, review in zip(names, reviews, strict=True):
+        ended = await office.bob.takeovers.latest(review.row.run)
+        assert ended and ended.state == "stale" and HAND_BACKS[name][1] in ended.note, (name, ended)

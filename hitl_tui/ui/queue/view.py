@@ -12,6 +12,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.timer import Timer
 
+from hitl_tui import pinned_session
 from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
@@ -611,7 +612,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             claim = [("claim", self._claims.claim_does)]
             taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
             viewer = self.viewer
-            if self._inbox.reviews.refusal(review, [action.slot]):
+            cannot_sign = pinned_session.kind() == "browser" and self._inbox.reviews.must_sign([action])
+            if cannot_sign or self._inbox.reviews.refusal(review, [action.slot]):
                 hints = [*[hint for hint in hints if hint[0] == "next_call"], *escalated]
             elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
                 hints = [*claim, *hints, *taken, *escalated]

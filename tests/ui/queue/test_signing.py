@@ -63,6 +63,7 @@ async def test_browser_cannot_sign(start_console: StartConsole, tmp_path: Path, 
     key = make_key(tmp_path)
     monkeypatch.setenv("HITL_TUI_PINNED", "browser")
     async with start_console(people=everything_signed(key), signing_key=key) as console:
+        assert {"escalate"} == {command for command, _ in console.app.key_hints[0]} & {"approve", "reject", "edit", "take_over", "escalate"}
         await console.press("a")
         assert "a browser cannot sign" in console.notifications()
         assert await console.decisions_of(console.review_ids[0]) == []
