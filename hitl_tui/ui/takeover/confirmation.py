@@ -13,7 +13,7 @@ from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.runtime.key_queue import ask
-from hitl_tui.ui.text.lines import Line, json_lines, line
+from hitl_tui.ui.text.lines import Line, line, value_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
 PARTS = {
@@ -35,8 +35,7 @@ class PlanScreen(ConfirmScreen):
         """Only `y` confirms."""
 
     def action_yes(self) -> None:
-        page = self.query_one("#page", TextView)
-        if page.scroll_offset.y < page.max_scroll_y:
+        if self.query_one("#page", TextView).status() != ["▴ end"]:
             self.complain("the plan goes on below: read it to its end first (j, or space)")
         else:
             super().action_yes()
@@ -74,4 +73,4 @@ def plan_lines(shown: Takeover) -> Iterator[Line]:
     for part, about in PARTS.items():
         if part in plan:
             yield line(about, "strong")
-            yield from json_lines(plan[part], indent=2, agent=False)
+            yield from value_lines(plan[part], agent=False)
