@@ -194,7 +194,7 @@ def explain_loading(error: BaseException) -> str:
     """The sentence for an exception that came out of a module or a factory while it was loaded. Never raises."""
     if _reads_keyboard(error):
         return f"its code calls input() while it is loaded, and a worker has no keyboard; ask a person within a node: {ASK_INSTEAD}"
-    if isinstance(error, ModuleNotFoundError) and error.name and _origin(error.name.partition(".")[0]) is None:
+    if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str) and _origin(error.name.partition(".")[0]) is None:
         return f"{describe(error)}: it is neither in the project nor installed in {sys.prefix}"
     return _unset_variable(error) or describe(error)
 
@@ -205,10 +205,8 @@ def _reads_keyboard(error: BaseException) -> bool:
 
 def _unset_variable(error: BaseException) -> str:
     """The sentence for a name that `os.environ` does not have; empty for other exceptions."""
-    if not isinstance(error, KeyError) or not error.args:
-        return ""
-    *_, (last, _) = traceback.walk_tb(error.__traceback__)
-    if last.f_globals.get("__name__") != "os" or last.f_code.co_name != "__getitem__":
+    frames = list(traceback.walk_tb(error.__traceback__)) if isinstance(error, KeyError) else []
+    if not frames or (frames[-1][0].f_globals.get("__name__"), frames[-1][0].f_code.co_name) != ("os", "__getitem__"):
         return ""
     return f"the environment variable {_words_of(error).strip(QUOTES)} is not set: put it into the project's env file"
 

@@ -61,6 +61,15 @@ PACKAGES = {
 }
 """Agents of tests/projects/packages: what their model does, and a text of the last state."""
 
+ASKING_ROWS = ("foreign", "takeover", "pauses")
+ASKED = [
+    ("template", ("--input", '{"text": "hi"}')),
+    ("keyboard", ("--input", '{"text": "go"}')),
+    ("announces", ("pay",)),
+    ("frontend", ('[[["pick_date", {"from": "May"}]]]',)),
+]
+"""Agents of these projects whose runs ask a person, or fail because they would: launched as r1, r2 …"""
+
 
 def text_of(given: Any) -> str:
     return given if isinstance(given, str) else json.dumps(given)
@@ -179,6 +188,27 @@ def test_packages_of_pypi_run_by_commands_on_the_python_of_their_project(new_san
     in_its_environment(sandbox, "worker", "--until-idle", str(packages))
     assert {agent: ends in result_of(sandbox, runs[agent]) for agent, (_, ends) in PACKAGES.items()} == dict.fromkeys(PACKAGES, True)
     assert (packages / "files" / "a.md").read_text() == "tea"
+
+
+@pytest.mark.slow
+def test_rows_that_ask_a_person_end_as_meant_on_another_python(new_sandbox: SandboxFactory, packages: Path) -> None:
+    sandbox = new_sandbox("foreign")
+    del sandbox.env["PYTHONDONTWRITEBYTECODE"]
+    (sandbox.home.path / "policy.toml").write_text('[agents.frontend]\nfrontend_tools = ["pick_*"]\n')
+    worker = ["worker", "--until-idle", "--python", str(packages / ".venv"), *(str(PROJECTS / name) for name in ASKING_ROWS)]
+    for agent, given in ASKED:
+        sandbox.cli("launch", agent, *given)
+    in_its_environment(sandbox, *worker)
+    reviews = {row["agent"]: str(row["review"]) for row in sandbox.cli_json("queue")}
+    sandbox.cli("decide", reviews["template"], "respond", "--message", "yes")
+    sandbox.cli("decide", reviews["frontend"], "respond", "--message", "2 May")
+    sandbox.cli("take-over", "r3")
+    sandbox.cli("hand-back", "r3", "--plan", '{"results": {"t1": "paid in cash"}}')
+    in_its_environment(sandbox, *worker)
+    assert "yes by its dotted name in myagent.graph" in result_of(sandbox, "r1")
+    assert sandbox.cli_json("show", "r2")["error"].startswith("its code calls input(), and a worker has no keyboard")
+    assert "paid in cash" in result_of(sandbox, "r3") and '"last": "paid in cash"' in sandbox.journal.read_text()
+    assert "done: pick_date=2 May" in result_of(sandbox, "r4")
 
 
 @needs_tmux
