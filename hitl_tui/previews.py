@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +56,8 @@ class Registered:
         """
         found = self.function(dict(args), config) if _takes_config(self.function) else self.function(dict(args))
         if inspect.isawaitable(found):
+            import asyncio  # only here: graphs import this module at their start
+
             found = asyncio.run(_awaited(found))
         return body_of(found)
 

@@ -17,6 +17,7 @@ import pytest
 from hitl_tui.cli import SECTIONS
 from hitl_tui.cli.drill import read_calls
 from hitl_tui.home import Home
+from hitl_tui.model import EVERYBODY
 from hitl_tui.people import parser as people_parser
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.settings import read_settings
@@ -107,7 +108,8 @@ def test_python_blocks_run_as_printed(text: str) -> None:
 @pytest.mark.parametrize("text", every_block("toml"))
 def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
     if text.startswith("# policy.toml"):
-        assert parse_with_problems(text)[1] == []
+        program = people_parser.parse_with_problems('[[person]]\nname = "tickets"')[0] if "[decider]" in text else EVERYBODY
+        assert parse_with_problems(text, people=program)[1] == []
     elif text.startswith("# people.toml"):
         assert people_parser.parse_with_problems(text)[1] == []
     elif text.startswith("# calls.toml"):

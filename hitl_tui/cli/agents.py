@@ -49,7 +49,7 @@ def agents(targets: tuple[str, ...], python: str, json_: bool, home: str | None,
 @click.argument("new")
 @common_options
 def moved(old: str, new: str, home: str | None, reviewer: str | None) -> None:
-    """Say that the project OLD is now at NEW.
+    """Say that a project's folder was moved.
 
     A project is known by its path. Its agents keep their names, and with them
     their runs, autonomy levels, lessons and assistants.

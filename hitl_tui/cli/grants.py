@@ -39,7 +39,7 @@ def grant(
     review: str, scope: str, args_: tuple[str, ...], from_: tuple[str, ...], uses: int | None, for_: str, this_run: bool, risk: str | None,
     dry_run: bool, json_: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Let calls like this one run without asking, within bounds.
+    """Let calls like one of a review (12#1) run without asking.
 
     Prints what people decided about past calls that the scope covers.
     """
@@ -69,7 +69,7 @@ def grant(
 @json_option
 @common_options
 def grants(grant: str | None, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """List grants, newest first; with a number, one and the calls that used it."""
+    """List grants, and the calls that used one."""
 
     async def work(inbox: Inbox) -> str:
         if grant is not None:
@@ -98,7 +98,7 @@ def grants(grant: str | None, json_: bool, home: str | None, reviewer: str | Non
 @json_option
 @common_options
 def revoke(grant: str, why: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """End a grant at once."""
+    """End a grant."""
 
     async def work(inbox: Inbox) -> str:
         made = await inbox.grants.revoke(_number(grant), why)

@@ -524,4 +524,4 @@ def test_sample_agents_import_only_the_graph_patterns_of_the_console() -> None:
     using = {path.parent.name for path, text in texts.items() if "hitl_tui" in text.replace("hitl_tui.patterns", "")}
     assert not using
     by_patterns = {path.parent.name for path, text in texts.items() if "hitl_tui.patterns" in text}
-    assert by_patterns == {"mail_assistant", "support_desk", "writing_room"}
+    assert by_patterns == {"mail_assistant", "sql_steward", "support_desk", "writing_room"}

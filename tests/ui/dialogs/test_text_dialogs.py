@@ -36,7 +36,10 @@ from tests.ui.queue.test_decisions import BATCH, ODD, go_to
 
 TEXT = "mail"
 """What the editor leaves: a reason, a name, a filter, and the words of a search."""
-WITHOUT_TEXT = {"ChoiceScreen", "CheckScreen", "ConfirmScreen", "HelpScreen", "LevelScreen", "MessagesScreen", "PageScreen"}
+WITHOUT_TEXT = {
+    "ChoiceScreen", "CheckScreen", "ConfirmScreen", "GrantScreen", "HelpScreen", "LevelScreen", "MessagesScreen", "PageScreen",
+    "PlanScreen",
+}  # fmt: skip
 BASES = {"KeyQueueScreen", "DialogScreen", "ReviewScreen", "AnswerScreen"}
 
 
