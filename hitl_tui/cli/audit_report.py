@@ -31,6 +31,7 @@ KINDS = (
     "clock",
     "pruned",
     "exported",
+    "practiced",
 )
 """Kinds of entries that the report lists."""
 DECISIONS = ("approve", "edit", "reject", "respond")
@@ -49,7 +50,7 @@ NORMS = (
     ("EU AI Act, article 14 (4) b: awareness of automation bias", "§ 6: attention checks; § 4: time viewed", "whether reviewers were told of it"),
     ("EU AI Act, article 14 (4) d and e: decide not to use, override, stop", "§ 3: rejected and edited; § 5: takeovers", "that stopping was possible at every moment"),
     ("EU AI Act, article 14 (5): two persons", "§ 2: rules with two reviewers", "whether the use falls under that paragraph"),
-    ("EU AI Act, article 26 (2): persons with competence, training and authority", "§ 1: people, roles and groups; § 6", "competence and training, beyond attention checks"),
+    ("EU AI Act, article 26 (2): persons with competence, training and authority", "§ 1: people, roles and groups; § 6: attention checks, training", "competence and training beyond these"),
     ("EU AI Act, article 26 (5) and (6): monitoring, and logs of at least six months", "§ 7, § 8, § 9", "whether earlier logs exist elsewhere"),
     ("OWASP, agentic applications: overwhelmed or deceived humans in the loop", "§ 4: time viewed; § 5: deadlines; § 6: attention checks", "what reviewers were shown outside this program"),
     ("OWASP, agentic applications: misuse of tools, excessive agency", "§ 2: rules; § 3: what ran by rule; § 7: levels", "calls that a graph makes without asking"),
@@ -88,7 +89,7 @@ def page(
         "<h2>§ 3 Decisions</h2>", *_decisions(facts),
         "<h2>§ 4 People</h2>", *_persons(facts),
         "<h2>§ 5 Takeovers, deadlines, refusals</h2>", *_takeovers(facts),
-        "<h2>§ 6 Attention checks</h2>", *_checks(facts.checks),
+        "<h2>§ 6 Attention checks, and training</h2>", *_checks(facts.checks), *_training(facts.entries.get("practiced", ())),
         "<h2>§ 7 Autonomy</h2>", _entries(facts, ("autonomy",)),
         "<h2>§ 8 Changes of policy and people; upkeep</h2>", _entries(facts, ("policy", "people", "people_changed", "repaired", "clock", "pruned", "exported")),
         "<h2>§ 9 Verification of the log</h2>", *_verification(verified, signed, facts),
@@ -196,6 +197,22 @@ def _checks(checks: Sequence[tuple[str, int, int]]) -> Iterator[str]:
         bounds = wilson(caught, shown)
         rows.append((name, shown, caught, percent(caught / shown), f"{percent_range(*bounds)} (95 % CI)" if bounds else ""))
     yield _table(("person", "shown", "caught", "detection rate", "Wilson's interval"), rows)
+
+
+def _training(entries: Sequence[LoggedEntry]) -> Iterator[str]:
+    rows = []
+    for one in entries:
+        body = one.body if isinstance(one.body, dict) else {}
+        told = body.get("d_prime")
+        rows.append(
+            (
+                one.actor,
+                _day(one.at),
+                *(body.get(name, 0) for name in ("bad", "caught", "good", "false_alarms")),
+                f"{told:.2f}" if told is not None else "",
+            )
+        )
+    yield _table(("person", "day", "bad calls", "caught", "good calls", "false alarms", "d′"), rows, "training: hitl-tui practice")
 
 
 def _entries(facts: AuditFacts, kinds: Sequence[str]) -> str:

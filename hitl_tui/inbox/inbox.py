@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hitl_tui.inbox.insights import Insights
     from hitl_tui.inbox.lessons import Lessons
     from hitl_tui.inbox.policy import PolicyLookup
+    from hitl_tui.inbox.practice import Practice
     from hitl_tui.inbox.reviews import Reviews
     from hitl_tui.inbox.runs import Runs
     from hitl_tui.inbox.signing import Signing
@@ -217,6 +218,13 @@ class Inbox:
         from hitl_tui.inbox.insights import Insights
 
         return Insights(self)
+
+    @functools.cached_property
+    def practice(self) -> Practice:
+        """Practise on calls that can never run."""
+        from hitl_tui.inbox.practice import Practice
+
+        return Practice(self)
 
     @functools.cached_property
     def autonomy(self) -> Autonomy:

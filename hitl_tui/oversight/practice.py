@@ -1,0 +1,146 @@
+"""Practice for reviewers: good and bad calls in random order, and what somebody made of them. Pure; nothing of it can run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist, median
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Json
+from hitl_tui.oversight.arguments import leaves
+from hitl_tui.oversight.attention_checks import WrongCall, wrong_calls
+from hitl_tui.oversight.statistics import wilson
+
+LEAST, MOST = 0.05, 0.5
+"""The share of bad calls that may be chosen."""
+Tool = tuple[str, str, Json, Json]
+"""Agent, tool, arguments of a good call, and their JSON Schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeCall:
+    """A call to decide."""
+
+    agent: str
+    tool: str
+    args: Json
+    asked: str
+    """What its user asked for."""
+    wrong: WrongCall | None = None
+    """What is wrong; None for a good call."""
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeAnswer:
+    """What somebody decided."""
+
+    call: PracticeCall
+    approved: bool
+    seconds: float
+
+    @property
+    def caught(self) -> bool:
+        """Whether it was a bad call that was rejected."""
+        return self.call.wrong is not None and not self.approved
+
+    @property
+    def missed(self) -> bool:
+        """Whether it was a bad call that was approved."""
+        return self.call.wrong is not None and self.approved
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeResult:
+    """The figures of a practice."""
+
+    good: int
+    """Good calls that were decided."""
+    bad: int
+    caught: int
+    false_alarms: int
+    """Good calls that were rejected."""
+    seconds: float | None
+    """Median time of a call; None if none was decided."""
+    kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Caught and shown, by kind of the wrong argument."""
+
+    @property
+    def detection(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the share caught; None without bad calls."""
+        return wilson(self.caught, self.bad)
+
+    @property
+    def d_prime(self) -> float | None:
+        """How well bad calls are told from good ones, in standard deviations; None unless both were decided.
+
+        Half a call is added to each count, and a whole one to each sum, so that a share of 0 or 1 has a value too (Hautus 1995).
+        """
+        if not self.good or not self.bad:
+            return None
+        z = NormalDist().inv_cdf
+        return z((self.caught + 0.5) / (self.bad + 1)) - z((self.false_alarms + 0.5) / (self.good + 1))
+
+    def as_json(self) -> dict[str, Json]:
+        """`{good, bad, caught, false_alarms, seconds, d_prime, detection: [low, high] | null, kinds: {kind: {caught, shown}}}`."""
+        kinds = {kind: {"caught": caught, "shown": shown} for kind, (caught, shown) in sorted(self.kinds.items())}
+        found = {"good": self.good, "bad": self.bad, "caught": self.caught, "false_alarms": self.false_alarms}
+        bounds = self.detection
+        return {**found, "seconds": self.seconds, "d_prime": self.d_prime, "detection": list(bounds) if bounds else None, "kinds": kinds}
+
+
+def make_queue(tools: Sequence[Tool], count: int, bad_share: float, seed: str) -> list[PracticeCall]:
+    """Good and bad calls in random order; the same seed gives the same ones. Empty if no bad call can be made.
+
+    Args:
+        tools: good calls, from the history or from schemas.
+        count: how many calls.
+        bad_share: about which share of them is bad, from `LEAST` to `MOST`; at least one is.
+    """
+    draw = random.Random(seed)
+    made = [(tool, wrongs) for tool in tools if (wrongs := _wrongs(tool, seed))]
+    if not made:
+        return []
+    bad = max(1, round(count * bad_share))
+    found = [_bad(*draw.choice(made), draw) for _ in range(bad)]
+    found += [PracticeCall(agent, tool, args, asked_for(args)) for agent, tool, args, _ in draw.choices(tools, k=max(0, count - bad))]
+    draw.shuffle(found)
+    return found
+
+
+def _wrongs(tool: Tool, seed: str) -> list[WrongCall]:
+    _, name, args, schema = tool
+    return wrong_calls(name, args, schema, "", seed, asked_for(args))
+
+
+def _bad(tool: Tool, wrongs: Sequence[WrongCall], draw: random.Random) -> PracticeCall:
+    agent, name, args, _ = tool
+    wrong = draw.choice(wrongs)
+    return PracticeCall(agent, name, wrong.args, asked_for(args), wrong)
+
+
+def asked_for(args: Json) -> str:
+    """What a user would have asked for: the values of the good call."""
+    return "; ".join(rows_of(args))
+
+
+def rows_of(args: Json) -> list[str]:
+    """Each argument with its value, whole: `to: ann@example.com`."""
+    found = ((".".join(map(str, where)), value) for where, value in leaves(args))
+    return [f"{name}: {value if isinstance(value, str) else canonical_json.dumps(value)}" for name, value in found]
+
+
+def result_of(answers: Sequence[PracticeAnswer]) -> PracticeResult:
+    """The figures of what was decided."""
+    kinds = dict[str, tuple[int, int]]()
+    for one in answers:
+        if one.call.wrong:
+            caught, shown = kinds.get(one.call.wrong.kind, (0, 0))
+            kinds[one.call.wrong.kind] = (caught + one.caught, shown + 1)
+    bad = sum(one.call.wrong is not None for one in answers)
+    return PracticeResult(
+        len(answers) - bad, bad, sum(one.caught for one in answers),
+        sum(one.call.wrong is None and not one.approved for one in answers),
+        median(one.seconds for one in answers) if answers else None, kinds,
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""Practice: queues of good and bad calls, figures against scipy, and the command in a real terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, norm  # type: ignore[import-untyped]
+
+from hitl_tui.home import Home
+from hitl_tui.model import Json
+from hitl_tui.oversight.practice import PracticeAnswer, PracticeCall, Tool, make_queue, result_of
+from hitl_tui.store import audit
+from tests.support.tmux import tmux
+
+TOOLS: list[Tool] = [
+    ("clerk", "refund", {"order_id": "#W5995614", "amount": 42.5}, None),
+    ("clerk", "send_mail", {"to": "ann@example.com", "body": "The parcel was sent today."}, None),
+    ("clerk", "noop", {"flag": True}, None),
+]
+GOOD, BAD = (next(one for one in make_queue(TOOLS, 40, 0.5, "s") if (one.wrong is not None) is is_bad) for is_bad in (False, True))
+
+
+def answers(hits: int, misses: int, right: int, alarms: int) -> list[PracticeAnswer]:
+    given = [(BAD, False)] * hits + [(BAD, True)] * misses + [(GOOD, True)] * right + [(GOOD, False)] * alarms
+    return [PracticeAnswer(call, approved, 2.0) for call, approved in given]
+
+
+@given(hits=st.integers(0, 30), misses=st.integers(0, 30), right=st.integers(0, 30), alarms=st.integers(0, 30))
+def test_practice_figures_are_those_of_scipy(hits: int, misses: int, right: int, alarms: int) -> None:
+    found = result_of(answers(hits, misses, right, alarms))
+    assert (found.good, found.bad, found.caught, found.false_alarms) == (right + alarms, hits + misses, hits, alarms)
+    if found.bad:
+        bounds = binomtest(hits, found.bad).proportion_ci(method="wilson")
+        assert found.detection == pytest.approx((bounds.low, bounds.high), abs=1e-9)
+        assert sum(shown for _, shown in found.kinds.values()) == found.bad
+    if found.bad and found.good:
+        wanted = norm.ppf((hits + 0.5) / (found.bad + 1)) - norm.ppf((alarms + 0.5) / (found.good + 1))
+        assert found.d_prime == pytest.approx(wanted, abs=1e-9)
+    else:
+        assert found.d_prime is None
+
+
+@given(count=st.integers(2, 60), share=st.floats(0.05, 0.5), seed=st.text(max_size=5))
+def test_practice_queue_has_the_share_of_bad_calls_and_is_the_same_again(count: int, share: float, seed: str) -> None:
+    queue = make_queue(TOOLS, count, share, seed)
+    bad = [one for one in queue if one.wrong]
+    assert len(queue) == count and len(bad) == max(1, round(count * share)) and queue == make_queue(TOOLS, count, share, seed)
+    rights: dict[str, Json] = {tool: args for _, tool, args, _ in TOOLS}
+    assert all((one.args == rights[one.tool]) == (one.wrong is None) for one in queue)
+
+
+def test_practice_queue_is_empty_where_no_bad_call_can_be_made() -> None:
+    assert make_queue([], 5, 0.5, "s") == [] == make_queue([TOOLS[2]], 5, 0.5, "s")
+
+
+def test_practice_call_of_an_odd_kind_is_counted_by_it() -> None:
+    found = result_of([PracticeAnswer(BAD, True, 1.0), PracticeAnswer(BAD, False, 3.0)])
+    assert BAD.wrong and found.kinds == {BAD.wrong.kind: (1, 2)} and found.seconds == 2.0
+    assert isinstance(GOOD, PracticeCall) and json.dumps(found.as_json())
+
+
+@pytest.mark.slow
+def test_practice_in_a_terminal_says_what_was_missed_and_keeps_it(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "hitl_tui",
+        "practice",
+        "--calls",
+        "4",
+        "--bad",
+        "0.5",
+        "--seed",
+        "s",
+        "--home",
+        str(tmp_path),
+        "--reviewer",
+        "ann",
+    ]
+    with tmux(command, 120, 60) as terminal:
+        for number in range(1, 5):
+            terminal.until(f"PRACTICE {number} of 4: nothing here can run", "a approve   r reject")
+            terminal.keys("a")
+        screen = terminal.until("caught 0 of 2 bad calls: 0 %", "[exit 0]")
+    assert len(re.findall("^missed: ", screen, re.MULTILINE)) == 2 and "false alarms: 0 of 2 good calls" in screen
+    (entry,) = [one for one in audit.entries(Home(tmp_path).database) if one["kind"] == "practiced"]
+    assert entry["actor"] == "ann" and json.loads(entry["body"])["bad"] == 2
+    assert not audit.verify(Home(tmp_path).database).problem
