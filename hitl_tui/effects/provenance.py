@@ -101,6 +101,8 @@ class Provenance:
     """`verbatim`, `spelt otherwise` or `parts`."""
     tools: tuple[str, ...] = ()
     """All tools with a result that holds it, also if the user typed it."""
+    is_target: bool = False
+    """Whether a value from nowhere says whom or what the call reaches."""
 
     def told(self) -> str:
         """Where it comes from, in words: `from read_mail, result 2`."""
@@ -177,11 +179,33 @@ def trace_value(value: Json, found: Sequence[Source], path: str = "") -> Provena
         return None
     hits = [(source, *hit) for source in found if (hit := _find(value, text, source))]
     if not hits:
-        return _by_parts(text, found, path) or Provenance(path, Origin.NOWHERE)
+        return _by_parts(text, found, path) or Provenance(path, Origin.NOWHERE, is_target=is_target(value, path))
     source, begin, end, how = min(hits, key=lambda hit: list(Origin).index(hit[0].origin))
     tools = tuple(dict.fromkeys(one[0].tool for one in hits if one[0].origin is Origin.TOOL))
     shown = source.folded if how == "spelt otherwise" else source.text
     return Provenance(path, source.origin, source.tool, source.number, _passage(shown, begin, end), how, tools)
+
+
+def is_target(value: Json, path: str = "") -> bool:
+    """Whether a value says whom or what a call reaches: an address, an account, a URL, a path, a host, an id. Texts and amounts do not."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]).casefold()
+    if _TARGET_NAME.search(name):
+        return True
+    text = value.strip() if isinstance(value, str) else ""
+    return bool(_TARGET.fullmatch(text)) and not _NO_TARGET.fullmatch(text)
+
+
+_TARGET_NAME = re.compile(
+    r"(^|_)(to|cc|bcc|recipients?|ids?|iban|bic|accounts?|address|e?mail|phone|urls?|uri|hosts?|paths?|files?|folder|bucket|branch|repo)$"
+)
+_TARGET = re.compile(
+    r"""[^\s@]+@[^\s@]+ | [a-z][a-z0-9+.-]*:\S+ | [A-Z]{2}\d\d[A-Z0-9 ]{8,30} | \+?[\d ()/-]{7,20}
+    | \S*[/\\]\S* | [\w-]+(\.[\w-]+)+ | \S*\d\S*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Address, URL, IBAN, telephone number; path, host or file name, and any other single word with a digit: an id."""
+_NO_TARGET = re.compile(r"[-+]?\d+[.,]\d+\s?%? | \d+\s?% | \d{4}-\d\d(-\d\d)?([T ]\S+)? | \d\d?:\d\d(:\d\d)? | \w+/\w+", re.VERBOSE)
+"""Decimal numbers, shares, dates and times, and two words such as `and/or`."""
 
 
 def _find(value: Json, text: str, source: Source) -> tuple[int, int, str] | None:

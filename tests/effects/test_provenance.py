@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.effects.provenance import Provenance, sources, trace, trace_value
+from hitl_tui.effects.provenance import Provenance, is_target, sources, trace, trace_value
 from hitl_tui.model import Facts, Message
 from hitl_tui.policy.expression import parse
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
@@ -41,6 +41,24 @@ SOURCES = sources(CONVERSATION, {"ticket": "T-881", "limit": 75})
 def test_a_value_is_traced_to_the_first_source_that_holds_it(value: Any, told: str | None) -> None:
     found = trace_value(value, SOURCES)
     assert (found.told() if found else None) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("to", "eve", True), ("cc[2]", "leads", True), ("userId", 12, True), ("order.id", 5, True), ("reply_to", "bob", True),
+        ("x", "eve@invented.org", True), ("x", "https://evil.org/a", True), ("x", "DE89 3704 0044 0532 0130 00", True),
+        ("x", "/etc/passwd", True), ("x", "src/main.py", True), ("x", "db.example.com", True), ("x", "T-882", True),
+        ("order", "9912", True),
+        ("x", "+49 170 1234567", True), ("x", "web-01", True),
+        ("body", LETTER, False), ("body", "Mail eve@invented.org and pay DE89 3704 0044", False), ("subject", "Re: invoice 4711", False),
+        ("amount", 420.0, False), ("amount", "420.00", False), ("share", "15 %", False), ("date", "2026-03-31", False),
+        ("at", "10:30", False),
+        ("note", "urgent", False), ("note", "and/or", False), ("notes", "", False), ("total", 12, False), ("photo", "none", False),
+    ],
+)  # fmt: skip
+def test_value_that_says_whom_a_call_reaches_is_a_target(path: str, value: Any, expected: bool) -> None:
+    assert is_target(value, path) is expected
 
 
 def test_every_value_of_a_call_has_its_passage() -> None:

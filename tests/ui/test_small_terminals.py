@@ -178,3 +178,14 @@ async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(sta
             await seed.add_waiting_run(console.store, console.project, "ops", one)
         await console.until_shown("Waiting 6", "/srv/j", "a read on")
         assert "path /srv/b" not in console.screen_text()
+
+
+@pytest.mark.slow
+async def test_details_are_below_a_list_of_one_at_120_columns_until_it_is_long(start_console: StartConsole) -> None:
+    async with start_console("", size=(120, 36)) as console:
+        for name, width in (("a", 120), ("b", 120), ("c", 120), ("d", 120), ("e", 74)):  # what is read keeps its lines as long as it can
+            one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
+            await seed.add_waiting_run(console.store, console.project, "ops", one)
+            await console.until_shown("path /srv/a", f"┃/srv/{name}")
+            await console.settle()
+            assert console.app.query_one("#review").region.width == width, name

@@ -189,16 +189,21 @@ EXTRA: list[tuple[str, str, Size, str, Sequence[str]]] = [
     ("elsewhere", "variety", USUAL, "", [*["j"] * 6, "wait:500", "m", "2", "decided"]),
     ("routed_tabs", "routed", USUAL, LIGHT, ["wait:500", *["right_square_bracket"] * 3]),
     ("searched", "variety", USUAL, "", ["enter", "slash", *"invoice", "enter"]),
-    ("reject_80x24_light", "variety", SMALL, LIGHT, ["enter", "wait:500", "r", *"3 hosts"]),
+    ("reject_digit", "variety", SMALL, LIGHT, ["enter", "wait:500", "r", *"3 hosts"]),
     ("edit_numbers", "variety", LARGE, LIGHT, ["wait:500", "j", "j", "wait:500", "e", "tab", *"5", "wait:300"]),
 ]
 """Pictures of one size, beside the scenes."""
 GATE = {
-    "queue_120x36", "queue_80x24", "queue_200x50", "review_80x24", "routed_review_120x36", "review_60x16", "runs_120x36", "edit_120x36",
+    "queue_120x36", "queue_80x24", "queue_200x50", "review_80x24", "routed_120x36", "review_60x16", "runs_120x36", "edit_120x36",
     "choices_120x36", "form_80x24", "approve_120x36", "new_run_120x36", "help_120x36", "decide_many_120x36", "reject_120x36",
 }  # fmt: skip
 """The scenes that are pictured with every change; the others are slow tests."""
-ALL = [(name, scene.what, size, theme, scene.keys_at(size)) for key, scene in SCENES.items() for name, size, theme in looks(key)]
+ALL = [
+    (name, scene.what, size, theme, scene.keys_at(size))
+    for key, scene in SCENES.items()
+    for name, size, theme in looks(key)
+    if size[0] < USUAL[0] or key not in {"review", "mixed_review", "routed_review"}  # on wider terminals it is beside the list
+]
 SCREENS = [one for one in ALL if one[0] in GATE]
 SLOW = [*EXTRA, *(one for one in ALL if one[0] not in GATE)]
 

@@ -21,8 +21,9 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Assistant, Json, RunOptions
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
-from hitl_tui.ui.dialogs.fields import ABSENT, Field, FieldKind, fields_of, filled_in, is_form
-from hitl_tui.ui.dialogs.form import Form, FormChanged
+from hitl_tui.ui.dialogs.fields import is_form
+from hitl_tui.ui.dialogs.form import FormChanged
+from hitl_tui.ui.dialogs.run_forms import ContextForm, InputForm
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
@@ -38,9 +39,6 @@ KEYS = {
 NAMES = {"text": "as text", "form": "as a form", "json": "as JSON"}
 BROKEN_KEYS = [("esc", "back, then R restarts the worker")]
 
-ASSISTANT = "assistant:"
-LIMITS = "limits:"
-"""Key of the field that names an assistant; no field of a context has a name like this."""
 NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"
 PLACEHOLDER = "the task; enter starts the run"
 REREAD_S = 0.5
@@ -87,10 +85,7 @@ class NewRunScreen(DialogScreen[int]):
         self._drafts = drafts
         self._agents: list[Agent] = []
         self._agent: Agent | None = None
-        self._fields: tuple[Field, ...] = ()
         self._assistants: list[Assistant] = []
-        self._context_fields: tuple[Field, ...] = ()
-        """The fields of the context page; the first one names an assistant if the agent has any."""
         self._shows_context = False
         self._modes = ["text"]
         self._mode = "text"
@@ -102,13 +97,21 @@ class NewRunScreen(DialogScreen[int]):
         right = Vertical(
             Static(id="agent-about", classes="label"),
             SendArea(id="text", placeholder=PLACEHOLDER),
-            Vertical(id="input-form"),
+            InputForm("input-form"),
             JsonArea(id="json"),
-            Vertical(id="context-form"),
+            ContextForm("context-form"),
             TextView(id="agent-error"),
             id="new-run-right",
         )
         yield Horizontal(AgentList(), right, id="new-run-panes")
+
+    @property
+    def _input(self) -> InputForm:
+        return self.query_one(InputForm)
+
+    @property
+    def _context(self) -> ContextForm:
+        return self.query_one(ContextForm)
 
     async def on_mount(self) -> None:
         await self._read_last()
@@ -181,8 +184,8 @@ class NewRunScreen(DialogScreen[int]):
             self._check()
 
     def on_form_changed(self, message: FormChanged) -> None:
-        self._keep("form", canonical_json.dumps(self._texts_in("#input-form")))
-        self._keep("context", canonical_json.dumps(self._texts_in("#context-form")))
+        self._keep("form", self._input.typed)
+        self._keep("context", self._context.typed)
         self._check()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
@@ -197,7 +200,7 @@ class NewRunScreen(DialogScreen[int]):
 
     def action_context(self) -> None:
         """Go to the fields of the context, or back to the task."""
-        if self._agent and not self._agent.error and self._context_fields:
+        if self._agent and not self._agent.error:
             self._shows_context = not self._shows_context
             self._show_mode()
             self._field().focus()
@@ -213,7 +216,7 @@ class NewRunScreen(DialogScreen[int]):
     async def _launch(self, agent: Agent) -> None:
         try:
             text, given = self._entered()
-            assistant, context, limits = self._entered_context()
+            assistant, context, limits = self._context.entered()
             options = RunOptions(context=context, limits=limits)
             (run,) = await self._inbox.runs.launch(
                 agent.name, text=text, given=given, project=agent.project, options=options, assistant=assistant
@@ -238,22 +241,9 @@ class NewRunScreen(DialogScreen[int]):
                     raise Refused("enter a task")
                 return text, None
             case "form":
-                return None, filled_in(self._fields, self._texts_in("#input-form"), ABSENT)
+                return None, self._input.value()
             case _:
                 return None, canonical_json.loads(self.query_one("#json", JsonArea).text, "this")
-
-    def _entered_context(self) -> tuple[str | None, Json, tuple[str, ...]]:
-        """The assistant to start from, and the values of the context that were filled in, None for what was not; and the limits.
-
-        Raises:
-            Refused: what is typed is not of its field's type.
-        """
-        if not self._context_fields:
-            return None, None, ()
-        filled = filled_in(self._context_fields, self._texts_in("#context-form"), ABSENT)
-        assert isinstance(filled, dict)
-        assistant, limits = filled.pop(ASSISTANT, None), filled.pop(LIMITS, None) or ""
-        return assistant, filled or None, tuple(filter(None, map(str.strip, limits.split(";"))))
 
     def _show(self, agent: Agent | None) -> None:
         """Show another agent: what it is, and what was typed for it."""
@@ -273,22 +263,12 @@ class NewRunScreen(DialogScreen[int]):
         if typed:
             self._drafts.setdefault((agent.project, agent.name, "text"), typed)
         _put(text, self._kept("text"))
-        _put(self.query_one("#json", JsonArea), self._kept("json") or canonical_json.dumps(skeleton(agent.input_schema), indent=2))
-        self._fields = fields_of(agent.input_schema, ABSENT) if "form" in self._modes else ()
-        self._context_fields = _fields_beside_input(agent, [one.name for one in self._assistants if one.agent == agent.name])
-        self._shows_context = self._shows_context and bool(self._context_fields)
-        self._put_form("#input-form", "form", self._fields, [field.write(field.schema.get("default", ABSENT)) for field in self._fields])
-        self._put_form("#context-form", "context", self._context_fields, [""] * len(self._context_fields))
+        task = "" if agent.takes_text else self._kept("text").strip()  # typed before it was known what the agent takes
+        start = skeleton(agent.input_schema)
+        _put(self.query_one("#json", JsonArea), self._kept("json") or canonical_json.dumps(_with_text(start, task), indent=2))
+        self._input.show(agent.input_schema if "form" in self._modes else None, task, self._kept("form"))
+        self._context.show(agent, [one.name for one in self._assistants if one.agent == agent.name], self._kept("context"))
         self._show_mode()
-
-    def _put_form(self, where: str, draft: str, fields: tuple[Field, ...], blank: list[str]) -> None:
-        """Make a form: blank, or as it was typed."""
-        kept = self._kept(draft)
-        typed = canonical_json.loads(kept) if kept else blank
-        place = self.query_one(where)
-        place.remove_children()
-        if fields:
-            place.mount(Form(fields, typed if len(typed) == len(blank) else blank))
 
     def _show_mode(self) -> None:
         agent = self._agent
@@ -303,7 +283,7 @@ class NewRunScreen(DialogScreen[int]):
             self.rekey([*KEYS["form"], ("ctrl+o", "the task"), *tab, ("esc", "back")])
         else:
             start, *more = KEYS[self._mode]
-            beside = [("ctrl+o", "context" if len(self._context_fields) > 1 else "limits")] if self._context_fields else []
+            beside = [("ctrl+o", self._context.leads_to)] if self._context.fields else []
             keys = [start, *beside, *more, *other, *tab, ("esc", "back")]
             self.rekey([*([("↑ ↓", "agents")] if len(self._agents) > 1 else []), *BROKEN_KEYS] if broken else keys)
         self._check()
@@ -325,10 +305,6 @@ class NewRunScreen(DialogScreen[int]):
                 problem = error.happened
         self.complain(problem)
 
-    def _texts_in(self, place: str) -> list[str]:
-        """The texts of the form at a place; empty if there is none."""
-        return next((form.texts for form in self.query_one(place, Vertical).query(Form)), [])
-
     def _keep(self, mode: str, text: str) -> None:
         if self._agent:
             self._drafts[self._agent.project, self._agent.name, mode] = text
@@ -340,8 +316,7 @@ class NewRunScreen(DialogScreen[int]):
         if self._agent and self._agent.error:
             return self.query_one("#agent-error")
         if self._shows_context or self._mode == "form":
-            forms = self.query_one("#context-form" if self._shows_context else "#input-form", Vertical).query(Form)
-            return next((form.editor(0) for form in forms if form.is_attached), None) or self.query_one("#agents")
+            return (self._context if self._shows_context else self._input).first_editor or self.query_one("#agents")
         return self.query_one(f"#{self._mode}")
 
 
@@ -350,15 +325,6 @@ def _modes(agent: Agent) -> list[str]:
     schema = agent.input_schema
     names = set(schema["properties"]) - {"messages"} if isinstance(schema, dict) and is_form(schema) else set()
     return [*(["text"] if agent.takes_text else []), *(["form"] if names else []), "json"]
-
-
-def _fields_beside_input(agent: Agent, assistants: list[str]) -> tuple[Field, ...]:
-    """Fields for what a run is given beside its input: an assistant to start from, the values of its context, and its limits."""
-    choice = Field((ASSISTANT,), FieldKind.CHOICE, {}, False, ABSENT, tuple(assistants), title="assistant to start from")
-    fields = fields_of(agent.context_schema, ABSENT) if is_form(agent.context_schema) else ()
-    about = "a call outside asks a person, like count(refund) <= 2; several with ;"
-    limits = Field((LIMITS,), FieldKind.TEXT, {"type": "string", "description": about}, False, ABSENT, title="limits")
-    return (*([choice] if assistants else []), *fields, limits)
 
 
 def _put(area: TextArea, text: str) -> None:
@@ -377,6 +343,15 @@ def _failure(agent: Agent) -> Iterator[Line]:
     yield from paragraph(agent.error, "error", "✗", 2, "error", agent=True)
     yield BLANK
     yield from paragraph(agent.traceback, "muted", agent=True)
+
+
+def _with_text(value: Json, text: str) -> Json:
+    """A value with a text in place of the first empty one."""
+    if value == "":
+        return text
+    if isinstance(value, dict) and (name := next((name for name, item in value.items() if item == ""), None)) is not None:
+        return {**value, name: text}
+    return value
 
 
 def skeleton(schema: Json, root: Json = None, depth: int = 6) -> Json:

@@ -33,7 +33,7 @@ class NextMessageScreen(DialogScreen[int]):
     def body(self) -> Iterable[Widget]:
         yield TextView(id="question")
         about = f"A new run goes on with the conversation of r{self._run.id}; {one_line(self._run.agent, 40)} reads your message next."
-        yield Static(Content(about), classes="label gap")
+        yield Static(Content(about), classes="label")
         yield SendArea(self.draft, id="text", placeholder="your message; enter sends it")
 
     def on_mount(self) -> None:

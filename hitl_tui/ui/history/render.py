@@ -12,7 +12,7 @@ from hitl_tui.ui.review.context import LEAD, escalation_lines
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines, without_last_blank
 from hitl_tui.ui.text.ratings import rating_lines
 
 TABS = ("Log", "People", "Conversation", "Done so far", "Graph", "State", "Raw")
@@ -98,21 +98,10 @@ def _changes(entry: HistoryEntry, answer: Answer) -> Iterator[Line]:
     yield BLANK
     if answer.kind in CHANGED:
         yield line("changes", "title")
-        yield from _without_last_blank(difference_lines(entry.action.args, answer.args))
+        yield from without_last_blank(difference_lines(entry.action.args, answer.args))
     else:
         yield line("answer", "title")
         yield from value_lines(answer.args, agent=False)
-
-
-def _without_last_blank(lines: Iterator[Line]) -> Iterator[Line]:
-    """Drop a blank line at the end."""
-    held = None
-    for one in lines:
-        if held is not None:
-            yield held
-        held = one
-    if held is not None and held != BLANK:
-        yield held
 
 
 def tab_lines(tab: str, entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:

@@ -142,8 +142,10 @@ class Prompts:
         """Show the difference between a proposal and its edit."""
         from hitl_tui.ui.dialogs.text_page import PageScreen
         from hitl_tui.ui.text.diff import difference_lines
+        from hitl_tui.ui.text.lines import without_last_blank
 
-        self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", list(difference_lines(action.args, final))))
+        changes = list(without_last_blank(difference_lines(action.args, final)))
+        self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", changes))
 
     async def decide_many(self, calls: Sequence[ReviewCall], viewer: Viewer, seen: Collection[str]) -> ManyDecision | None:
         """The decision of several calls at once, or None when the person went back. `seen`: digests that were read whole already."""

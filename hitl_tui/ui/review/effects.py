@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hitl_tui.argument_text import name_line
-from hitl_tui.effects.provenance import Origin, Provenance, by_origin
+from hitl_tui.effects.provenance import Provenance, by_origin
 from hitl_tui.effects.view import Effect, Section, problem_of, title_of, worth_showing
 from hitl_tui.ui.text.lines import Line, line
 
@@ -32,18 +32,23 @@ def effect_lines(sections: Sequence[Section]) -> Iterator[Line]:
 
 
 def origin_lines(origins: Sequence[Provenance]) -> Iterator[Line]:
-    """A quiet line for each origin, with the names of the values that come from it."""
-    for told, found in by_origin(origins).items():
-        names = ", ".join(name_line(one.path, NAME) for one in found[:MOST_NAMES]) + (" …" if len(found) > MOST_NAMES else "")
-        style = "warning" if found[0].origin is Origin.NOWHERE else "muted"
-        yield line(f"{told}: {names}", style, "∴", 2, style)
+    """A quiet line for each origin, with the names of the values that come from it; targets from nowhere stand out, and are first."""
+    targets = [one for one in origins if one.is_target]
+    if targets:
+        yield line(f"{'target' if len(targets) == 1 else 'targets'} from nowhere: {_names(targets)}", "warning", "∴", 2, "warning")
+    for told, found in by_origin([one for one in origins if not one.is_target]).items():
+        yield line(f"{told}: {_names(found)}", "muted", "∴", 2)
+
+
+def _names(found: Sequence[Provenance]) -> str:
+    return ", ".join(name_line(one.path, NAME) for one in found[:MOST_NAMES]) + (" …" if len(found) > MOST_NAMES else "")
 
 
 def tab_lines(sections: Sequence[Section], origins: Sequence[Provenance]) -> Iterator[Line]:
     """All of it: what the call would do, and where each value comes from, with the passage that holds it."""
     yield from effect_lines(sections)
     for one in origins:
-        yield line(f"{name_line(one.path, NAME)}: {one.told()}", "warning" if one.origin is Origin.NOWHERE else "muted")
+        yield line(f"{name_line(one.path, NAME)}: {one.told()}", "warning" if one.is_target else "muted")
         if one.passage:
             yield line(one.passage, "", "", 2, agent=True)
 

@@ -13,6 +13,7 @@ from hitl_tui.formatting import at_time
 from hitl_tui.model import (
     Action,
     ActorKind,
+    Answer,
     Context,
     DecisionKind,
     Escalation,
@@ -31,8 +32,9 @@ from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.review.context import ReviewContext, people_lines, people_title, similar_lines, similar_title
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines, without_last_blank
 from hitl_tui.validation import can_revise
 
 TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
@@ -148,9 +150,9 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
     who = "you" if same_person(decision.actor, viewer.reviewer) else decision.actor
     text = f"{word} by {who}{labels.identified(decision.identified)} {at_time(decision.at, viewer.now)}"
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
-    for sent in (decision.answer.args, decision.answer.template):
-        if sent is not None:
-            yield from value_lines(sent, "", 2, agent=False)
+    yield from _sent(action, decision.answer)
+    if decision.answer.template is not None:
+        yield from value_lines(decision.answer.template, "", 2, agent=False)
     yield BLANK
 
 
@@ -165,9 +167,20 @@ def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewAc
             text = f"{word} by {who} {at_time(one.at, viewer.now)}"
             need = f"{'another person' if action.reviewers <= 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
             yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
-            if one.answer.args is not None:
-                yield from value_lines(one.answer.args, "", 2, agent=False)
+            yield from _sent(action, one.answer)
             yield BLANK
+
+
+def _sent(action: Action, answer: Answer) -> Iterator[Line]:
+    """What an answer sends: of an edit what it changes, and the proposal follows; anything else whole."""
+    if answer.args is None:
+        return
+    if answer.kind is DecisionKind.EDIT:
+        yield from without_last_blank(difference_lines(action.args, answer.args))
+        yield BLANK
+        yield line("proposal", "muted")
+    else:
+        yield from value_lines(answer.args, "", 2, agent=False)
 
 
 def _question(action: Action) -> Iterator[Line]:

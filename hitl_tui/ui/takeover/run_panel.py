@@ -9,11 +9,12 @@ from itertools import islice
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from hitl_tui.argument_text import name_text
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Json, Review, ReviewState, Run, RunHead
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
-from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView, row_starts
 
@@ -109,7 +110,7 @@ def request_lines(details: RunDetails, note: str) -> Iterator[Line]:
     for problem in dict.fromkeys(filter(None, (details.run.error, details.head.context.error))):
         yield from paragraph(problem, "error", "✗", 2, "error", agent=True)
     for call in details.head.calls:
-        yield render.call_line(call.name, call.args, "open", GUTTER)
+        yield from _call(call.name, call.args, "open")
     yield from _requests(details.reviews, calls=not details.head.calls)
     if reasoning := details.head.context.reasoning.strip():
         yield BLANK
@@ -125,7 +126,16 @@ def _requests(reviews: Sequence[Review], calls: bool) -> Iterator[Line]:
                 yield line(action.name, "strong", "asks", GUTTER, agent=True)
                 yield from value_lines(action.args, "", GUTTER)
             elif calls:
-                yield render.call_line(action.name, action.args, "asks", GUTTER)
+                yield from _call(action.name, action.args, "asks")
+
+
+def _call(name: str, args: Json, lead: str) -> Iterator[Line]:
+    """A call with its arguments as in the queue: each by its name, and texts with their lines."""
+    if not isinstance(args, dict) or not args:
+        yield render.call_line(name, args, lead, GUTTER)
+        return
+    yield line(f"→ {name_text(name)}", "accent", lead, GUTTER, "strong", agent=True)
+    yield from table(args.items())
 
 
 def tab_lines(tab: str, details: RunDetails) -> Iterator[Line]:

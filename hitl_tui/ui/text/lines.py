@@ -154,6 +154,17 @@ def table(rows: Iterable[tuple[str, Json]], limit: int = 22, *, agent: bool = Tr
             yield from value_lines(value, name, column + 3, agent=agent)
 
 
+def without_last_blank(lines: Iterator[Line]) -> Iterator[Line]:
+    """Drop a blank line at the end."""
+    held = None
+    for one in lines:
+        if held is not None:
+            yield held
+        held = one
+    if held is not None and held != BLANK:
+        yield held
+
+
 def layered(under: Iterable[Span], over: Sequence[Span]) -> list[Span]:
     """Spans of two layers, each ordered and apart, as one layer: where both have a style, that of `over` is drawn."""
     rest: list[Span] = []

@@ -65,6 +65,8 @@ class DetailPane(Vertical):
 
 STACKED = (0.5, 0.65)
 """Share of the height up to which a list on a narrow screen has the details below it, and beyond which no longer."""
+FEW_ROWS = (4, 8)
+"""The same on a screen with room for both side by side, in rows: of so short a list the column would stay empty."""
 
 L = TypeVar("L", bound=VirtualList[Any])
 P = TypeVar("P", bound=DetailPane)
@@ -191,12 +193,13 @@ class ListDetail(Widget, Generic[L, P]):
         self._fit_panes()  # rows may have come and gone while another view was shown
 
     def _fit_panes(self) -> None:
-        """On a narrow screen show the details below the list, where it has so few rows that most of the screen would stay empty."""
+        """Show the details below the list, where it has so few rows that most of the screen, or of its column, would stay empty."""
         if not self.size.height:
             return
-        least, most = STACKED
-        rows = self.items.virtual_size.height
-        self.set_class(0 < rows <= self.size.height * (most if self.has_class("-stacked") else least) - 2, "-stacked")
+        screen = self.app.screen_stack[0]
+        least, most = (share * self.size.height - 2 for share in STACKED) if screen.has_class("-one") else FEW_ROWS
+        limit = 0 if screen.has_class("-three") else most if self.has_class("-stacked") else least
+        self.set_class(0 < self.items.virtual_size.height <= limit, "-stacked")
 
     # Words
 

@@ -47,6 +47,24 @@ async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: St
 
 
 @pytest.mark.slow
+async def test_text_typed_before_the_agents_came_goes_into_the_form(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        known = {agent.name: agent for agent in await console.bob.agents.all()}
+        await agents.replace_agents(console.store, console.project, ())
+        await console.press("n")
+        await console.until_shown("no agent is known yet")
+        await console.press(*"bees")
+        await agents.replace_agents(console.store, console.project, [known["report_writer"]])
+        await console.until_shown("topic")
+        await console.settle()
+        form = console.app.screen.query_one(Form)
+        assert form.texts == ["bees", "", ""] and form.editor(0).has_focus
+        await agents.replace_agents(console.store, console.project, [known["mail_assistant"]])
+        await console.until_shown("Reads a folder of mail")
+        assert "bees" not in console.screen_text(), "it was typed for the other agent"
+
+
+@pytest.mark.slow
 async def test_list_keys_move_in_the_list_of_agents(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "j")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -96,7 +97,7 @@ async def test_takeover_shows_the_whole_run_and_keeps_typed_text(start_console: 
     async with mails(start_console) as console:
         await console.press("t")
         seen = await console.until_shown("Takeover mail_assistant · run r1", "taken over by you", "write the tool's result", "stop the run")
-        assert "Could you please send me the receipt" in seen and '→ send_email(to="ann@example.com"' in seen
+        assert "Could you please send me the receipt" in seen and "→ send_email" in seen and re.search(r"body +Dear Ann, ", seen)
         assert (await over(console)).actor == "ann" and (await over(console)).state == "open"
         await console.press("3", *"ask her first")
         await tells(console, "guidance written; 1 open call does not run, and the agent reads the guidance and tries again")
