@@ -186,6 +186,6 @@ async def test_details_are_below_a_list_of_one_at_120_columns_until_it_is_long(s
         for name, width in (("a", 120), ("b", 120), ("c", 120), ("d", 120), ("e", 74)):  # what is read keeps its lines as long as it can
             one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
             await seed.add_waiting_run(console.store, console.project, "ops", one)
-            await console.until_shown("path /srv/a", f"┃/srv/{name}")
+            await console.until_shown("path /srv/a", f"/srv/{name}")
             await console.settle()
             assert console.app.query_one("#review").region.width == width, name

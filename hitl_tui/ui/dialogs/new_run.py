@@ -106,11 +106,11 @@ class NewRunScreen(DialogScreen[int]):
         yield Horizontal(AgentList(), right, id="new-run-panes")
 
     @property
-    def _input(self) -> InputForm:
+    def _input_form(self) -> InputForm:
         return self.query_one(InputForm)
 
     @property
-    def _context(self) -> ContextForm:
+    def _context_form(self) -> ContextForm:
         return self.query_one(ContextForm)
 
     async def on_mount(self) -> None:
@@ -184,8 +184,8 @@ class NewRunScreen(DialogScreen[int]):
             self._check()
 
     def on_form_changed(self, message: FormChanged) -> None:
-        self._keep("form", self._input.typed)
-        self._keep("context", self._context.typed)
+        self._keep("form", self._input_form.typed)
+        self._keep("context", self._context_form.typed)
         self._check()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
@@ -216,7 +216,7 @@ class NewRunScreen(DialogScreen[int]):
     async def _launch(self, agent: Agent) -> None:
         try:
             text, given = self._entered()
-            assistant, context, limits = self._context.entered()
+            assistant, context, limits = self._context_form.entered()
             options = RunOptions(context=context, limits=limits)
             (run,) = await self._inbox.runs.launch(
                 agent.name, text=text, given=given, project=agent.project, options=options, assistant=assistant
@@ -241,7 +241,7 @@ class NewRunScreen(DialogScreen[int]):
                     raise Refused("enter a task")
                 return text, None
             case "form":
-                return None, self._input.value()
+                return None, self._input_form.value()
             case _:
                 return None, canonical_json.loads(self.query_one("#json", JsonArea).text, "this")
 
@@ -266,8 +266,8 @@ class NewRunScreen(DialogScreen[int]):
         task = "" if agent.takes_text else self._kept("text").strip()  # typed before it was known what the agent takes
         start = skeleton(agent.input_schema)
         _put(self.query_one("#json", JsonArea), self._kept("json") or canonical_json.dumps(_with_text(start, task), indent=2))
-        self._input.show(agent.input_schema if "form" in self._modes else None, task, self._kept("form"))
-        self._context.show(agent, [one.name for one in self._assistants if one.agent == agent.name], self._kept("context"))
+        self._input_form.show(agent.input_schema if "form" in self._modes else None, task, self._kept("form"))
+        self._context_form.show(agent, [one.name for one in self._assistants if one.agent == agent.name], self._kept("context"))
         self._show_mode()
 
     def _show_mode(self) -> None:
@@ -283,7 +283,7 @@ class NewRunScreen(DialogScreen[int]):
             self.rekey([*KEYS["form"], ("ctrl+o", "the task"), *tab, ("esc", "back")])
         else:
             start, *more = KEYS[self._mode]
-            beside = [("ctrl+o", self._context.leads_to)] if self._context.fields else []
+            beside = [("ctrl+o", self._context_form.leads_to)] if self._context_form.fields else []
             keys = [start, *beside, *more, *other, *tab, ("esc", "back")]
             self.rekey([*([("↑ ↓", "agents")] if len(self._agents) > 1 else []), *BROKEN_KEYS] if broken else keys)
         self._check()
@@ -316,7 +316,7 @@ class NewRunScreen(DialogScreen[int]):
         if self._agent and self._agent.error:
             return self.query_one("#agent-error")
         if self._shows_context or self._mode == "form":
-            return (self._context if self._shows_context else self._input).first_editor or self.query_one("#agents")
+            return (self._context_form if self._shows_context else self._input_form).first_editor or self.query_one("#agents")
         return self.query_one(f"#{self._mode}")
 
 
