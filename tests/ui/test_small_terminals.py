@@ -11,10 +11,12 @@ from hitl_tui.model import Answer, DecisionKind, PauseKind
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
+from hitl_tui.ui.widgets.text_view import TextView
 from tests.support.tiers import sampled
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 from tests.ui.homes.run_heads import add_heads
+from tests.ui.queue.test_unseen import go_to
 
 PLACES: dict[str, Sequence[str]] = {
     "review": ["enter"],
@@ -183,9 +185,28 @@ async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(sta
 @pytest.mark.slow
 async def test_details_are_below_a_list_of_one_at_120_columns_until_it_is_long(start_console: StartConsole) -> None:
     async with start_console("", size=(120, 36)) as console:
-        for name, width in (("a", 120), ("b", 120), ("c", 120), ("d", 120), ("e", 74)):  # what is read keeps its lines as long as it can
+        for name, width in (("a", 120), ("b", 120), ("c", 120), ("d", 120), ("e", 80)):  # what is read keeps its lines as long as it can
             one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
             await seed.add_waiting_run(console.store, console.project, "ops", one)
             await console.until_shown("path /srv/a", f"/srv/{name}")
             await console.settle()
             assert console.app.query_one("#review").region.width == width, name
+
+
+@pytest.mark.slow
+async def test_context_makes_room_where_all_of_the_call_fits_then(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 31)) as console:
+        mail = seed.action(
+            "send_email", {"to": "ann@example.com", "subject": "receipt", "body": f"{seed.LETTER}\nKim Larsen\n\nNordlicht\nKiel"}
+        )
+        pause = seed.pause(PauseKind.TOOL_CALLS, mail, context=seed.mail_context())
+        review = await seed.add_waiting_run(console.store, console.project, "ops", pause)
+        await go_to(console, review)
+        await console.until_shown("Nordlicht", "What it would do", "Why", "Conversation 6")
+        arguments, surroundings = console.app.query_one("#arguments", TextView), console.app.query_one("#surroundings", TextView)
+        assert not arguments.goes_on and not surroundings.display
+        await console.press("right_square_bracket")
+        await console.until_shown("search_mail(", "more lines")
+        assert surroundings.display, "a tab that was asked for is shown"
+        await console.press("o")
+        assert surroundings.display and not arguments.display

@@ -155,9 +155,19 @@ class NewRunScreen(DialogScreen[int]):
             self._show(None)
         else:
             self._choose(agents[options.highlighted])
-        if agents and (self.focused is None or (are_first and self.focused is options)):  # they may come long after the dialog
+        if agents:
+            self.call_after_refresh(self._focus, are_first and self.focused is options)
+
+    def _focus(self, anew: bool) -> None:
+        """Give the focus to the list of agents, or to the task where there is no need to choose; `anew` also if something has it.
+
+        Agents may come long after the dialog, and the field that had the focus may have gone.
+        """
+        if anew or self.focused is None or not self.focused.display:
             known = self._last is not None and self._agent is not None and self._agent.name == self._last[1]
-            self.set_focus(self._field() if known or len(agents) == 1 else options)
+            options = self.query_one("#agents", OptionList)
+            typed = self._agent is not None and any(self._kept(mode) for mode in KEYS)
+            self.set_focus(self._field() if known or typed or not options.display else options)
 
     def _place(self) -> int | None:
         """Place of the selected agent, else of the one launched last, else of the first one that loads."""

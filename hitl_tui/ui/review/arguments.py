@@ -162,6 +162,8 @@ class ArgumentsView(TextView):
         where = f"page {page} of {pages}{'' if self._whole else ' or more'}{' seen' if self.page_seen else ''}"
         if self._whole and self.scroll_offset.y + self.text_rows >= len(self._row_line):
             return ["▴ end", where, *([f"{counted(unseen, 'line')} not seen above", self.how_to_read_on] if unseen else [])]
+        if self._whole and not unseen:
+            return [*super().status(), f"all {pages} pages seen"]
         return [*super().status(), where, *([self.how_to_read_on] if unseen and self.how_to_read_on else [])]
 
     def remark(self, text: str) -> bool:

@@ -71,6 +71,8 @@ class ReviewPane(DetailPane):
         self._viewed_s: defaultdict[int, float] = defaultdict(float)
         self.zoomed = False
         self._bare = True
+        self._chose_tab = False
+        """Whether the person went to a tab of this review, and so wants to see what surrounds it."""
         self.viewers: Mapping[int, Sequence[str]] = {}
         """The other people who look at a review now, by review."""
         self._loaded: LoadedReview | None = None
@@ -151,6 +153,7 @@ class ReviewPane(DetailPane):
             self._viewed_s.clear()
             self._shown_at = time.monotonic()
             self._set_zoomed(False)
+            self._chose_tab = False
             self.query_one("#tabs", TabBar).choose("Conversation")
         if self._row is None or review.row.id != self._row.id:
             self.review_context = None
@@ -257,11 +260,13 @@ class ReviewPane(DetailPane):
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
+        self._chose_tab = True
         self._draw_tab()
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
         self.query_one("#tabs", TabBar).step(by)
+        self._chose_tab = True
         self._draw_tab()
 
     @property
@@ -409,6 +414,10 @@ class ReviewPane(DetailPane):
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))
         below -= max(0, min(asked + above + below - room, below - LEAST))
         above -= max(0, min(asked + above + below - room, above - LEAST))
+        missing = asked + above + below - room
+        if 0 < missing <= below and not self._chose_tab:  # rather all that is asked than the end of its context
+            below = below - missing if below - missing > 1 else 0
+        surroundings.display = below > 0
         why.styles.height, surroundings.styles.height = max(1, above), below
 
     def _rows(self, lines: Iterable[Line], limit: int) -> int:
