@@ -415,8 +415,11 @@ class ReviewPane(DetailPane):
         below -= max(0, min(asked + above + below - room, below - LEAST))
         above -= max(0, min(asked + above + below - room, above - LEAST))
         missing = asked + above + below - room
-        if 0 < missing <= below and not self._chose_tab:  # rather all that is asked than the end of its context
-            below = below - missing if below - missing > 1 else 0
+        if missing > 0 and not self._chose_tab:
+            if missing <= below:  # rather all that is asked than the end of its context
+                below = below - missing if below - missing > 1 else 0
+            elif self.size.height < LOW:  # and more of it on each page
+                above, below = min(above, LEAST - 1), 0
         surroundings.display = below > 0
         why.styles.height, surroundings.styles.height = max(1, above), below
 
