@@ -20,7 +20,7 @@ from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.attention_result import show_result
-from hitl_tui.ui.queue import view_tracking
+from hitl_tui.ui.queue import queue_model, view_tracking
 from hitl_tui.ui.review import arguments
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
@@ -227,6 +227,7 @@ def test_screen(
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(view_tracking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
+    monkeypatch.setattr(queue_model, "LINGER_S", 3600.0)  # and as the time that a decided item stays
     monkeypatch.setattr(arguments, "SEEN_S", seen_s(name))
     monkeypatch.setattr(arguments, "REMARK_S", 60.0)
     home = Home(tmp_path).prepare()
