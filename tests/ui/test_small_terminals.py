@@ -203,10 +203,13 @@ async def test_context_makes_room_where_all_of_the_call_fits_then(start_console:
         review = await seed.add_waiting_run(console.store, console.project, "ops", pause)
         await go_to(console, review)
         await console.until_shown("Nordlicht", "What it would do", "Why", "Conversation 6")
-        arguments, surroundings = console.app.query_one("#arguments", TextView), console.app.query_one("#surroundings", TextView)
-        assert not arguments.goes_on and not surroundings.display
+
+        def is_shown(part: str) -> bool:
+            return console.app.query_one(part, TextView).display
+
+        assert not console.app.query_one("#arguments", TextView).goes_on and not is_shown("#surroundings")
         await console.press("right_square_bracket")
         await console.until_shown("search_mail(", "more lines")
-        assert surroundings.display, "a tab that was asked for is shown"
+        assert is_shown("#surroundings"), "a tab that was asked for is shown"
         await console.press("o")
-        assert surroundings.display and not arguments.display
+        assert is_shown("#surroundings") and not is_shown("#arguments")

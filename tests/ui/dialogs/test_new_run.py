@@ -58,7 +58,7 @@ async def test_text_typed_before_the_agents_came_goes_into_the_form(start_consol
         await console.until_shown("topic")
         await console.settle()
         form = console.app.screen.query_one(Form)
-        assert form.texts == ["bees", "", ""] and form.editor(0).has_focus
+        assert form.texts == ["bees", "", ""] and console.app.screen.focused is form.editor(0)
         await agents.replace_agents(console.store, console.project, [known["mail_assistant"]])
         await console.until_shown("Reads a folder of mail")
         assert "bees" not in console.screen_text(), "it was typed for the other agent"
