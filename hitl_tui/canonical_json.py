@@ -28,9 +28,12 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return text if encodable(text) else json.dumps(value, indent=indent)
 
 
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def canonical(value: Any) -> str:
     """The canonical text of a JSON value, for digests: sorted keys, no spaces."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _canonical.encode(value)
 
 
 def encodable(text: str) -> bool:

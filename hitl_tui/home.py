@@ -87,11 +87,11 @@ class Home:
         A short id of lower-case ASCII is the name; another has a hash in its name. A folder that 0.1.0 made is used on if no other thread
         can have it.
         """
+        if _PLAIN.fullmatch(thread) and not _RESERVED.fullmatch(thread):
+            return self.path / "work" / thread  # which 0.1.0 called the same
         earlier = "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in thread)
         if len(earlier.encode()) <= 120 and (self.path / "work" / (earlier or "%")).is_dir():
             return self.path / "work" / (earlier or "%")
-        if _PLAIN.fullmatch(thread) and not _RESERVED.fullmatch(thread):
-            return self.path / "work" / thread
         import hashlib  # not before the console's first frame
 
         digest = hashlib.sha256(thread.encode("utf-8", "surrogatepass")).hexdigest()

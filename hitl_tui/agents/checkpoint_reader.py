@@ -10,12 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hitl_tui.home import database_uri
 from hitl_tui.store import damaged_files
 from hitl_tui.store.errors import told
 from hitl_tui.store.maintenance import integrity
@@ -34,6 +32,7 @@ GREATEST_OF_ALL = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = 
 IS_OUT_OF_ORDER = (
     "SELECT 1 FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns AND parent_checkpoint_id >= checkpoint_id LIMIT 1"
 )
+GREATEST_IN_ORDER = f"SELECT ({GREATEST}), EXISTS ({IS_OUT_OF_ORDER})"
 OUT_OF_ORDER = "SELECT DISTINCT thread_id FROM checkpoints WHERE parent_checkpoint_id >= checkpoint_id AND checkpoint_ns = ''"
 """Threads with a checkpoint that sorts before its parent: the clock was set back between both."""
 AS_WRITTEN = "SELECT parent_checkpoint_id, checkpoint_id FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns ORDER BY rowid"
@@ -84,32 +83,26 @@ class RaisedInterrupt:
 
 
 class CheckpointReader:
-    """Reads `checkpoints.db` through a read-only connection."""
+    """Reads `checkpoints.db` on a connection that any thread may use."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path, serde: SerializerProtocol) -> None:
+    def __init__(self, db: damaged_files.Connection, path: Path, serde: SerializerProtocol) -> None:
         self._db = db
         self._path = path
         self._serde = serde
 
-    @classmethod
-    @contextlib.contextmanager
-    def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[CheckpointReader]:
-        """Open an existing file."""
-        with contextlib.closing(damaged_files.connect(database_uri(path, "ro"), uri=True, isolation_level=None)) as db:
-            yield cls(db, path, serde)
-
-    def pending(self, thread: str, namespace: str = "") -> list[Interrupt]:
-        """Interrupts in a namespace's newest checkpoint whose task has not ended.
+    def pending(self, thread: str, namespace: str = "") -> tuple[list[Interrupt], str | None]:
+        """Interrupts in a namespace's newest checkpoint whose task has not ended, and the fingerprint of the code that wrote it, if known.
 
         Raises:
             Storage: the file cannot be read now.
         """
         with told(self._path):
             place = {"thread": thread, "ns": namespace, "checkpoint": newest(self._db, thread, namespace)}
-            writes = self._db.execute(WRITES, place).fetchall()
+            writes = self._db.rows(WRITES, place)
+            described = self._db.rows(METADATA, place)
         ended = {task for task, channel, *_ in writes if channel not in CONTROL}
         asking = [(type_, value) for task, channel, type_, value in writes if channel == INTERRUPT and task not in ended]
-        return [interrupt for typed in asking for interrupt in self._serde.loads_typed(typed)]
+        return [interrupt for typed in asking for interrupt in self._serde.loads_typed(typed)], _said(described, "hitl_code")
 
     def greatest(self, thread: str) -> str | None:
         """The greatest id of the thread's checkpoints in all namespaces; None if it has none."""
@@ -123,13 +116,11 @@ class CheckpointReader:
             found = newest(self._db, thread, namespace)
         return found if found != _text(self._rows(GREATEST, thread, namespace)) else None
 
-    def code(self, thread: str) -> str | None:
-        """Fingerprint of the code that wrote the newest checkpoint; None if unknown."""
-        return self._metadata(thread, "", "hitl_code")
-
     def agent(self, thread: str, namespace: str) -> str | None:
         """Name of the agent that runs in a namespace, or of the agent around it; None if it has none."""
-        return self._metadata(thread, namespace, "lc_agent_name")
+        with told(self._path):
+            place = {"thread": thread, "ns": namespace, "checkpoint": newest(self._db, thread, namespace)}
+            return _said(self._db.rows(METADATA, place), "lc_agent_name")
 
     def run(self, thread: str) -> int | None:
         """The last run of the console that wrote to the thread; None if none did."""
@@ -141,13 +132,6 @@ class CheckpointReader:
         with told(self._path):
             found = self._db.execute(TAKEOVER, {"thread": thread, "takeover": takeover}).fetchone()
         return bool(found[0])
-
-    def _metadata(self, thread: str, namespace: str, name: str) -> str | None:
-        with told(self._path):
-            place = {"thread": thread, "ns": namespace, "checkpoint": newest(self._db, thread, namespace)}
-            rows = self._db.execute(METADATA, place).fetchall()
-        found = json.loads(rows[0][0]).get(name) if rows and rows[0][0] else None
-        return found if isinstance(found, str) else None
 
     def raised_below(self, thread: str, namespace: str) -> list[RaisedInterrupt]:
         """Every interrupt raised in a namespace or below it, answered ones included."""
@@ -164,14 +148,15 @@ class CheckpointReader:
 
     def _rows(self, sql: str, thread: str, namespace: str) -> list[Any]:
         with told(self._path):
-            return self._db.execute(sql, {"thread": thread, "ns": namespace}).fetchall()
+            return self._db.rows(sql, {"thread": thread, "ns": namespace})
 
 
 def newest(db: sqlite3.Connection, thread: str, namespace: str = "") -> str | None:
     """The checkpoint of a namespace that was written last on top of the greatest id; without disorder, that is the one itself."""
     place = {"thread": thread, "ns": namespace}
-    found = _text(db.execute(GREATEST, place).fetchall())
-    if found is None or not db.execute(IS_OUT_OF_ORDER, place).fetchone():
+    [(greatest, is_out_of_order)] = db.execute(GREATEST_IN_ORDER, place).fetchall()
+    found = None if greatest is None else str(greatest)
+    if found is None or not is_out_of_order:
         return found
     last_child = {parent: child for parent, child in db.execute(AS_WRITTEN, place)}
     while (child := last_child.pop(found, None)) is not None:  # popped: damaged rows may form a circle
@@ -181,6 +166,12 @@ def newest(db: sqlite3.Connection, thread: str, namespace: str = "") -> str | No
 
 def _text(rows: list[Any]) -> str | None:
     return None if not rows or rows[0][0] is None else str(rows[0][0])
+
+
+def _said(rows: list[Any], name: str) -> str | None:
+    """A text of a checkpoint's metadata, given as the row of `METADATA`, if there is one."""
+    found = json.loads(rows[0][0]).get(name) if rows and rows[0][0] else None
+    return found if isinstance(found, str) else None
 
 
 # Without a serializer: for `doctor`

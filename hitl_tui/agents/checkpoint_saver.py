@@ -125,7 +125,7 @@ class _Held:
 class CheckpointSaver(AsyncSqliteSaver):
     """The saver on a file. Errors of the file are raised as `Storage`, so that they are not taken for the agent's."""
 
-    def __init__(self, conn: aiosqlite.Connection, path: Path, writer: _Writer, reader: sqlite3.Connection) -> None:
+    def __init__(self, conn: aiosqlite.Connection, path: Path, writer: _Writer, reader: damaged_files.Connection) -> None:
         """`conn` creates the tables and serves long reads off the event loop. The reader can be used by any thread."""
         self._strict = StrictSerializer()
         super().__init__(conn, serde=self._strict)
@@ -133,7 +133,8 @@ class CheckpointSaver(AsyncSqliteSaver):
         self._writer = writer
         self._reader = SqliteSaver(reader, serde=self._strict)
         self._reader.is_setup = True
-        self._order = CheckpointReader(reader, path, self._strict)
+        self.direct_reader = CheckpointReader(reader, path, self._strict)
+        """Reads the same rows without LangGraph."""
         self._held: dict[str, _Held] = {}
         self._last: dict[str, asyncio.Future[None]] = {}
         """By thread, the last of its jobs that are queued."""
@@ -165,14 +166,14 @@ class CheckpointSaver(AsyncSqliteSaver):
 
     def keep_order(self, thread: str) -> str:
         """Make later checkpoints sort after all of the thread's. Returns what the clock did to the thread, as a clause; or nothing."""
-        greatest = self._order.greatest(thread)
+        greatest = self.direct_reader.greatest(thread)
         try:
             at = checkpoint_ids.UUID(greatest or "").time
         except ValueError:  # none, or another program's
             return ""
         last = checkpoint_ids._last_v6_timestamp or 0
         checkpoint_ids._last_v6_timestamp = max(at, last)  # type: ignore[assignment]  # declared by its first value, None
-        if self._order.newest_if_hidden(thread):
+        if self.direct_reader.newest_if_hidden(thread):
             return "its last checkpoint sorts before an older one, because the clock was set back; it is read as it was written"
         ahead_s = (at - UNIX_EPOCH) / 1e7 - time.time()
         return f"its last checkpoint is from a clock {ahead_s:.0f} s ahead of this one; its order is kept" if ahead_s > AHEAD_S else ""
@@ -184,7 +185,7 @@ class CheckpointSaver(AsyncSqliteSaver):
         """
         self._held[run.thread] = _Held(run.id, run.lease)
         is_new = run.state is RunState.RUNNING and not run.resuming
-        has_past = is_new and self._order.greatest(run.thread) is not None
+        has_past = is_new and self.direct_reader.greatest(run.thread) is not None
         if has_past or run.resuming or run.state in (RunState.FAILED, RunState.CANCELLED):
             await self._store(run.thread, [(SET_FENCE, [(run.thread, run.id, run.lease)])])
 
@@ -237,7 +238,7 @@ class CheckpointSaver(AsyncSqliteSaver):
         if get_checkpoint_id(config):
             return config
         place = {"thread_id": str(config["configurable"]["thread_id"]), "checkpoint_ns": config["configurable"].get("checkpoint_ns", "")}
-        newest = self._order.newest_if_hidden(place["thread_id"], place["checkpoint_ns"])
+        newest = self.direct_reader.newest_if_hidden(place["thread_id"], place["checkpoint_ns"])
         return config if newest is None else {"configurable": {**place, "checkpoint_id": newest}}
 
     async def size_of(self, thread: str) -> tuple[int, int]:
@@ -394,7 +395,7 @@ class _Writer:
             self._loop.call_soon_threadsafe(callback, *args)
 
 
-def _reader(path: Path) -> sqlite3.Connection:
+def _reader(path: Path) -> damaged_files.Connection:
     return damaged_files.connect(database_uri(path, "ro"), uri=True, isolation_level=None, timeout=READ_BUSY_S, check_same_thread=False)
 
 

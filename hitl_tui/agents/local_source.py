@@ -16,7 +16,6 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
 from hitl_tui.agents import introspection, loader
-from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.checkpoints import LongTermStore, open_checkpoints, open_long_term_store, probe
 from hitl_tui.agents.introspection import (
@@ -49,7 +48,6 @@ class LocalSource:
         home: Home,
         saver: CheckpointSaver,
         memory: LongTermStore,
-        reader: CheckpointReader,
         settings: Callable[[str], AgentSettings],
         lessons: LessonSync,
     ) -> None:
@@ -59,7 +57,6 @@ class LocalSource:
         self._home = home
         self._saver = saver
         self._memory = memory
-        self._reader = reader
         self._settings = settings
         self._lessons = lessons
         self._graph_names: dict[str, str] = {}
@@ -97,15 +94,14 @@ class LocalSource:
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
             report_foreign_types(_print)
-            with CheckpointReader.open(home.checkpoints, saver.serde) as reader:
-                source = cls(target, home, saver, memory, reader, settings, LessonSync(memory, lessons))
-                source.warnings += [no_index] if no_index else []
-                for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
-                    source.agents.append(await source._describe(loaded))
-                source._graph_names = {agent.name: agent.name for agent in source.agents}
-                source._code, source._files = loader.fingerprint(target), loader.LoadedFiles(target)
-                saver.allow(types_of_this_process())
-                yield source
+            source = cls(target, home, saver, memory, settings, LessonSync(memory, lessons))
+            source.warnings += [no_index] if no_index else []
+            for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
+                source.agents.append(await source._describe(loaded))
+            source._graph_names = {agent.name: agent.name for agent in source.agents}
+            source._code, source._files = loader.fingerprint(target), loader.LoadedFiles(target)
+            saver.allow(types_of_this_process())
+            yield source
 
     @property
     def names(self) -> list[str]:
@@ -185,7 +181,7 @@ class LocalSource:
                 )
                 self._saver.allow(declared_types(graph))
             context = run.options.context or default_context(graph)
-            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, settings, holds, context)
+            yield LocalThread(graph, config, graph_info, self._saver, run, self._lessons, settings, holds, context)
 
     def input_of(self, run: Run) -> Json:
         """The input with which the run's graph starts."""

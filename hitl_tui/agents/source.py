@@ -301,7 +301,7 @@ class Thread(Protocol):
 
     @property
     def code_changed(self) -> bool:
-        """Whether the agent's code changed since the checkpoint: the new code may ask something else."""
+        """Whether the agent's code changed since the checkpoint that `pending` read last: the new code may ask something else."""
 
     # Running
 

@@ -53,7 +53,7 @@ class SubgraphReader:
         for interrupt, raised in deepest.items():
             if checkpoint := await self._newest(raised.namespace):
                 place = self._place(checkpoint, raised.namespace, functools.partial(_was_raised_by, raised))
-                pending = {one.id for one in self._reader.pending(self._thread, raised.namespace)}
+                pending = {one.id for one in self._reader.pending(self._thread, raised.namespace)[0]}
                 found[interrupt] = replace(place, has_answer=interrupt not in pending)
         return found
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained, UnknownInterruptError
 from langgraph.graph import END
 from langgraph.pregel import Pregel
@@ -16,7 +15,8 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot, StreamMode
 
 from hitl_tui.agents import interrupts, takeover_updates, tool_gates
-from hitl_tui.agents.checkpoint_reader import RESUME, CheckpointReader
+from hitl_tui.agents.checkpoint_reader import RESUME
+from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
@@ -53,8 +53,7 @@ class LocalThread:
         graph: Pregel[Any, Any, Any, Any],
         config: RunnableConfig,
         graph_info: GraphInfo,
-        saver: BaseCheckpointSaver[Any],
-        reader: CheckpointReader,
+        saver: CheckpointSaver,
         run: Run,
         lessons: LessonSync,
         settings: Callable[[], AgentSettings],
@@ -63,8 +62,8 @@ class LocalThread:
     ) -> None:
         self._graph = graph
         self._saver = saver
-        self._reader = reader
-        self._subgraphs = SubgraphReader(saver, reader, run.thread)
+        self._reader = saver.direct_reader
+        self._subgraphs = SubgraphReader(saver, saver.direct_reader, run.thread)
         self._lease_guard = LeaseGuard(run.id, holds)
         self._config: RunnableConfig = {**config, "callbacks": [self._lease_guard]}
         self._graph_info = graph_info
@@ -74,6 +73,8 @@ class LocalThread:
         self._context = context
         self._events = EventReader()
         self._control = RunControl()
+        self._asking_code: str | None = None
+        """Fingerprint of the code that asks what `pending` has read; None if unknown."""
 
     # Reading
 
@@ -103,7 +104,7 @@ class LocalThread:
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read without LangGraph's slower state: a decision waits for it."""
-        asked = self._reader.pending(self._run.thread)
+        asked, self._asking_code = self._reader.pending(self._run.thread)
         if asked and not any(map(is_gate, wanted)):
             return {one.id: pending_interrupt(one, wanted[one.id]) for one in asked if one.id in wanted}
         pauses = (await self.snapshot(stopped=True)).pauses
@@ -124,8 +125,8 @@ class LocalThread:
 
     @property
     def code_changed(self) -> bool:
-        """Whether the graph's files changed since the checkpoint."""
-        return bool(self._reader.code(self._run.thread) != self._config["configurable"]["hitl_code"])
+        """Whether the graph's files changed since the checkpoint that `pending` read."""
+        return bool(self._asking_code != self._config["configurable"]["hitl_code"])
 
     # Running
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.errors import NotAllowed
@@ -122,11 +122,14 @@ SELECT slot, actor, kind, args, message, template, digest, effect FROM endorseme
 UNION ALL SELECT slot, actor, kind, args, message, template, digest, effect FROM decisions
     WHERE review = :review AND NOT superseded AND actor_kind = 'person'
 """
-OPENED = "SELECT body FROM audit WHERE review = :review AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL LIMIT 1"
-CALLS = """
-SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
-FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = :review ORDER BY slot)
+OPENED = """
+SELECT v.slots,
+    (SELECT body FROM audit WHERE review = v.id AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL LIMIT 1),
+    (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
+        FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = v.id ORDER BY slot))
+FROM reviews v WHERE v.id = :review
 """
+"""How many calls a review has, what the log says of them, and what their rows say now."""
 BY_HAND = "was written past the console: it is not what the log says"
 
 
@@ -148,7 +151,7 @@ def problem_of(db: Transaction, review: int, run: int, people: People) -> str:
                 return f"no rule decides {which} as it was decided"
         elif refused := refusal_of_call(people, one.actor, one.decider, which):
             return refused.happened
-        if not is_enough(db, people, one.demands, run, {"review": review, **asdict(one)}):
+        if not is_enough(db, people, one.demands, run, one.values(review)):
             return f"{which} needs the approval of other people too"
     return ""
 
@@ -173,6 +176,13 @@ class _InForce:
     def demands(self) -> Demands:
         return Demands(self.reviewers, self.decider, tuple(json.loads(self.separate)))
 
+    def values(self, review: int) -> dict[str, Any]:
+        """Its columns by name, as far as `is_enough` reads them."""
+        return {
+            "review": review, "slot": self.slot, "kind": self.kind, "actor": self.actor, "actor_kind": self.actor_kind,
+            "digest": self.digest, "effect": self.effect,
+        }  # fmt: skip
+
     @property
     def is_by_rule(self) -> bool:
         """Whether a rule or a deadline could have decided it so: only a policy lets anything run."""
@@ -183,10 +193,10 @@ class _InForce:
 def _changed(db: Transaction, review: int, decided: Sequence[_InForce]) -> str:
     """What was written past the console of a review's demands, decisions and approvals, as a clause; empty if nothing was."""
     values = {"review": review}
-    opened = db.row(OPENED, values)
-    if opened and audit_verify.demanded(opened[0]) != json.loads(db.row(CALLS, values)[0]):
+    slots, opened, calls = db.row(OPENED, values)
+    if opened and audit_verify.demanded(opened) != json.loads(calls):
         return f"what the rules demand of review {review} was changed in hitl.db"
-    if len(decided) != db.row("SELECT slots FROM reviews WHERE id = ?", (review,))[0]:
+    if len(decided) != slots:
         return f"not every call of review {review} is decided"
     for slot, name in db.rows(WRITTEN_APPROVALS, values):
         return f"the approval of {call_id(review, slot)} by {name} {BY_HAND}"

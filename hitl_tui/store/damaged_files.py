@@ -98,6 +98,13 @@ class Connection(sqlite3.Connection):
     def cursor(self, factory: Any = Cursor) -> Any:
         return super().cursor(factory)
 
+    def rows(self, sql: str, parameters: Any = (), /) -> list[Any]:
+        """Every row of a statement that only reads; the steps for what is damaged are taken only then."""
+        try:
+            return sqlite3.Cursor(self).execute(sql, parameters).fetchall()
+        except (UnicodeDecodeError, sqlite3.OperationalError):
+            return Cursor(self).execute(sql, parameters).fetchall()
+
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         return Cursor(self).execute(sql, parameters)
 

@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from hitl_tui.errors import Busy, Damaged, Refused, Stale, Storage
@@ -54,16 +53,23 @@ def _changed_schema(path: Path) -> str:
     return ""
 
 
-@contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Raise storage errors of the block as `Storage`. Other SQLite errors are bugs, and are raised unchanged."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        found = fault(path, error)
-        if found is None:
-            raise
-        raise found from None
+class told:
+    """Raise storage errors of the block as `Storage`. Other SQLite errors are bugs, and are raised unchanged.
+
+    No generator, as every small read enters one: it would take as long as the read.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error) and (found := fault(self._path, error)):
+            raise found from None
 
 
 def _is_full(path: Path) -> bool:

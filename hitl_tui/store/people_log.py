@@ -204,11 +204,9 @@ class TrustedPeople:
 
     async def note(self) -> None:
         """Log that people.toml changed, with its digest and why the change counts, if it does; once for each version."""
-        status = self._file.now()
-        if status.people.problem or [status.digest] == [hash_ for (hash_,) in self._store.read_now(NEWEST)]:
+        status, noted = self._file.now(), [digest for (digest,) in self._store.read_now(NEWEST)]
+        if status.people.problem or noted == [status.digest] or not (status.digest or noted):  # or there never was one
             return
-        if not status.digest and not self._store.read_now(NEWEST):
-            return  # there never was one
         async with self._store.transaction() as db:
             if db.row(NEWEST) != (status.digest,):
                 because = self._because(self._last())

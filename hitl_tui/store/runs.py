@@ -280,9 +280,9 @@ async def cancel(store: Store, run: int, by: str = "") -> bool:
         return cursor.rowcount > 0
 
 
-async def cancelling(store: Store, worker: str) -> list[int]:
-    """Runs to cancel: those that this worker drives, and those that stopped before they could be cut off."""
-    found = await store.all("SELECT id FROM runs WHERE cancelling AND coalesce(worker, :worker) = :worker", {"worker": worker})
+def cancelling(store: Store, worker: str) -> list[int]:
+    """Runs to cancel: those that this worker drives, and those that stopped before they could be cut off. Reads at once."""
+    found = store.read_now("SELECT id FROM runs WHERE cancelling AND coalesce(worker, :worker) = :worker", {"worker": worker})
     return [int(run) for (run,) in found]
 
 

@@ -59,6 +59,8 @@ class DecidedReview:
     """Ids of the decisions by slot: unlike the keys, they differ when the same is decided again."""
     actors: Mapping[int, str] = field(default_factory=dict)
     """Who decided, by slot."""
+    rows: Sequence[Any] = ()
+    """The rows of `DECIDED` from which all of this was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,25 +192,27 @@ def _as_proposed(args: str) -> Json:
     return answer_of(DecisionKind.EDIT, args, None).args
 
 
-def _decided_reviews(rows: Sequence[Any]) -> list[DecidedReview]:
+def _decided_reviews(rows: Iterable[Any]) -> list[DecidedReview]:
     """The reviews of rows of `DECIDED`."""
-    by_review: dict[int, DecidedReview] = {}
-    for (review, kind, interrupt, node, decided_at, gate_key, slot, call, first, first_interrupt, answer_kind, args, message, template,
-         digest, tool, decision, actor) in rows:  # fmt: skip
-        found = by_review.get(review, DecidedReview(review, PauseKind(kind), interrupt, node, decided_at))
-        own_key = f"{first_interrupt.removeprefix('gate:')}.{first}"
-        answer = answer_of(answer_kind, args, message, template)
-        by_review[review] = replace(
-            found,
-            answers={**found.answers, slot: answer},
-            digests={**found.digests, slot: digest},
-            keys={**found.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own_key},
-            calls=found.calls if call is None else {**found.calls, slot: call},
-            told=(*found.told, _for_trace(tool, actor, answer)),
-            decisions={**found.decisions, slot: decision},
-            actors={**found.actors, slot: actor},
-        )
-    return list(by_review.values())
+    by_review: dict[int, list[Any]] = {}
+    for row in rows:
+        by_review.setdefault(row[0], []).append(row)
+    return [_decided_review(found) for found in by_review.values()]
+
+
+def _decided_review(rows: Sequence[Any]) -> DecidedReview:
+    """The review of its rows of `DECIDED`."""
+    answers, digests, keys, calls, told, decisions, actors = {}, {}, {}, {}, [], {}, {}
+    for (_, kind, _, _, _, gate_key, slot, call, first, first_interrupt, answer_kind, args, message, template, digest, tool, decision,
+         actor) in rows:  # fmt: skip
+        answers[slot] = answer_of(answer_kind, args, message, template)
+        digests[slot], decisions[slot], actors[slot] = digest, decision, actor
+        keys[slot] = gate_key if gate_key and kind == PauseKind.GATE else f"{first_interrupt.removeprefix('gate:')}.{first}"
+        if call is not None:
+            calls[slot] = call
+        told.append(_for_trace(tool, actor, answers[slot]))
+    review, kind, interrupt, node, decided_at, *_ = rows[0]
+    return DecidedReview(review, PauseKind(kind), interrupt, node, decided_at, answers, digests, keys, calls, told, decisions, actors, rows)
 
 
 def _for_trace(tool: str, actor: str, answer: Answer) -> Json:
@@ -260,8 +264,7 @@ async def submit(store: Store, worker: str, decided: Sequence[DecidedReview], pe
 
 def _is_as_read(db: Transaction, one: DecidedReview) -> bool:
     """Whether the answers in the tables are still those that were read, and will be sent."""
-    now = _decided_reviews(db.rows(OF_REVIEW, {"review": one.review}))
-    return [repr(found) for found in now] == [repr(one)]  # as text: a NaN does not equal itself
+    return db.rows(OF_REVIEW, {"review": one.review}) == list(one.rows)
 
 
 ASKED_AGAIN = """

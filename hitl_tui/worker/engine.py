@@ -273,7 +273,7 @@ class Engine:
 
     async def _stop_due_runs(self) -> None:
         """Stop runs that are cancelled or over their time limit."""
-        for run in await runs.cancelling(self._store, self._me.id):
+        for run in runs.cancelling(self._store, self._me.id):
             if run not in self._active:
                 await runs.cancel(self._store, run)
         for due in time_limits.due(self._store.read_now, self._me.id, self._limit_s):

@@ -92,7 +92,9 @@ def match_pending(
 def _is_as_shown(asked: PendingInterrupt, digests: Mapping[int, str]) -> bool:
     """Whether its actions are those that these digests, by slot, were taken of when the review was made."""
     live = {action.slot: action for action in asked.actions}
-    return live.keys() == digests.keys() and all(has_digest(digests[slot], action.name, action.args) for slot, action in live.items())
+    return live.keys() == digests.keys() and all(
+        digests[slot] == action.digest or has_digest(digests[slot], action.name, action.args) for slot, action in live.items()
+    )
 
 
 def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt) -> tuple[tuple[Pause, ...], Outcomes]:

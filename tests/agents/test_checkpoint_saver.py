@@ -20,7 +20,6 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata, e
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from hitl_tui.agents import checkpoint_saver
-from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.checkpoints import open_checkpoints
 from hitl_tui.errors import Busy
@@ -248,8 +247,7 @@ async def test_home_whose_path_looks_like_a_uri_is_used(tmp_path: Path) -> None:
     async with opened(home.checkpoints) as saver, open_store(home.database):
         await put(saver, "t", 1)
         assert await newest(saver, "t") == 1
-        with CheckpointReader.open(home.checkpoints, saver.serde) as reader:
-            assert reader.namespaces_below("t", "") == [""]
+        assert saver.direct_reader.namespaces_below("t", "") == [""]
         assert integrity.problem(home.checkpoints) == integrity.problem(home.database) == ""
     assert integrity.problem_at_start(home.checkpoints) == ""
 

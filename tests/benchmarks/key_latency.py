@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import tempfile
 import time
 from pathlib import Path
@@ -15,10 +17,14 @@ from tests.benchmarks.ratio import Ratio, p95
 from tests.benchmarks.resume import GRAPHS
 from tests.benchmarks.rows import seed_home
 from tests.benchmarks.startup import console_command
-from tests.benchmarks.terminal import terminal
+from tests.benchmarks.terminal import Terminal, terminal
 
 REVIEWS = 40
-ROUNDS = 5
+ROUNDS = 2
+SETTLE_S = 1.0
+"""Time from when the agent runs until keys are typed."""
+LOADED_S = 60.0
+LOADED, RUNNING = "SELECT 1 FROM agents WHERE name = ?", "SELECT 1 FROM runs WHERE agent = ? AND state = 'running'"
 
 
 def number_details(home: Home, count: int) -> None:
@@ -46,8 +52,19 @@ def _launch(home: Home, agent: str) -> None:
     asyncio.run(launch())
 
 
+def until_loaded(screen: Terminal, home: Home, agent: str, wanted: str = LOADED) -> None:
+    """Read on until the worker has loaded an agent, or runs it."""
+    deadline = time.monotonic() + LOADED_S
+    with contextlib.closing(sqlite3.connect(home.database)) as db:
+        while not db.execute(wanted, (agent,)).fetchone():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{agent} was never loaded")
+            screen.drain(0.1)
+    screen.drain(SETTLE_S)
+
+
 def _samples(agent: str) -> list[float]:
-    """Seconds from `j` to the next review's argument in the terminal, once up and down the list."""
+    """Seconds from `j` or `k` to the next review's argument in the terminal, once down and up the list."""
     with tempfile.TemporaryDirectory() as folder:
         home = seed_home(Path(folder), REVIEWS)
         number_details(home, REVIEWS)
@@ -55,12 +72,13 @@ def _samples(agent: str) -> list[float]:
             _launch(home, agent)
         with terminal(console_command(home.path, f"{GRAPHS}:{agent or 'burning'}")) as screen:
             screen.until(detail_mark(1))
-            screen.drain(6.0)  # until the worker has loaded and the agent runs
+            until_loaded(screen, home, agent or "burning", RUNNING if agent else LOADED)
             found = []
-            for review in range(2, REVIEWS):
-                time.sleep(0.05)
-                typed = screen.send(b"j")
-                found.append(screen.until(detail_mark(review)) - typed)
+            for key, reviews in ((b"j", range(2, REVIEWS)), (b"k", range(REVIEWS - 2, 0, -1))):
+                for review in reviews:
+                    time.sleep(0.05)
+                    typed = screen.send(key)
+                    found.append(screen.until(detail_mark(review)) - typed)
     return found
 
 

@@ -149,7 +149,7 @@ async def test_audit_has_one_entry_per_cancel(tmp_path: Path) -> None:
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
         await ann.runs.cancel(1)
         await runs.settle(store, 1, "w", RunState.WAITING)
-        assert await runs.cancelling(store, "w") == [1]
+        assert runs.cancelling(store, "w") == [1]
         assert await runs.cancel(store, 1)
     said = [(one["kind"], one["actor"], json.loads(one["body"])) for one in audit.entries(tmp_path / "hitl.db")]
     assert said[1:] == [("cancelled", "ann", {"at_once": False})]

@@ -292,12 +292,12 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         await seed.add_many_reviews(store, waiting)
         steps = itertools.count()
         store.read_now("SELECT 1")
-        store._reader.set_progress_handler(lambda: next(steps) and None, 100)
+        store._writer.set_progress_handler(lambda: next(steps) and None, 100)  # reads at once too
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
         assert submissions.ready(store, 1, ["mail_assistant"], ()) is None
         assert await runs.lease_next(store, "w", 1, ["mail_assistant"], alone=True) is None
         assert not await runs.work_left(store, 1, ["mail_assistant"])
-        assert await runs.cancelling(store, "w") == []
+        assert runs.cancelling(store, "w") == []
         assert len(await reviews.waiting(store, 10)) == 10
         return next(steps)
 
