@@ -7,8 +7,6 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from hitl_tui.home import Home
@@ -24,13 +22,16 @@ MANY, FEW = 10_000, 50
 TOOLS = 50
 """Reviews in a row call as many different tools, so that `j` goes from one to the next in every order, grouped or not."""
 ROUNDS = 2
-SORTED = TOOLS // 2
-"""Reviews that are gone through while the queue is sorted."""
-SORTED_S = 0.5
+IDLE_KEYS, SORTED_KEYS = 48, 15
+"""Keys that are timed in a console: while nothing is sorted, and with the queue sorted anew before each."""
+SORTED_S = 0.3
 """Seconds without anything drawn after which the queue is sorted. Ages are drawn anew every second."""
+APART_S = 0.1
+"""Seconds between two keys, so that they are not read at once, like a paste."""
 OLDEST, AGENT, URGENCY, GROUP = b"2", b"4", b"1", b"5"
 """Numbers in the dialog of `s`."""
 LAST_CHOICE = b"snoozed reviews"
+IDLE, SORTING, GROUPING = "idle", "while it is sorted", "while it is grouped"
 
 
 def _seed(folder: Path, count: int) -> Home:
@@ -54,25 +55,42 @@ class Console:
         self._style = screen.before[screen.before.rfind(b"\x1b[") :]
         until_loaded(screen, home, "asking")
 
-    def samples(self, choices: Sequence[bytes] = ()) -> list[float]:
-        """Seconds from `j` to the next review's argument, down the list; before each the queue is sorted by one of the choices."""
+    def samples(self) -> dict[str, list[float]]:
+        """Seconds from a key to the next review's argument, in each situation."""
+        idle = self._down(IDLE_KEYS)
+        self._group()
+        sorting = self._down(SORTED_KEYS, AGENT, OLDEST, URGENCY)
+        self._group()
+        return {IDLE: idle, SORTING: sorting, GROUPING: self._down(SORTED_KEYS, GROUP)}
+
+    def _group(self) -> None:
+        """Group the queue, or end that."""
+        self._choose(GROUP)
+        self._screen.until_still(SORTED_S)
+
+    def _down(self, keys: int, *choices: bytes) -> list[float]:
+        """Seconds from each `j` to the next review's argument, from the first one down; before each the queue is sorted by a choice."""
         found, turn = [], itertools.cycle(choices)
-        for review in range(2, SORTED if choices else TOOLS):
+        for review in range(2, 2 + keys):
             if choices:
-                self.choose(next(turn), review - 1)
+                self._choose(next(turn), review - 1)
             else:
                 time.sleep(0.05)
             typed = self._screen.send(b"j")
             found.append(self._until_shown(review) - typed)
             if choices:
-                self.until_sorted()
+                self._screen.until_still(SORTED_S)
+        self._screen.send(b"g")
+        self._until_shown(1)
+        self._screen.until_still(SORTED_S)
         return found
 
-    def choose(self, number: bytes, review: int = 1) -> None:
+    def _choose(self, number: bytes, review: int = 1) -> None:
         """Sort or group the queue by the number of the choice; returns once the dialog is gone, while the queue is sorted."""
         self._screen.send(b"s")
         self._screen.until(LAST_CHOICE)
         self._screen.send(number)
+        self._screen.until_still(APART_S)
         self._screen.send(b"\r")
         self._until_shown(review)
 
@@ -80,35 +98,29 @@ class Console:
         """When the review's argument is painted in its own colours: behind a dialog it is dimmed, and painted every second."""
         return self._screen.until(self._style + detail_mark(review))
 
-    def until_sorted(self) -> None:
-        """Wait until the queue is sorted."""
-        self._screen.until_still(SORTED_S)
 
-
-@contextmanager
-def _console(seeded: Home) -> Iterator[Console]:
-    """A console on a copy of a home."""
+def _samples(seeded: Home) -> dict[str, list[float]]:
+    """Samples of a console on a copy of a home."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(shutil.copytree(seeded.path, Path(folder) / "home")))
         with terminal(console_command(home.path, f"{GRAPHS}:asking")) as screen:
-            yield Console(screen, home)
+            return Console(screen, home).samples()
 
 
 def measure() -> list[Ratio]:
-    """Three ratios of 95th percentiles, over rounds taken in turn."""
-    few, idle, sorting, grouping = list[float](), list[float](), list[float](), list[float]()
+    """Ratios of 95th percentiles, over rounds taken in turn.
+
+    A key typed as soon as a dialog is gone waits for the rest of the frame without it, however many reviews wait. So a key while the queue
+    is sorted is compared with the same key while a short queue is sorted.
+    """
+    found: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        small, large = _seed(Path(folder) / "small", FEW), _seed(Path(folder) / "large", MANY)
+        homes = {count: _seed(Path(folder) / str(count), count) for count in (FEW, MANY)}
         for _ in range(ROUNDS):
-            with _console(small) as console:
-                few += console.samples()
-            with _console(large) as console:
-                idle += console.samples()
-            with _console(large) as console:
-                console.choose(GROUP)
-                console.until_sorted()
-                sorting += console.samples((AGENT, OLDEST, URGENCY))
-            with _console(large) as console:
-                grouping += console.samples((GROUP,))
-    told = ((idle, "idle"), (sorting, "while it is sorted"), (grouping, "while it is grouped"))
-    return [Ratio(f"key → detail, {MANY:,} waiting, {what} ÷ {FEW} waiting, p95", p95(found), p95(few), 1.5) for found, what in told]
+            for count, home in homes.items():
+                for situation, samples in _samples(home).items():
+                    found.setdefault((situation, count), []).extend(samples)
+    return [
+        Ratio(f"key → detail, {MANY:,} waiting, {one} ÷ {FEW} waiting, p95", p95(found[one, MANY]), p95(found[one, FEW]), 1.5)
+        for one in (IDLE, SORTING, GROUPING)
+    ]

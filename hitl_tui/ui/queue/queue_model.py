@@ -91,8 +91,8 @@ class QueueModel:
         me, urgent = await self._urgency() if order.sort is Sort.URGENCY else (self._me, [])
         groups = Groups(tools) if order.grouped else Groups()
         ids_in_order = ordered(order.sort, groups.leaders if order.grouped else listed, tools, urgent)
-        if wanted != self.filter:
-            return  # another filter is being read
+        if (wanted, order) != (self.filter, self.order):
+            return  # another filter or order is read next
         self._open, self.loaded = SortedIds(ids), True
         self._snoozed, self._me, self._order = snoozed, me, order
         self._items.regroup(groups)
