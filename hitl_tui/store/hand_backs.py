@@ -158,11 +158,11 @@ def _changed(db: Transaction, run: int) -> str:
         return f"the log does not say that review {review} has ended"
     found = asked(db.rows(ASKED, {"run": run}))
     for review in dict.fromkeys(one.review for one in found):
-        opened = db.row(approvals.OPENED, {"review": review})
+        _, opened, calls = db.row(approvals.OPENED, {"review": review})
         signed = [slot for slot, one in enumerate(one for one in found if one.review == review) if one.signed]
         if opened is None:  # versions before 0.2.0 logged no calls
             continue
-        is_same = audit_verify.demanded(opened[0]) == json.loads(db.row(approvals.CALLS, {"review": review})[0])
-        if not is_same or json.loads(opened[0]).get("signed", []) != signed:
+        is_same = audit_verify.demanded(opened) == json.loads(calls)
+        if not is_same or json.loads(opened).get("signed", []) != signed:
             return f"what the rules demand of review {review} was changed in hitl.db"
     return ""
