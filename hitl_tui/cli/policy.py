@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,16 +23,18 @@ from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home, sample_agents
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
-from hitl_tui.model import Levels
+from hitl_tui.model import Levels, Role
+from hitl_tui.oversight.grants import SINCE_S
+from hitl_tui.oversight.suggestions import Attention, effect, suggestions
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.lint import missed_below
 from hitl_tui.policy.loader import digest_of, policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
-from hitl_tui.policy.parser import parse_with_problems
+from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import visible
-from hitl_tui.store import Store, autonomy, history
+from hitl_tui.store import Store, autonomy, grants, history
 from hitl_tui.toml_reader import Problem, key_lines, line_of
 
 
@@ -146,6 +149,42 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
     click.echo(output.as_json(result) if json_ else "\n".join(policy_output.replay_lines(found, since, levels, proposed)))
 
 
+@policy.command("suggest", epilog=example("hitl-tui policy suggest", "hitl-tui policy suggest --write"))
+@click.option("--write", is_flag=True, help="Accept: write the changes into the home's policy.toml.")
+@json_option
+@common_options
+def suggest(write: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Suggest changes of policy.toml from grants and past decisions.
+
+    Prints a difference, what each change rests on, and its replay on the last 90 days.
+    """
+    path = _of_home(home)
+
+    async def work(inbox: Inbox) -> str:
+        text = read_text(path) if path.exists() else ""
+        people = PeopleFile(path.parent).current()
+        before = read_policy(path, people) if text else None
+        past = await grants.every_past_call(inbox.store, time.time() - SINCE_S)
+        shown, caught = await grants.checks(inbox.store, time.time() - SINCE_S)
+        calls = [one for found in past.values() for one in found]
+        attention = Attention(shown, caught, sum(one.rated_down for one in calls))
+        made = await grants.made_from(inbox.store)
+        found = await asyncio.to_thread(suggestions, text, before or Policy(), made, past, attention)
+        if not found:
+            return (
+                output.as_json({"suggestions": [], "diff": "", "replay": None}) if json_ else "nothing to suggest: too little was decided"
+            )
+        after = parse(found[-1].text, people=people)
+        replayed = await asyncio.to_thread(effect, before, after, calls)
+        if write:
+            await inbox.require(Role.POLICY, "change the policy")
+            _replace(path, found[-1].text)
+        said = policy_output.suggested_json(path, text, found, replayed)
+        return output.as_json(said) if json_ else "\n".join(policy_output.suggested_lines(said, write))
+
+    print_from_inbox(work, home, reviewer)
+
+
 @policy.command("explain", epilog=example("hitl-tui policy explain 12"))
 @click.argument("review", metavar="REVIEW[#CALL]", shell_complete=completes("all reviews"))
 @json_option
@@ -164,6 +203,17 @@ def explain(review: str, json_: bool, home: str | None, reviewer: str | None) ->
         return output.as_json(result) if json_ else "\n".join(policy_output.explained_lines(found, slots))
 
     print_from_inbox(work, home, reviewer)
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, "utf-8")
+        part.chmod(0o600)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BadHome(f"{path} cannot be written: {error.strerror}", "check the home's permissions") from None
 
 
 def _of_home(home: str | None) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import difflib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hitl_tui.argument_text import name_text
 from hitl_tui.cli.output import table
 from hitl_tui.formatting import counted
-from hitl_tui.model import Levels
+from hitl_tui.model import Levels, call_id
+from hitl_tui.oversight.suggestions import Effect, Suggestion
 from hitl_tui.policy.explain import Explanation, describe_facts, walk_json
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy
@@ -113,3 +115,33 @@ def explained_lines(found: Explanation, slots: Collection[int]) -> Iterator[str]
             yield exact_line(f"  → {walk.summary()}")
             if changed := walk.changed_since(action):
                 yield visible(f"  when the review opened: {changed}")
+
+
+def suggested_json(path: Path, text: str, found: Sequence[Suggestion], replayed: Effect) -> dict[str, Any]:
+    """`{suggestions: [why], diff, replay: {calls, asked_before, asked_after, let_through}}`."""
+    before, after = text.splitlines(keepends=True), found[-1].text.splitlines(keepends=True)
+    return {
+        "suggestions": [one.why for one in found],
+        "diff": "".join(difflib.unified_diff(before, after, path.name, f"{path.name}, suggested")),
+        "replay": {
+            "calls": replayed.calls,
+            "asked_before": replayed.asked_before,
+            "asked_after": replayed.asked_after,
+            "let_through": [call_id(*call) for call in replayed.let_through],
+        },
+    }
+
+
+def suggested_lines(said: dict[str, Any], is_written: bool) -> Iterator[str]:
+    """The same as text."""
+    replayed = said["replay"]
+    yield from map(visible, said["suggestions"])
+    yield ""
+    yield from map(exact_line, said["diff"].splitlines())
+    yield ""
+    yield f"of {replayed['calls']} calls in 90 days, {replayed['asked_before']} asked before and {replayed['asked_after']} would ask now"
+    if replayed["let_through"]:
+        yield f"people rejected these, and they would run by themselves: {', '.join(replayed['let_through'])}"
+    else:
+        yield "none of those that people rejected would run by itself"
+    yield "written into policy.toml" if is_written else "accept: hitl-tui policy suggest --write"

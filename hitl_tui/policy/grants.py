@@ -161,9 +161,9 @@ def out_of_scope(scope: Scope, facts: Facts, outside: Callable[[], Outside | Non
         unknown = [name for name in free if _has_values(facts.args[name])]
         return f"where {unknown[0]} comes from is not known" if unknown else ""
     for name in free:
-        strange = [tool for tool in traced.get(name, ()) if not globs.matches(scope.sources.get(name, ""), tool)]
-        if strange:
-            return f"{name} comes from a result of {strange[0]}"
+        tools = traced.get(name, ())
+        if tools and not any(globs.matches(scope.sources.get(name, ""), tool) for tool in tools):
+            return f"{name} comes from a result of {tools[0]}"
     return ""
 
 
@@ -360,10 +360,16 @@ def check(scope: Scope) -> None:
         raise Refused(f"the scope {scope.condition} reads nothing of the call", "name an argument: args.to == …")
 
 
-def as_rule(grant: Grant) -> str:
-    """The scope as a condition of a rule, with where its values may come from; empty for every call."""
+def as_rule(grant: Grant, args: Json) -> str:
+    """What a grant covers as a condition of a rule, with where its values may come from; empty for a call without arguments.
+
+    `args` are those of the call that it was made from.
+    """
     parts = [grant.scope.condition] if grant.scope.condition else []
-    for name, tools in grant.scope.sources.items():
-        place = place_of(name)
-        parts.append(f"(not from_tool({place}) or from_tool({place}, {quoted(tools)}))")
+    for name in args if isinstance(args, dict) else ():
+        if name in pinned(grant.scope) or not _has_values(args[name]):
+            continue
+        place, tools = place_of(name), grant.scope.sources.get(name)
+        inside = f"not from_tool({place})"
+        parts.append(f"({inside} or from_tool({place}, {quoted(tools)}))" if tools else inside)
     return " and ".join(parts)

@@ -20,6 +20,7 @@ from hitl_tui.model import (
     Grant,
     GrantUse,
     Identified,
+    Json,
     Message,
     Outcome,
     PauseKind,
@@ -355,4 +356,29 @@ def _past_call(row: Any, conversation: str | None) -> PastCall:
         agent, tool, value, PauseKind(kind), Risk(risk) if risk in list(Risk) else None, confidence, doubts,
         known_shape=isinstance(value, dict), conversation=said or None, launch_input=json.loads(launched),
     )  # fmt: skip
-    return PastCall(review, slot, at, DecisionKind(decision), bool(down), replace(known, conversation=None), outside_of(known))
+    return PastCall(review, slot, at, DecisionKind(decision), bool(down), known, outside_of(known))
+
+
+TOOLS = "SELECT DISTINCT agent, tool FROM decisions WHERE NOT superseded AND actor_kind = 'person' AND at >= :since ORDER BY agent, tool"
+CHECKS = "SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks WHERE caught IS NOT NULL AND found_at >= :since"
+
+
+async def every_past_call(store: Store, since: float) -> dict[tuple[str, str], list[PastCall]]:
+    """`past_calls` of every tool that people decided calls of, by agent and tool."""
+    tools = await store.all(TOOLS, {"since": since})
+    return {(agent, tool): await past_calls(store, agent, tool, since) for agent, tool in tools}
+
+
+async def checks(store: Store, since: float) -> tuple[int, int]:
+    """How many attention checks people were shown since that Unix time, and how many they caught."""
+    shown, caught = await store.one(CHECKS, {"since": since})
+    return int(shown), int(caught)
+
+
+async def made_from(store: Store) -> list[tuple[Grant, Json]]:
+    """All grants, oldest first, each with the arguments of the call that it was made from."""
+    args = {(review, slot): text for review, slot, text in await store.all(MADE_FROM)}
+    return [(one, json.loads(args.get((one.review, one.slot), "null"))) for one in reversed(await every(store))]
+
+
+MADE_FROM = "SELECT a.review, a.slot, a.args FROM actions a JOIN grants g ON g.review = a.review AND g.slot = a.slot"

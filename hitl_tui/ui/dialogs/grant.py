@@ -182,10 +182,10 @@ class GrantScreen(DialogScreen[Wanted]):
         yield from (self._uses, self._time, self._run)
 
     def _choices_of(self, name: str) -> list[_Choice]:
-        """Any value first, then the bounds, the narrowest first; each also with the tools that the value came from."""
+        """Any value first, then the bounds, the narrowest first; each also with a tool that the value came from."""
         plain = [_Choice("any value"), *(_Choice(one.told, one.condition) for one in self._offer.bounds.get(name, ()))]
         tools = (self._offer.outside or {}).get(name, ())
-        if len(tools) != 1:
+        if not tools:
             return plain
         return [
             one
