@@ -56,7 +56,7 @@ SECTIONS = {
     "Data": {
         "history": ("history", "List decisions, newest first."),
         "stats": ("stats", "Show approval rates, times, calibration and reviewers."),
-        "practice": ("practice", "Practise finding bad calls; nothing of it can run."),
+        "practice": ("practice", "Practise finding bad calls."),
         "rate": ("rate", "Rate a decision, a run or a message (thumbs up / down)."),
         "export": ("export", "Export decisions as training data."),
         "audit": ("audit", "Verify and export the audit log."),

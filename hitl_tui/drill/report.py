@@ -16,6 +16,7 @@ from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.arguments import ArgumentKind, kind_of, leaves, part_at
 from hitl_tui.policy import facts as past_facts
 from hitl_tui.policy.engine import judge_unsampled
+from hitl_tui.policy.grants import NO_GRANTS, GrantIndex
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.policy.schema import Policy
 
@@ -73,7 +74,7 @@ class Hole:
     tool: str
     kind: str
     by: str
-    """The rule, `thresholds` or `autonomy`."""
+    """The rule, `thresholds`, `autonomy`, or a grant such as `grant 3`."""
     risk: str | None
     calls: tuple[Judged, ...]
     fix: Fix | None = None
@@ -118,7 +119,7 @@ class Report:
 
 def drill(
     goods: Sequence[GoodCall], bads: Sequence[BadCall], policy: Policy | None, text: str, levels: Levels, history: Sequence[PastDecision],
-    now: float,
+    now: float, grants: GrantIndex = NO_GRANTS,
 ) -> Report:  # fmt: skip
     """Judge every call, and look for the smallest change that closes each hole.
 
@@ -127,12 +128,14 @@ def drill(
         levels: the autonomy levels of the agents' tools.
         history: decisions of the past, which a change is replayed on.
         now: Unix time in seconds, for rules with hours.
+        grants: those of the agents that may still be used. They are for the calls as they are, so a change of the policy is tried without.
     """
-    judged = [_judged(bad, policy, levels, now) for bad in bads]
+    judged = [_judged(bad, policy, levels, now, grants) for bad in bads]
     groups = dict[tuple[str, str, str, str], list[Judged]]()
     for one in judged:
         if one.runs:
-            groups.setdefault((one.call.good.agent, one.call.good.tool, one.call.kind, one.verdict.rule), []).append(one)
+            by = one.verdict.rule if one.verdict.grant is None else f"grant {one.verdict.grant}"
+            groups.setdefault((one.call.good.agent, one.call.good.tool, one.call.kind, by), []).append(one)
     holes = []
     for (agent, tool, kind, by), calls in groups.items():
         risk = max((one.risk for one in calls), key=severity)
@@ -140,6 +143,8 @@ def drill(
         if kind in BEYOND_POLICY:
             argument = ".".join(map(str, calls[0].call.where)) or "amount"
             advice = BEYOND_POLICY[kind].format(tool=tool, argument=argument)
+        elif by.startswith("grant "):
+            advice = f"{by} lets it run: `hitl-tui revoke {by.removeprefix('grant ')}`"
         elif policy is not None:
             fix = smallest_fix(calls, goods, policy, text, levels, history, now)
         holes.append(Hole(agent, tool, kind, by, risk, tuple(calls), fix, advice))
@@ -149,10 +154,11 @@ def drill(
     return Report(tuple(holes), len(judged), sum(not one.runs for one in judged), len(goods), runs, named)
 
 
-def _judged(bad: BadCall, policy: Policy | None, levels: Levels, now: float) -> Judged:
+def _judged(bad: BadCall, policy: Policy | None, levels: Levels, now: float, grants: GrantIndex) -> Judged:
     facts = facts_of(bad)
-    verdict = _verdict(facts, policy, levels, now, bad.warning)
-    if bad.source and _verdict(replace(facts, confidence=None), policy, levels, now, bad.warning).outcome is verdict.outcome:
+    verdict = judge_unsampled(facts, policy, now, levels, bad.warning, grants)
+    unsure = replace(facts, confidence=None)
+    if bad.source and judge_unsampled(unsure, policy, now, levels, bad.warning, grants).outcome is verdict.outcome:
         verdict = replace(verdict, outcome=Outcome.ASK, reason="its confidence makes no difference")
     return Judged(bad, verdict, marks(bad, facts, policy))
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from hitl_tui.policy.schema import Policy, Unseen
 
 
+NO_RUN = 0
+"""The number of no run: grants for one run are left out."""
+
+
 class PolicyLookup:
     """The policies of this home and its projects, as their files are now."""
 
@@ -125,14 +129,18 @@ class PolicyLookup:
         """
         from hitl_tui.drill import calls
         from hitl_tui.drill.report import drill
+        from hitl_tui.policy.grants import GrantIndex
         from hitl_tui.policy.loader import read_text
-        from hitl_tui.store import autonomy, history
+        from hitl_tui.store import autonomy, grants, history
 
         status, levels = self.status(target), await autonomy.every_level(self._store)
         found = [agent for agent in await agents.of_project(self._store, target) if not agent.error]
         names = {agent.name for agent in found}
         async with contextlib.aclosing(history.decided_since(self._store, since)) as batches:
             past = [one async for batch in batches for one in batch if one.agent in names]
+
+        people = self._inbox.people()
+        granted = GrantIndex(grant for name in sorted(names) for grant in grants.live(self._store, name, NO_RUN, people))
 
         def work() -> Report:
             schemas = {(agent.name, tool): schema for agent in found for tool, schema in agent.tools.items()}
@@ -143,7 +151,7 @@ class PolicyLookup:
             ]
             bads += calls.own_calls(own, calls.first_of_each(goods))
             text = read_text(status.path) if status.path else ""
-            made = drill(goods, bads, status.policy, text, levels, past, time.time())
+            made = drill(goods, bads, status.policy, text, levels, past, time.time(), granted)
             known = {(good.agent, good.tool) for good in goods}
             return replace(made, without=tuple(f"{agent}: {tool}" for agent, tool in schemas if (agent, tool) not in known))
 

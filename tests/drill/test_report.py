@@ -10,7 +10,8 @@ import pytest
 
 from hitl_tui.drill.calls import KINDS, BadCall, GoodCall, bad_calls, first_of_each, good_calls, own_calls
 from hitl_tui.drill.report import Report, drill, with_lines
-from hitl_tui.model import ActorKind, DecisionKind, Outcome, PastDecision, PauseKind, Risk
+from hitl_tui.model import ActorKind, DecisionKind, Grant, Outcome, PastDecision, PauseKind, Risk, Scope
+from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.parser import parse
 
 TEXT, NUMBER = {"type": "string"}, {"type": "number"}
@@ -135,6 +136,17 @@ def test_confidence_that_only_the_model_states_is_a_hole_where_it_is_trusted() -
     text = "[[rule]]\nname = 'posts'\ntool = 'post'\nrisk = 'reversible'\n"
     assert ("post", "injected confidence") not in found(drilled(text))
     assert ("post", "injected confidence") in found(drilled('confidence.trust = ["words"]\n' + text))
+
+
+def test_call_that_a_grant_lets_run_is_a_hole_of_the_grant() -> None:
+    now = time.time()
+    grant = Grant(
+        3, now, "ann", 1, 0, "clerk", "cancel_order", Scope(condition="len(args.order_id) < 9"), 20, 60.0, now + 60, risk=Risk.REVERSIBLE
+    )
+    text = "[thresholds]\nauto = 1.0\n"
+    report = drill(GOODS, BADS, parse(text), text, {}, [], now, GrantIndex([grant]))
+    assert {(hole.tool, hole.by) for hole in report.holes} == {("cancel_order", "grant 3")}
+    assert all("revoke 3" in hole.advice or hole.kind == FLOOD for hole in report.holes)
 
 
 def test_own_calls_take_the_place_of_a_good_calls_arguments() -> None:
