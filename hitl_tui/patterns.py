@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Confidence", "PreviewDifference", "PreviewTable", "Reviewed", "Route", "alessons", "arefine", "confidence_router", "draft", "escalate",
-    "extract_confidence", "lessons", "preview", "refine",
+    "extract_confidence", "lessons", "preview", "refine", "tool_lessons",
 ]  # fmt: skip
 
 Route: TypeAlias = Literal["auto", "approve", "takeover"]
@@ -328,6 +328,23 @@ async def alessons(store: BaseStore | None, agent: str, tool: str | None = None)
         if len(page) < PAGE:
             break
     return _block(found, agent, tool)
+
+
+def tool_lessons(store: BaseStore | None, agent: str, tools: Sequence[Any]) -> list[Any]:
+    """Return the tools with the accepted lessons about each at the end of its description, where models read how to call it.
+
+    `tools` are LangChain's, as `@tool` makes them; they are copied, and those without a lesson are returned as they are. For a node, or
+    middleware that sets the tools of each model call:
+
+        def call_model(state, runtime):
+            tools = tool_lessons(runtime.store, "mail_assistant", TOOLS)
+            return {"messages": [model.bind_tools(tools).invoke(state["messages"])]}
+    """
+    found = []
+    for tool in tools:
+        said = lessons(store, agent, tool.name)
+        found.append(tool.model_copy(update={"description": f"{tool.description}\n\n{said}"}) if said else tool)
+    return found
 
 
 def _block(found: Sequence[Any], agent: str, tool: str | None) -> str:

@@ -109,8 +109,9 @@ def drop(lesson: str, json_: bool, home: str | None, reviewer: str | None) -> No
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write, which must not exist; default: standard output."
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option("--tools", "as_tools", is_flag=True, help="As JSON, {agent: {tool: text}}: what to add to the tools' descriptions.")
 @common_options
-def export(output: Path | None, force: bool, home: str | None, reviewer: str | None) -> None:
+def export(output: Path | None, force: bool, as_tools: bool, home: str | None, reviewer: str | None) -> None:
     """Write the accepted lessons as Markdown, by agent and tool."""
 
     async def work(inbox: Inbox) -> str:
@@ -118,7 +119,7 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
         found = await inbox.lessons.find([LessonState.ACCEPTED])
         if not found:
             raise Refused("no lesson is accepted", "`hitl-tui lessons` lists the proposed ones")
-        text = "\n".join(markdown(found)) + "\n"
+        text = (printing.as_json(of_tools(found)) if as_tools else "\n".join(markdown(found))) + "\n"
         if output:
             _write(output, text, force)
         async with inbox.store.transaction() as db:
@@ -126,6 +127,15 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
         return visible(f"{_count(len(found))} in {output}") if output else text.rstrip("\n")
 
     print_from_inbox(work, home, reviewer)
+
+
+def of_tools(lessons: Sequence[Lesson]) -> dict[str, dict[str, str]]:
+    """By agent and tool, the text to add to the tool's description: a line for each lesson, in the order in which they were accepted."""
+    found: dict[str, dict[str, str]] = {}
+    for one in sorted(lessons, key=lambda one: (one.agent, one.tool, one.decided_at or 0.0, one.id)):
+        texts = found.setdefault(one.agent, {})
+        texts[one.tool] = "\n".join(filter(None, [texts.get(one.tool, ""), f"- {one.text}"]))
+    return found
 
 
 def markdown(lessons: Sequence[Lesson]) -> Iterator[str]:

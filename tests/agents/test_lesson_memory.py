@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from langchain_core.tools import tool
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
@@ -15,7 +16,7 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from hitl_tui.agents.memory import key_of, problem_of, write_lessons
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
-from hitl_tui.patterns import alessons, lessons
+from hitl_tui.patterns import alessons, lessons, tool_lessons
 from hitl_tui.store import Store
 from tests.support.harness import TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer
 from tests.support.sample_run import SAMPLES
@@ -183,3 +184,22 @@ async def test_lessons_sync_keeps_foreign_entries_of_a_shared_store() -> None:
     assert (lessons(store, "mail.bot"), lessons(None, "mail.bot")) == ("", "")
     nothing: BaseStore | None = None
     assert await alessons(nothing, "mail.bot") == ""
+
+
+def test_lessons_about_a_tool_stand_in_its_description() -> None:
+    @tool
+    def post(text: str) -> str:
+        """Post a text."""
+        return text
+
+    @tool
+    def read(id: str) -> str:
+        """Read a text."""
+        return id
+
+    memory = InMemoryStore()
+    memory.put(lessons_namespace("mail.bot"), "one", {"text": "Sign\nit.", "tool": "post", "accepted_at": 1.0})
+    found = tool_lessons(memory, "mail.bot", [post, read])
+    assert [one.description for one in found] == [f"Post a text.\n\n{TAUGHT}Sign it.", "Read a text."]
+    assert post.description == "Post a text." and found[0].invoke({"text": "x"}) == "x"
+    assert tool_lessons(None, "mail.bot", [post]) == [post]

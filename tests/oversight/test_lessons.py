@@ -431,6 +431,7 @@ def test_lessons_commands_accept_drop_and_export(tmp_path: Path) -> None:
     file = tmp_path / "lessons.md"
     assert "1 lesson is in" in cli("export", "-o", str(file))
     assert file.read_text() == "# Lessons from reviewers\n\n## mail\n\n### send\n\n- Sign \\*all\\* mails.\n"
+    assert json.loads(cli("export", "--tools")) == {"mail": {"send": "- Sign *all* mails."}}
     cli("edit", "1", "Sign them.")
     assert "already" in cli("export", "-o", str(file), code=1)
     cli("export", "--force", "-o", str(file))
