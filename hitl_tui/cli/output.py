@@ -75,6 +75,7 @@ def action_json(action: Action) -> dict[str, Any]:
         "decider": action.decider or None,
         "separate": list(action.separate),
         "signed": action.signed,
+        "blind": action.blind,
     }
 
 
@@ -139,7 +140,7 @@ def people_json(endorsements: Iterable[Endorsement], views: Iterable[ReviewView]
         "endorsements": [
             {
                 "slot": e.slot,
-                "decision": e.answer.kind,
+                "decision": None if e.is_hidden else e.answer.kind,
                 "args": e.answer.args,
                 "message": e.answer.message,
                 "by": e.actor,
@@ -371,8 +372,12 @@ def review_text(
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         lines += [exact_line(f"  for {action.decider} to decide")] if action.decider else []
         lines += ["  every decision on it needs a signature"] if action.signed else []
+        lines += ["  the two do not see each other's answer"] if action.blind else []
         for one in endorsements:
-            lines += _decision_lines(one.answer, who(one.actor, one.identified)) if one.slot == action.slot else []
+            if one.slot == action.slot:
+                by = who(one.actor, one.identified)
+                lines += [exact_line(f"  answered by {by}: hidden until another person has answered")] if one.is_hidden else []
+                lines += [] if one.is_hidden else _decision_lines(one.answer, by)
     lines += ["", "why:", *agent_lines(context.reasoning)] if context.reasoning else []
     lines += ["", "last error:", *agent_lines(context.error)] if context.error else []
     return "\n".join(lines)

@@ -247,7 +247,9 @@ async def _decided(inbox: Inbox, review: int, call: str, answer: Answer, digest:
     if check := inbox.reviews.attention_check(review):
         return visible(check.told(inbox.reviewer))
     if any(one.slot in now.undecided and one.slot in slots for one in await inbox.reviews.endorsements(review)):
-        return visible(f"review {review} has {now.row.decided}; another person must approve the same{_undecided(now, slots)}")
+        blind = all(action.blind for action in found.actions if action.slot in slots)
+        again = "another person answers without seeing it" if blind else "another person must approve the same"
+        return visible(f"review {review} has {now.row.decided}; {again}{_undecided(now, slots)}")
     return visible(f"review {review} is {now.row.decided or now.row.state}{_undecided(now, [])}")
 
 

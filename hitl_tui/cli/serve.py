@@ -112,8 +112,13 @@ def _is_loopback(host: str) -> bool:
 
 async def _serve(home: Home, access: Access, workers: Workers, at: tuple[str, int], sessions: int, guests: Sequence[str]) -> int:
     """Serve until a signal ends it."""
+    from hitl_tui.notify.answer_links import forget_old
+    from hitl_tui.people.file import PeopleFile
+    from hitl_tui.policy.loader import HomePeople
     from hitl_tui.store import Store
+    from hitl_tui.store.people_log import TrustedPeople
     from hitl_tui.supervisor import own_command
+    from hitl_tui.web.answers import AnswerPages
     from hitl_tui.web.server import ConsoleServer, Limits
 
     def command_of(person: str) -> list[str]:
@@ -126,6 +131,8 @@ async def _serve(home: Home, access: Access, workers: Workers, at: tuple[str, in
     server = ConsoleServer(access, command_of, Limits(sessions), is_https)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(home.database))
+        server.answers = AnswerPages(store, home, HomePeople(home.path, TrustedPeople(store, PeopleFile(home.path)).current).current)
+        forget_old(home)
         stack.push_async_callback(workers.stop)
         workers.read_targets()
         await workers.use(store)

@@ -7,7 +7,9 @@ agent itself wrote is no source. It is a mark, never a verdict: good calls hold 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -44,20 +46,25 @@ PARTS = 0.3
 """Share of a text's parts that make it computed from a source."""
 PHRASE = 4
 """Words of a part of a long text."""
+MOST_PARTS = 40
+"""Parts of a text that are looked for; of more, one in so many."""
 PASSAGE = 60
 """Characters of a passage on each side of what was found."""
 LONGEST = 2_000_000
 """Characters of a conversation that are searched; the newest count."""
 DEEPEST = 6
-MOST_PLACES = 1000
-"""Places of a source that are looked at for one value."""
+MOST_PLACES = 20_000
+"""Places that are looked at for one value."""
+BETWEEN = "\n\0\n"
+"""Stands between the texts of two sources; no value has it."""
+OTHERWISE = "spelt otherwise"
 MOST_VALUES = 60
 """Values of a call that are looked for."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A text that values may come from, with the other forms of it that are searched."""
+    """A text that values may come from."""
 
     origin: Origin
     text: str
@@ -70,20 +77,77 @@ class Source:
         """The text in one case, with single blanks."""
         return _folded(self.text)
 
-    @cached_property
-    def numbers(self) -> tuple[tuple[tuple[int, int], float], ...]:
-        """Its numbers: where they stand, and what they are."""
-        return tuple((match.span(), _value(match[0])) for match in _NUMBER.finditer(self.text))
+
+Places = dict[int, tuple[int, int]]
+"""By number of a source, where something stands in it first."""
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Texts of all sources in one, so that a value is looked for in all of them at once."""
+
+    text: str
+    starts: Sequence[int]
+
+    @staticmethod
+    def of(texts: Sequence[str]) -> _Joined:
+        starts, at = [], 0
+        for one in texts:
+            starts.append(at)
+            at += len(one) + len(BETWEEN)
+        return _Joined(BETWEEN.join(texts), starts)
+
+    def source_at(self, at: int) -> int:
+        """Number of the source that a place is in."""
+        return bisect_right(self.starts, at) - 1
+
+    def places(self, text: str, is_whole: bool = True) -> Places:
+        """Where a text stands, as a whole: `ann@example.com` is not in `joann@example.com.evil.org`; `is_whole=False` for anywhere."""
+        found = Places()
+        at, looked = self.text.find(text), 0
+        while at >= 0 and looked < MOST_PLACES:
+            looked += 1
+            if is_whole and not _is_whole(self.text, text, at):
+                at = self.text.find(text, at + 1)
+                continue
+            source = self.source_at(at)
+            found[source] = (at - self.starts[source], at - self.starts[source] + len(text))
+            at = self.text.find(text, self.starts[source + 1]) if source + 1 < len(self.starts) else -1
+        return found
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All texts that values of a call may come from, the ones that count first in front."""
+
+    all: tuple[Source, ...] = ()
 
     @cached_property
-    def words(self) -> frozenset[str]:
-        """Its words in small letters."""
-        return _phrases(self.text, 1)
+    def plain(self) -> _Joined:
+        """The texts as they are."""
+        return _Joined.of([one.text for one in self.all])
 
     @cached_property
-    def phrases(self) -> frozenset[str]:
-        """Its phrases of `PHRASE` words."""
-        return _phrases(self.text, PHRASE)
+    def folded(self) -> _Joined:
+        """The texts in one case, with single blanks."""
+        return _Joined.of([one.folded for one in self.all])
+
+    @cached_property
+    def words(self) -> _Joined:
+        """The words of the texts in one case, each between two blanks."""
+        return _Joined.of([f" {' '.join(_WORD.findall(one.folded))} " for one in self.all])
+
+    @cached_property
+    def numbers(self) -> Mapping[float, Places]:
+        """Where each number stands."""
+        found: dict[float, Places] = {}
+        text = self.plain.text
+        for run in _DIGITS.finditer(text):
+            for match in _NUMBER.finditer(text, max(0, run.start() - 1), run.end()):
+                source = self.plain.source_at(match.start())
+                begin, end = match.start() - self.plain.starts[source], match.end() - self.plain.starts[source]
+                found.setdefault(_value(match[0]), {}).setdefault(source, (begin, end))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +184,7 @@ class Provenance:
                 words = f"in parts from {tool}, result {self.number}" if self.tool else "in parts from what was said"
             case _:
                 words = "from nowhere"
-        return words + (", spelt otherwise" if self.how == "spelt otherwise" else "")
+        return words + (", spelt otherwise" if self.how == OTHERWISE else "")
 
     def as_json(self) -> dict[str, Any]:
         """`{path, origin, tool, result, how, passage}`."""
@@ -135,17 +199,8 @@ def of_call(args: Json, conversation: Sequence[Message], launch_input: Json) -> 
     return trace(args, sources(conversation, launch_input)) if conversation else ()
 
 
-def by_origin(found: Sequence[Provenance]) -> dict[str, list[Provenance]]:
-    """The values by where they come from, in words, in the order of `Origin`."""
-    order = list(Origin)
-    groups = dict[str, list[Provenance]]()
-    for one in sorted(found, key=lambda one: order.index(one.origin)):
-        groups.setdefault(one.told(), []).append(one)
-    return groups
-
-
-def sources(conversation: Sequence[Message], launch_input: Json = None) -> tuple[Source, ...]:
-    """The texts that values of a call may come from, the ones that count first in front."""
+def sources(conversation: Sequence[Message], launch_input: Json = None) -> Sources:
+    """The texts that values of a call may come from."""
     found, counts, left = list[Source](), dict[str, int](), LONGEST
     for message in conversation:
         if message.role == "tool":
@@ -161,28 +216,29 @@ def sources(conversation: Sequence[Message], launch_input: Json = None) -> tuple
         if left >= 0:
             kept.append(source)
     order = list(Origin)
-    return tuple(sorted(kept, key=lambda source: order.index(source.origin)))
+    return Sources(tuple(sorted(kept, key=lambda source: order.index(source.origin))))
 
 
-def trace(args: Json, found: Sequence[Source]) -> tuple[Provenance, ...]:
+def trace(args: Json, found: Sources) -> tuple[Provenance, ...]:
     """Where each value of a call comes from; values that are too short to tell have no entry."""
     values = list(_values(args, "", 0))[:MOST_VALUES]
     return tuple(one for path, value in values if (one := trace_value(value, found, path)) is not None)
 
 
-def trace_value(value: Json, found: Sequence[Source], path: str = "") -> Provenance | None:
+def trace_value(value: Json, found: Sources, path: str = "") -> Provenance | None:
     """Where one value comes from; None if it is too short to tell, true, false or null."""
     if isinstance(value, bool) or value is None or not isinstance(value, str | int | float):
         return None
     text = value.strip() if isinstance(value, str) else canonical_json.dumps(value)
     if isinstance(value, str) and len(text) < SHORTEST and not text.isdigit():
         return None
-    hits = [(source, *hit) for source in found if (hit := _find(value, text, source))]
+    hits = _find(value, text, found)
     if not hits:
         return _by_parts(text, found, path) or Provenance(path, Origin.NOWHERE, is_target=is_target(value, path))
-    source, begin, end, how = min(hits, key=lambda hit: list(Origin).index(hit[0].origin))
-    tools = tuple(dict.fromkeys(one[0].tool for one in hits if one[0].origin is Origin.TOOL))
-    shown = source.folded if how == "spelt otherwise" else source.text
+    number = min(hits)  # sources are in the order of their origins
+    source, (begin, end, how) = found.all[number], hits[number]
+    tools = tuple(dict.fromkeys(found.all[one].tool for one in sorted(hits) if found.all[one].origin is Origin.TOOL))
+    shown = source.folded if how == OTHERWISE else source.text
     return Provenance(path, source.origin, source.tool, source.number, _passage(shown, begin, end), how, tools)
 
 
@@ -208,28 +264,39 @@ _NO_TARGET = re.compile(r"[-+]?\d+[.,]\d+\s?%? | \d+\s?% | \d{4}-\d\d(-\d\d)?([T
 """Decimal numbers, shares, dates and times, and two words such as `and/or`."""
 
 
-def _find(value: Json, text: str, source: Source) -> tuple[int, int, str] | None:
-    """Where a value stands in a source, and how it is spelt there."""
-    if isinstance(value, str) and (place := _verbatim(text, source.text)):
-        return *place, "verbatim"
-    if isinstance(value, str) and (place := _verbatim(_folded(text), source.folded)):
-        return *place, "spelt otherwise"
+def _find(value: Json, text: str, found: Sources) -> dict[int, tuple[int, int, str]]:
+    """Where a value stands in each source that holds it, and how it is spelt there."""
+    hits: dict[int, tuple[int, int, str]] = {}
+
+    def add(places: Mapping[int, tuple[int, int]], how: str) -> None:
+        for source, (begin, end) in places.items():
+            hits.setdefault(source, (begin, end, how))
+
+    if isinstance(value, str):
+        spelt = found.folded.places(_folded(text))  # what stands there verbatim stands there folded too
+        add({source: place for source in spelt if (place := _verbatim(text, found.all[source].text))}, "verbatim")
+        add(spelt, OTHERWISE)
     number = _number(text)
     if number is not None:
-        return next(((*place, "verbatim") for place, other in source.numbers if other == number), None)
-    return next(((*place, "spelt otherwise") for form in _date_forms(text) if (place := _verbatim(form, source.folded))), None)
+        add(found.numbers.get(number, {}), "verbatim")
+        return hits
+    for form in _date_forms(text):
+        add(found.folded.places(form), OTHERWISE)
+    return hits
 
 
 def _verbatim(text: str, source: str) -> tuple[int, int] | None:
-    """Where a text stands in another, as a whole: `ann@example.com` is not in `joann@example.com.evil.org`."""
-    at, looked = source.find(text), 0
-    while at >= 0 and looked < MOST_PLACES:
-        looked += 1
-        end = at + len(text)
-        if not (_goes_on(source, at - 1, -1) and text[:1].isalnum()) and not (_goes_on(source, end, 1) and text[-1:].isalnum()):
-            return at, end
+    """Where a text stands as a whole in one source."""
+    at = source.find(text)
+    while at >= 0 and not _is_whole(source, text, at):
         at = source.find(text, at + 1)
-    return None
+    return (at, at + len(text)) if at >= 0 else None
+
+
+def _is_whole(source: str, text: str, at: int) -> bool:
+    """Whether a text that stands at a place is no part of a longer word or address."""
+    end = at + len(text)
+    return not (_goes_on(source, at - 1, -1) and text[:1].isalnum()) and not (_goes_on(source, end, 1) and text[-1:].isalnum())
 
 
 def _goes_on(source: str, at: int, step: int) -> bool:
@@ -243,9 +310,12 @@ def _goes_on(source: str, at: int, step: int) -> bool:
 
 def _folded(text: str) -> str:
     """A text in one case, with single blanks."""
-    return re.sub(r"\s+", " ", text.casefold())
+    return " ".join(text.casefold().split())
 
 
+_WORD = re.compile(r"\w+")
+_DIGITS = re.compile(r"\d[\d,' .\u00a0\u202f]*")
+"""What a number can be in; looked for first, because it is found fast."""
 _NUMBER = re.compile(r"(?<![\w.,-])[-+]?(?:\d{1,3}(?:[,' \u00a0\u202f]\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)")
 
 
@@ -279,27 +349,28 @@ def _date_forms(text: str) -> Iterator[str]:
 
 
 def _phrases(text: str, size: int) -> frozenset[str]:
-    words = re.findall(r"\w+", text.casefold())
-    if size == 1:
-        return frozenset(words)
+    """The phrases of so many words of a text."""
+    words = _WORD.findall(text.casefold())
     return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
 
 
-def _by_parts(text: str, found: Sequence[Source], path: str) -> Provenance | None:
+def _by_parts(text: str, found: Sources, path: str) -> Provenance | None:
     """A long text by phrases of a few words, a shorter one by its words: the source that has the most of them, if it has enough."""
     size = PHRASE if len(text) >= LONG else 1
     parts = {part for part in _phrases(text, size) if size > 1 or len(part) > 3 or any(c.isdigit() for c in part)}
     if not parts:
         return None
-    if size > 1:  # phrases cost more than words, and a source that lacks the words has no phrase of them
-        words = _phrases(text, 1)
-        found = [one for one in found if len(words & one.words) >= PARTS * len(words)]
-    shares = ((len(parts & (one.phrases if size > 1 else one.words)) / len(parts), one) for one in found)
-    share, source = max(shares, key=lambda pair: pair[0], default=(0.0, None))
-    if source is None or share < (PARTS if size > 1 else 0.5):
+    parts = set(sorted(parts)[:: len(parts) // MOST_PARTS + 1])
+    held = defaultdict[int, list[str]](list)
+    for part in parts:
+        for number in found.words.places(f" {part} ", is_whole=False):
+            held[number].append(part)
+    best = min(held, key=lambda number: (-len(held[number]), number), default=None)
+    if best is None or len(held[best]) / len(parts) < (PARTS if size > 1 else 0.5):
         return None
-    part = next(iter(sorted(parts & (source.phrases if size > 1 else source.words), key=len, reverse=True)))
-    place = _verbatim(part, source.folded) or (0, 0)
+    source, part = found.all[best], max(sorted(held[best]), key=len)
+    at = source.folded.find(part)
+    place = (at, at + len(part)) if at >= 0 else (0, 0)
     return Provenance(path, Origin.COMPUTED, source.tool, source.number, _passage(source.folded, *place), "parts")
 
 

@@ -73,8 +73,13 @@ class ExportCase:
 
     @property
     def wanted(self) -> Calls:
-        """The calls as people wanted them, including those sent back with changes; empty if any of them was not wanted."""
+        """The calls as people wanted them, including those sent back with changes, without those they refused.
+
+        Empty if calls were refused and none was corrected: the refusal alone does not say what to do instead. Also if one was answered in
+        the tool's place, or regretted.
+        """
         made: dict[int, tuple[str, Json]] = {}
+        is_corrected = is_refused = False
         if self.regretted:
             return made
         for action in self.review.actions:
@@ -83,9 +88,12 @@ class ExportCase:
                 made[action.slot] = (action.name, action.args)
             elif answer.kind is not DecisionKind.RESPOND and isinstance(answer.args, dict):
                 made[action.slot] = (action.name, answer.args)
+                is_corrected = True
+            elif answer.kind is DecisionKind.REJECT:
+                is_refused = True
             else:
                 return {}
-        return made
+        return {} if is_refused and not is_corrected else made
 
     @property
     def proposed(self) -> Calls:

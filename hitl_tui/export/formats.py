@@ -25,7 +25,10 @@ def sft(case: ExportCase) -> Iterator[Example]:
 
 
 def dpo(case: ExportCase) -> Iterator[Example]:
-    """TRL's `{prompt, chosen, rejected, tools}`, only from corrections: the corrected calls as chosen, the proposed ones as rejected."""
+    """TRL's `{prompt, chosen, rejected, tools}`, only from corrections: the corrected calls as chosen, the proposed ones as rejected.
+
+    A call that was refused beside a corrected one is missing among the chosen.
+    """
     prompt = prompt_of(case)
     if prompt and case.wanted and case.wanted != case.proposed:
         yield {
@@ -147,7 +150,7 @@ class Format:
 
 
 PAIR = ("chosen", "rejected")
-NO_CORRECTION = "no correction, a call that was refused, or no conversation"
+NO_CORRECTION = "no correction, or no conversation"
 FORMATS: Mapping[str, Format] = {
     "sft": Format(sft, True, "no call to learn from, or no conversation", objects=("messages", "tools")),
     "dpo": Format(dpo, True, NO_CORRECTION, pair=PAIR, objects=("prompt", "chosen", "rejected", "tools")),

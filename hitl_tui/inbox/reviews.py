@@ -17,6 +17,7 @@ from hitl_tui.model import (
     Answer,
     AttentionCheck,
     Context,
+    DecisionKind,
     Endorsement,
     Escalation,
     Identified,
@@ -161,8 +162,21 @@ class Reviews:
         return await claims.views_of(self._store, review)
 
     async def endorsements(self, review: int) -> list[Endorsement]:
-        """Approvals given so far for actions that need several people, oldest first."""
-        return await decisions.endorsements(self._store, review)
+        """Answers given so far to actions that need several people, oldest first.
+
+        Where a rule says `blind = true`, the first person's answer is hidden from the others until another person has answered too.
+        """
+        found = await decisions.endorsements(self._store, review)
+        blind = await reviews.blind_slots(self._store, review) if found else set()
+        if not blind:
+            return found
+        people = self._inbox.people()
+        answered = {slot: {people.key_of(one.actor) for one in found if one.slot == slot} for slot in blind}
+
+        def is_hidden(one: Endorsement) -> bool:
+            return one.slot in blind and len(answered[one.slot]) < 2 and not people.same_person(one.actor, self._inbox.reviewer)
+
+        return [replace(one, answer=Answer(DecisionKind.RESPOND), is_hidden=True) if is_hidden(one) else one for one in found]
 
     async def remarks(self, review: int) -> list[Remark]:
         """What was told of a review's calls beside their agent: previews by the authors of tools."""

@@ -140,6 +140,8 @@ class Action:
     """The group or person that a rule lets decide it; empty for anybody."""
     separate: tuple[str, ...] = ()
     """What keeps a person from being the only one who approves: `launch` of the run, `edit` of what runs."""
+    blind: bool = False
+    """Whether two people answer without seeing each other's answer."""
     grant: int | None = None
     """Number of the grant that let it through, or would have if it were no spot check."""
 

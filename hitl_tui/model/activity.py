@@ -19,6 +19,8 @@ class Endorsement:
     """Unix time, seconds."""
     identified: Identified | None = None
     """How the person was identified; None where it is not known."""
+    is_hidden: bool = False
+    """Whether `answer` is not what they answered, because another person must answer first without seeing it."""
 
 
 @dataclass(frozen=True, slots=True)

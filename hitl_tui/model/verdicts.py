@@ -98,6 +98,8 @@ class Verdict:
     """Whether people's decisions need a signature."""
     separate: tuple[str, ...] = ()
     """What keeps a person from being the only one who approves: `launch` of the run, `edit` of what runs."""
+    blind: bool = False
+    """Whether the second reviewer does not see what the first answered."""
     grant: int | None = None
     """Number of the grant that lets it through; also if it was picked as a spot check."""
 

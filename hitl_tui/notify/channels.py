@@ -72,6 +72,7 @@ async def deliver(channel: str, notify: Notify, message: NotificationMessage) ->
             await run(_desktop(message), "", {}, notify.timeout_s)
         elif channel == COMMAND and notify.command:
             env = {"HITL_TITLE": message.title, "HITL_BODY": message.body, "HITL_LINK": message.link, "HITL_REVIEW": message.review}
+            env |= {"HITL_ANSWER": message.answer} if message.answer else {}
             await run(notify.command, f"{message.body}\n", env, notify.timeout_s)
         elif url:
             given = {"url": url, "title": message.title, "body": message.body, "timeout_s": notify.timeout_s}

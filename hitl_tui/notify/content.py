@@ -27,19 +27,22 @@ class NotificationMessage:
     link: str
     """The command that shows the review: `hitl-tui show 12`."""
     review: str
+    answer: str = ""
+    """Address of a page where the person decides the call; empty for none."""
 
 
-def message_of(content: Content, escalation: Escalation, review: Review) -> NotificationMessage:
+def message_of(content: Content, escalation: Escalation, review: Review, answer: str = "") -> NotificationMessage:
     """The message about an escalation: with `nothing` but a link, the `names` of agent and tools, or a `summary` with arguments."""
     number = str(review.row.id)
     link = f"hitl-tui show {number}"
+    answering = [f"approve or reject: {answer}"] if answer else []
     if content == "nothing":
-        return NotificationMessage(APP, link, link, number)
+        return NotificationMessage(APP, "\n".join([*answering, link]), link, number, answer)
     tools = list(dict.fromkeys(one_line(action.name, NAME) for action in review.actions))
     named = ", ".join(tools[:MAX_ACTIONS]) + (f" and {len(tools) - MAX_ACTIONS} more" if len(tools) > MAX_ACTIONS else "")
     title = f"{APP}: {named} by {one_line(review.row.agent, NAME)}"
     lines = _summary(escalation, review) if content == "summary" else iter([f"{one_line(review.row.agent, NAME)} waits with {named}"])
-    return NotificationMessage(title, "\n".join([*lines, link]), link, number)
+    return NotificationMessage(title, "\n".join([*lines, *answering, link]), link, number, answer)
 
 
 def _summary(escalation: Escalation, review: Review) -> Iterator[str]:

@@ -330,8 +330,9 @@ def _by_outcome(rule: Rule, outcome: Outcome, facts: Facts, risk: Risk | None) -
 
 def _verdict(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdict:
     return Verdict(
-        outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then, signed=rule.signed, separate=rule.separate
-    )
+        outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then,
+        signed=rule.signed, separate=rule.separate, blind=rule.blind,
+    )  # fmt: skip
 
 
 # Autonomy and thresholds

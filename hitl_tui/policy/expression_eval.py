@@ -14,7 +14,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.effects import provenance, shell, sql
 from hitl_tui.effects.hosts import Domain, hosts
-from hitl_tui.effects.provenance import Origin, Provenance, Source
+from hitl_tui.effects.provenance import Origin, Provenance, Sources
 from hitl_tui.look_alikes import skeleton
 from hitl_tui.model import Facts, Json
 from hitl_tui.policy import globs
@@ -139,7 +139,7 @@ class _Evaluator:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._left = WORK
-        self._sources: Sequence[Source] | None = None
+        self._sources: Sources | None = None
         self._items: list[Mapping[str, Any]] = []
         """The item that each `all` or `any` looks at, the innermost last."""
 
@@ -259,7 +259,7 @@ class _Evaluator:
             return Undetermined("what was said before is not known")
         if self._sources is None:
             self._sources = provenance.sources(self._facts.conversation, self._facts.launch_input)
-        self._spend(sum(len(source.text) for source in self._sources) // 50)
+        self._spend(sum(len(source.text) for source in self._sources.all) // 50)
         values = found if isinstance(found, list) else [found]
         traced = [provenance.trace_value(value, self._sources) for value in values]
         if not traced or any(one is None for one in traced):

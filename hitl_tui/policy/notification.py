@@ -34,6 +34,10 @@ class Notify:
     """What may leave the machine: `nothing` but the link line, `names` of agent and tool, or a `summary` with the arguments."""
     timeout_s: float = 10.0
     retries: int = 3
+    links: str = ""
+    """The person for whom messages carry a link that decides the call; empty for no links. It counts only in the home's policy."""
+    links_for_s: float = 1800.0
+    """How long such a link works."""
 
 
 @dataclass(frozen=True, slots=True)

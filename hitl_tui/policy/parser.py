@@ -36,7 +36,7 @@ TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "esca
        "answer", "agents", "organisation", "audit", "reader",
        "decider")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then", "signed", "view",
-        "separate", "grants")  # fmt: skip
+        "separate", "blind", "grants")  # fmt: skip
 CALL_PROGRAM = ("command", "agent", "tool", "risk", "timeout")
 ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
 RESERVED = ("thresholds", "autonomy", "grant", "safety", "no policy", "escalation", "errors", "limits", "reject loop", "second reader")
@@ -49,6 +49,7 @@ MOST_DECISIONS = 10_000
 SHORTEST_ANCHOR_S = 10.0
 MOST_REJECTIONS = 1000
 LONGEST_READ_S = 300.0
+LONGEST_LINK_S = DAY
 Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
 
@@ -319,7 +320,8 @@ class _PolicyParser(TomlReader):
         return tuple(steps)
 
     def _notify(self, path: Path, value: Any) -> Notify:
-        raw = self._table(path, value, (*(channel.key for channel in CHANNELS), "quiet", "content", "timeout", "retries"))
+        raw = self._table(path, value, (*(channel.key for channel in CHANNELS), "quiet", "content", "timeout", "retries", "links",
+                                       "links_for"))  # fmt: skip
         usual = Notify()
         readers: dict[str, Callable[[Path, Any], Any]] = {"switch": self._truth, "command": self._command, "urls": self._urls}
         if self._read(path, raw, "timeout", self._time, usual.timeout_s) == 0:
@@ -333,7 +335,15 @@ class _PolicyParser(TomlReader):
             content=self._read(path, raw, "content", self._one_of(("nothing", "names", "summary")), usual.content),
             timeout_s=self._read(path, raw, "timeout", self._time, usual.timeout_s),
             retries=self._read(path, raw, "retries", self._whole(0, 10), usual.retries),
+            links=self._read(path, raw, "links", self._text, usual.links),
+            links_for_s=self._read(path, raw, "links_for", self._link_time, usual.links_for_s),
         )
+
+    def _link_time(self, path: Path, value: Any) -> float:
+        found = self._time(path, value)
+        if not 0 < found <= LONGEST_LINK_S:
+            raise self._wrong(path, "links_for is not a time of up to a day", 'write it like "30m"')
+        return found
 
     def _audit(self, path: Path, value: Any) -> AuditSettings:
         raw, usual = self._table(path, value, ("anchor", "every", "after")), AuditSettings()
@@ -448,7 +458,8 @@ class _PolicyParser(TomlReader):
 
     def _rule(self, path: Path, value: Any) -> Rule:
         raw = self._table(path, value, RULE)
-        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline", "signed", "view", "separate"} and isinstance(value, dict):
+        effects = {"outcome", "risk", "reviewers", "to", "deadline", "signed", "view", "separate", "blind"}
+        if not raw.keys() & effects and isinstance(value, dict):
             self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to, a deadline, signed, a view or separate")
         risk = self._read(path, raw, "risk", self._one_of(list(Risk)), None)
         outcome = self._read(path, raw, "outcome", self._one_of(list(Outcome)), None)
@@ -470,6 +481,7 @@ class _PolicyParser(TomlReader):
             signed=self._read(path, raw, "signed", self._truth, False),
             views=self._read(path, raw, "view", self._views, {}),
             separate=self._read(path, raw, "separate", self._separate, SEPARATE if reviewers > 1 else ()),
+            blind=self._read(path, raw, "blind", self._truth, False),
             grants=self._read(path, raw, "grants", self._truth, False),
         )
         self._check_combinations(path, raw, rule)
@@ -530,6 +542,8 @@ class _PolicyParser(TomlReader):
             self._wrong((*path, "grants"), "grants lift only what a rule asks about", 'write outcome = "ask"')
         elif rule.grants and (rule.to or rule.reviewers > 1 or rule.signed or rule.separate):
             self._wrong((*path, "grants"), "a rule that says who decides, or how, is not lifted by a grant", "remove grants")
+        if rule.blind and rule.reviewers < 2:
+            self._wrong((*path, "blind"), "blind needs two reviewers, who do not see each other's answer", "add reviewers = 2")
         if "then" in raw and rule.deadline_s is None:
             self._wrong((*path, "then"), "then without a deadline never happens", 'add deadline = "30m"')
         if rule.deadline_s == 0:

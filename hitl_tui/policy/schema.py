@@ -58,6 +58,9 @@ class Rule:
     grants: bool = False
     """Whether grants may let through what it asks about."""
 
+    blind: bool = False
+    """Whether the second reviewer does not see what the first answered."""
+
     def names(self, tool: str) -> bool:
         """Whether the rule names exactly this tool, without a wildcard."""
         return any(glob == tool and globs.is_plain(glob) for glob in self.tools)

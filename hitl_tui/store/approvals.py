@@ -30,6 +30,8 @@ class Demands:
     """The group or person they must belong to; empty for anybody."""
     separate: tuple[str, ...] = ()
     """What keeps a person from being the only one who approves; see `policy.schema.SEPARATE`."""
+    blind: bool = False
+    """Whether the first two answer without seeing each other's answer."""
 
     @property
     def is_one_enough(self) -> bool:
@@ -52,6 +54,16 @@ SELECT actor FROM (
 """
 """The first who wrote these arguments."""
 HANDED_BACK = "SELECT DISTINCT actor FROM takeovers WHERE run = ? AND state IN ('submitted', 'applied')"
+
+
+ANSWERED = "SELECT actor FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL"
+
+
+def is_first_blind(db: Transaction, people: People, demands: Demands, values: dict[str, Any]) -> bool:
+    """Whether an answer is the first of two that are given blind: then it decides nothing, not even a rejection."""
+    if not demands.blind:
+        return False
+    return all(people.same_person(name, values["actor"]) for (name,) in db.rows(ANSWERED, values))
 
 
 def is_enough(db: Transaction, people: People, demands: Demands, run: int, values: dict[str, Any]) -> bool:

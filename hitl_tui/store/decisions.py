@@ -125,7 +125,7 @@ FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'h
 WHERE v.id = :review
 """
 FIND_CALLS = """
-SELECT a.slot, a.digest, a.reviewers, a.decider, a.separate, d.id, a.tool_call
+SELECT a.slot, a.digest, a.reviewers, a.decider, a.separate, d.id, a.tool_call, a.blind
 FROM actions a LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
 WHERE a.review = :review ORDER BY a.slot
 """
@@ -183,8 +183,8 @@ def _find(db: Transaction, review: int) -> _LiveReview:
     if found is None:
         raise errors.unknown(review)
     calls = [
-        _LiveCall(slot, digest, approvals.Demands(reviewers, decider, tuple(json.loads(separate))), decision, tool_call)
-        for slot, digest, reviewers, decider, separate, decision, tool_call in db.rows(FIND_CALLS, {"review": review})
+        _LiveCall(slot, digest, approvals.Demands(reviewers, decider, tuple(json.loads(separate)), bool(blind)), decision, tool_call)
+        for slot, digest, reviewers, decider, separate, decision, tool_call, blind in db.rows(FIND_CALLS, {"review": review})
     ]
     return _LiveReview({call.slot: call for call in calls}, *found)
 
@@ -256,7 +256,8 @@ def _decide(
     deciding, endorsing = [], []
     for slot, answer in chosen.answers.items():
         given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together, signed)
-        if approvals.is_enough(db, people, found.calls[slot].demands, found.run, given.values):
+        first = approvals.is_first_blind(db, people, found.calls[slot].demands, given.values)
+        if not first and approvals.is_enough(db, people, found.calls[slot].demands, found.run, given.values):
             deciding.append(given)
         elif not any(people.same_person(name, by.name) for (name,) in db.rows(approvals.LIVE_APPROVALS, given.values)):
             endorsing.append(given)
@@ -639,11 +640,14 @@ def _in_a_word(decided: Sequence[tuple[DecisionKind, bool]], kind: PauseKind) ->
 
 
 APPROVALS = f"""
-SELECT min(e.kind), max(a.reviewers, count(*) + 1), json_group_array(e.actor) FROM endorsements e
+SELECT CASE WHEN a.blind AND (
+        SELECT count(DISTINCT o.actor_key) FROM endorsements o WHERE o.review = e.review AND o.slot = e.slot AND o.withdrawn_at IS NULL
+    ) < 2 THEN 'respond' ELSE min(e.kind) END, max(a.reviewers, count(*) + 1), json_group_array(e.actor) FROM endorsements e
 JOIN actions a ON a.review = e.review AND a.slot = e.slot
 WHERE e.review = :review AND e.withdrawn_at IS NULL AND {UNDECIDED}
 GROUP BY e.slot, e.effect ORDER BY min(e.id)
 """
+"""Of the first of two blind answers it is not told what it is."""
 STORE_PROGRESS = """
 UPDATE reviews SET decision = '', decided_by = '', decided_with = '[]', decided_slots = :decided, approvals = :approvals WHERE id = :review
 """

@@ -48,6 +48,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("13_grants"),
     _step("14_remarks"),
     _step("15_hand_backs"),
+    _step("16_blind_reviews"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

@@ -68,7 +68,7 @@ URGENT = "state = 'open' AND (escalated != '' OR deadline_at IS NOT NULL OR risk
 """What the index `reviews_urgent` holds."""
 ACTION = (
     "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
-    "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate, grant_id"
+    "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate, blind, grant_id"
 )
 """Columns that `read_action` reads and `action_values` gives."""
 DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms, identified"
@@ -207,6 +207,18 @@ async def context(store: Store, review: int) -> Context:
     """A review's context; empty when it is unknown."""
     row = await store.one("SELECT context FROM details WHERE review = ?", (review,))
     return read_context(json.loads(row[0])) if row else Context()
+
+
+BLIND = """
+SELECT a.slot FROM actions a JOIN reviews v ON v.id = a.review
+WHERE a.review = :review AND a.blind AND v.state = 'open'
+    AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = a.review AND d.slot = a.slot AND NOT d.superseded)
+"""
+
+
+async def blind_slots(store: Store, review: int) -> set[int]:
+    """Slots of the undecided calls of an open review that two people answer blind."""
+    return {int(slot) for (slot,) in await store.all(BLIND, {"review": review})}
 
 
 async def actions_of(store: Store, review: int) -> tuple[Action, ...]:
@@ -356,7 +368,12 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
         return action
     judged = replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
     judged = replace(
-        judged, decider=canonical_json.storable(verdict.to), separate=verdict.separate, signed=verdict.signed, grant=verdict.grant
+        judged,
+        decider=canonical_json.storable(verdict.to),
+        separate=verdict.separate,
+        signed=verdict.signed,
+        blind=verdict.blind,
+        grant=verdict.grant,
     )
     return replace(judged, risk=verdict.risk or action.risk, spot_check=verdict.spot_check)
 
@@ -423,19 +440,19 @@ def action_values(a: Action) -> tuple[Any, ...]:
         a.slot, plain(a.name), dumps(a.args), dumps(list(a.allowed)), plain(a.description), dumps(a.args_schema), dumps(a.answer_schema),
         dumps(list(a.choices)), a.tool_call and plain(a.tool_call), dumps(dict(a.means)), a.digest, a.confidence.value, a.confidence.source,
         plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule), plain(a.reason), a.reviewers,
-        a.declared and plain(a.declared), a.spot_check, a.signed, a.decider, dumps(list(a.separate)), a.grant,
+        a.declared and plain(a.declared), a.spot_check, a.signed, a.decider, dumps(list(a.separate)), a.blind, a.grant,
     )  # fmt: skip
 
 
 def read_action(row: Any) -> Action:
     """The action of a row of `ACTION`."""
     (slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, source, why, risk,
-     outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate, grant) = row  # fmt: skip
+     outcome, rule, reason, reviewers, declared, spot_check, signed, decider, separate, blind, grant) = row  # fmt: skip
     return Action(
         slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
         json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
         risk, outcome and Outcome(outcome), rule, reason, reviewers, declared, bool(spot_check), bool(signed),
-        decider=decider, separate=tuple(json.loads(separate)), grant=grant,
+        decider=decider, separate=tuple(json.loads(separate)), blind=bool(blind), grant=grant,
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ people and rules, and the days that are shown.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,13 +214,44 @@ JOIN decisions d ON d.review = m.review AND d.slot = m.slot AND NOT d.superseded
 WHERE m.source = 'reader' AND m.problem = '' AND d.at >= :since
 """
 READER_NAME = "second reader and people"
+BLIND_ANSWERS = """
+SELECT o.agent, o.tool, o.actor, o.review, o.slot, o.actor_key, o.kind = 'approve', o.at, o.withdrawn_at FROM (
+    SELECT v.agent, a.name AS tool, e.actor, e.review, e.slot, e.actor_key, e.kind, e.at, e.withdrawn_at, 0 AS last, e.id
+    FROM endorsements e JOIN reviews v ON v.id = e.review JOIN actions a ON a.review = e.review AND a.slot = e.slot
+    WHERE a.blind AND e.at >= :since
+    UNION ALL
+    SELECT d.agent, d.tool, d.actor, d.review, d.slot, d.actor_key, d.kind, d.at, d.undone_at, 1 AS last, d.id
+    FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
+    WHERE a.blind AND d.actor_kind = 'person' AND d.at >= :since
+) o ORDER BY o.review, o.slot, o.at, o.last, o.id
+"""
+"""Answers to calls that two people decide blind, in their order, with the time at which each was withdrawn."""
+BLIND_NAME = "blind reviews"
 
 
 async def agreements(store: Store, since: float = 0.0, only: StatisticsFilter | None = None) -> list[Agreement]:
     """How often two who read the same calls agree that a call is fine as it is; only of pairs with calls since that Unix time."""
     wanted = only or StatisticsFilter()
-    found = [_agreement(READER_NAME, await store.all(READER_AND_PEOPLE, {"since": since}), wanted)]
+    found = [
+        _agreement(READER_NAME, await store.all(READER_AND_PEOPLE, {"since": since}), wanted),
+        _agreement(BLIND_NAME, _blind_pairs(await store.all(BLIND_ANSWERS, {"since": since})), wanted),
+    ]
     return [one for one in found if one.total]
+
+
+def _blind_pairs(rows: Iterable[Any]) -> Iterator[tuple[str, str, str, bool, bool]]:
+    """Agent, tool, second reviewer, and whether the first and the second let the call run unchanged, of calls that two have answered.
+
+    What somebody answers after they could see the other's answer does not count.
+    """
+    for _, answers in itertools.groupby(rows, key=lambda row: (row[3], row[4])):
+        given: dict[str, tuple[bool, float | None]] = {}
+        for agent, tool, actor, _, _, key, is_fine, at, withdrawn_at in answers:
+            given = {who: one for who, one in given.items() if one[1] is None or one[1] > at}
+            if others := [one for who, one in given.items() if who != key]:
+                yield agent, tool, actor, others[0][0], bool(is_fine)
+                break
+            given[key] = (bool(is_fine), withdrawn_at)
 
 
 def _agreement(name: str, rows: Iterable[Any], only: StatisticsFilter) -> Agreement:

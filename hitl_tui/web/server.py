@@ -17,6 +17,7 @@ from aiohttp import WSMsgType, web
 
 from hitl_tui.errors import Refused
 from hitl_tui.web.access import SESSION_S, Access, Caller, forget_old_links
+from hitl_tui.web.answers import AnswerPages
 from hitl_tui.web.console_process import ConsoleProcess
 
 COOKIE = "hitl_tui_session"
@@ -69,6 +70,8 @@ class ConsoleServer:
     limits: Limits = Limits()
     is_https: bool = False
     """Whether pages reach it by https, so that the cookie is sent by nothing else."""
+    answers: AnswerPages | None = None
+    """Pages behind the links of notifications; None for none."""
     people: list[str] = field(default_factory=list)
     """Of whom a console is open now, one entry for each."""
     _pages: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
@@ -102,6 +105,9 @@ class ConsoleServer:
         app.router.add_get("/enter", self._enter_page)
         app.router.add_post("/enter", self._enter)
         app.router.add_post("/leave", self._leave)
+        app.router.add_get("/answer", self._answer_page)
+        app.router.add_post("/answer", self._call_page)
+        app.router.add_post("/answer/decide", self._answer)
         app.router.add_get("/ws", self._console)
         app.router.add_get("/static/{name}", self._file)
         return app
@@ -153,6 +159,33 @@ class ConsoleServer:
         response = web.Response(status=303, headers={"Location": "/"})
         response.set_cookie(self._cookie, cookie, max_age=int(SESSION_S), httponly=True, samesite="Strict", secure=self.is_https, path="/")
         return response
+
+    async def _answer_page(self, request: web.Request) -> web.StreamResponse:
+        return _page("answer.html")
+
+    async def _call_page(self, request: web.Request) -> web.StreamResponse:
+        """Show the call of a link; nothing is decided."""
+        pages, person, form = await self._answering(request)
+        return _page("call.html", call=await pages.page(form.get("token", ""), person))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """Decide the call of a link."""
+        pages, person, form = await self._answering(request)
+        told = await pages.decide(form.get("token", ""), form.get("digest", ""), form.get("decision", ""), form.get("reason", ""), person)
+        return _told(told, 200)
+
+    async def _answering(self, request: web.Request) -> tuple[AnswerPages, str, dict[str, str]]:
+        """The pages of links, who asks where a proxy says so, and the texts of the form.
+
+        Raises:
+            Refused: it comes from another site, or there are no such pages.
+        """
+        caller = self._caller(request)
+        self.access.check_origin(caller)
+        if self.answers is None:
+            raise Refused("there are no links of notifications here", "open the console")
+        person = self.access.person(caller) if self.access.identity_header else ""
+        return self.answers, person, {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         caller = self._caller(request)

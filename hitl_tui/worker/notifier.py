@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from hitl_tui.errors import Storage
-from hitl_tui.model import Notification
+from hitl_tui.model import Notification, Review
 from hitl_tui.notify import DeliveryResult, NotificationMessage, deliver, message_of, next_attempt_at
-from hitl_tui.policy.notification import Notify, end_of_quiet
+from hitl_tui.policy.notification import DESKTOP, Notify, end_of_quiet
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, escalations, notifications, reviews
 
@@ -34,13 +34,16 @@ class Notifier:
         policy: Callable[[], Policy | None],
         ring: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
+        link: Callable[[Review], str] = lambda _: "",
     ) -> None:
+        """`link` makes the address of a page where a person decides a review; empty for none."""
         self._store = store
         self._worker = worker
         self._project = project
         self._policy = policy
         self._ring = ring
         self._clock = clock
+        self._link = link
         self._sending: set[asyncio.Future[None]] = set()
 
     @contextlib.asynccontextmanager
@@ -94,7 +97,8 @@ class Notifier:
         escalation = await escalations.get(self._store, notification.escalation)
         review = await reviews.get(self._store, notification.review)
         assert review is not None  # an escalation's review exists
-        return message_of(notify.content, escalation, review)
+        answer = "" if notification.channel == DESKTOP else self._link(review)
+        return message_of(notify.content, escalation, review, answer)
 
     async def _store_outcome(self, notification: Notification, outcome: DeliveryResult, retries: int) -> None:
         now = self._clock()

@@ -27,9 +27,12 @@ from hitl_tui.agents.targets import AnyTarget, is_gone
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import BadTarget, HitlError, Storage
 from hitl_tui.home import Home
-from hitl_tui.model import Worker
+from hitl_tui.model import People, Review, Worker
+from hitl_tui.notify import answer_links
 from hitl_tui.people.file import PeopleFile
+from hitl_tui.people.rights import refusal_of_call
 from hitl_tui.policy.loader import PolicyFile, policy_paths
+from hitl_tui.policy.schema import Policy
 from hitl_tui.servers import ServerTarget
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.store.connection import LeaseReader
@@ -218,7 +221,8 @@ async def _work(
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home, parallel, watch.is_looking)
         of_home = PolicyFile(policy_paths(home.path), people=router.people)
         await stack.enter_async_context(AuditAnchor(store, of_home.current).running())
-        await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
+        link = functools.partial(_answer_link, home, of_home.current, router.people)
+        await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring, link=link).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
         await stack.enter_async_context(watch.running(engine.wake))
         await stack.enter_async_context(second.running(options.until_idle))
@@ -255,6 +259,14 @@ def _opened(target: AnyTarget, home: Home, store: Store, settings: Callable[[str
 
         return ServerSource.open(target, home, settings, changed_lessons)
     return LocalSource.open(target, home, settings, changed_lessons)
+
+
+def _answer_link(home: Home, policy: Callable[[], Policy | None], people: Callable[[], People], review: Review) -> str:
+    """The address of a page where the person that the home's policy names decides a review; empty if it names none, or they may not."""
+    settings, known = policy(), people()
+    person = settings.notify.links if settings and not settings.problem else ""
+    may = not known.is_checked or all(not refusal_of_call(known, person, one.decider, "") for one in review.actions)
+    return answer_links.make(home, person, review, settings.notify.links_for_s) if settings and person and may else ""
 
 
 async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:

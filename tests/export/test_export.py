@@ -166,6 +166,29 @@ def test_dpo_contains_corrections(home: Path) -> None:
     assert json.loads(same["non_preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_BOB
 
 
+def test_dpo_takes_a_mixed_batch_without_its_refused_call(home: Path) -> None:
+    better = Answer(DecisionKind.EDIT, TO_ANN)
+
+    async def decide() -> None:
+        async with open_store(home / "hitl.db") as store:
+            for number, (args, answers) in enumerate(
+                [
+                    ((TO_BOB, TO_BOB, TO_ANN), [better, NO, YES]),
+                    ((TO_BOB, TO_ANN), [Answer(DecisionKind.REJECT, TO_ANN, "to Ann"), NO]),  # sent back with changes
+                    ((TO_ANN, TO_BOB), [YES, NO]),  # a refusal alone does not say what to do instead
+                    ((TO_BOB, TO_BOB), [better, Answer(DecisionKind.RESPOND, message="done by hand")]),
+                ]
+            ):
+                await ask(store, Inbox(store, "ann"), [(f"mixed_{number}", one) for one in args], answers)
+
+    asyncio.run(decide())
+    found, manifest = export(home, "dpo", "--filter", "tool:mixed_*")
+    chosen = [[one["function"]["arguments"] for one in pair["chosen"][0]["tool_calls"]] for pair in found]
+    rejected = [[one["function"]["arguments"] for one in pair["rejected"][0]["tool_calls"]] for pair in found]
+    assert (chosen, rejected) == ([[TO_ANN, TO_ANN], [TO_ANN]], [[TO_BOB, TO_BOB, TO_ANN], [TO_BOB, TO_ANN]])
+    assert list(manifest["left_out"].values()) == [2]
+
+
 WRITE, SQL, READ = ("write_file", {"path": "a"}), ("execute_sql", {"query": "DROP"}), ("read_data", {"n": 1})
 BETTER = {"path": "b"}
 

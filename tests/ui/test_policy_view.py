@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.home import Home
+from hitl_tui.model import Outcome, Verdict
+from hitl_tui.store import policy_log
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.policy.view import PolicyView
 from hitl_tui.ui.queue.view import QueueView
@@ -294,3 +296,15 @@ def test_screen(
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys))
+
+
+@pytest.mark.slow
+async def test_reader_and_what_no_rule_decides_have_their_place_in_the_list(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 60)) as console:
+        text = '[reader]\ncommand = ["/opt/look"]\ntool = ["send_*"]\nrisk = "irreversible"\n'
+        (console.home.path / "policy.toml").write_text(text)
+        async with console.store.transaction() as db:
+            policy_log.count(db, [Verdict(Outcome.TAKEOVER, "reject loop", "x"), Verdict(Outcome.ASK, "limits", "x")], 1.0)
+        await console.press("f5")
+        screen = await console.until_shown("second reader", "look reads send_* · irreversible")
+        assert "no longer in the file" not in screen

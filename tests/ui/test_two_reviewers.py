@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Outcome, PauseKind, Risk, Routed, Verdict
 from hitl_tui.settings import Settings
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.support.empty_database import open_store
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
+from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import MAIL, SQL, text
 
 BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
@@ -124,3 +126,19 @@ async def test_who_looks_at_a_review_is_shown_to_others_until_they_leave(start_c
             await ann.until_shown("bob is looking at it")
         assert await ann.store.all("SELECT reviewer FROM presence") == [("ann",)]
         assert await ann.store.one("SELECT count(*) FROM audit WHERE kind LIKE '%look%' OR kind LIKE '%presen%'") == (0,)
+
+
+@pytest.mark.slow
+async def test_blind_review_hides_the_first_answer_from_the_second_reviewer(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 40)) as console:
+        pause = seed.pause(PauseKind.TOOL_CALLS, seed.action("pay", {"amount": 5}))
+        verdict = Verdict(Outcome.ASK, "pay", "rule 'pay' says ask", Risk.REVERSIBLE, reviewers=2, blind=True)
+        review = await seed.add_waiting_run(console.store, console.project, "desk", pause, judge=lambda _: Routed({0: verdict}))
+        await console.until_shown("needs 2 blind answers")
+        found = await console.bob.reviews.get(review)
+        await console.bob.reviews.decide(found, {0: Answer(DecisionKind.REJECT, message="far too much")})
+        screen = await console.until_shown("1 of 2 answers, by bob", "you answer without seeing what they say")
+        assert "rejected by bob" not in screen and "far too much" not in screen
+        await console.until_keys_accepted()
+        await console.press("a")
+        await console.until_shown("rejected by bob", "approved by you")

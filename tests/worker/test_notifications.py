@@ -17,15 +17,17 @@ import psutil
 import pytest
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Notification, PauseKind
+from hitl_tui.model import EVERYBODY, Notification, PauseKind, RunState
 from hitl_tui.policy import parser as policies
 from hitl_tui.policy.notification import channel_of, end_of_quiet
 from hitl_tui.store import Store, notifications
 from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
+from hitl_tui.web.answers import AnswerPages
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from tests.support.empty_database import open_store
+from tests.support.fake_clock import rule_toml, write_policy
 from tests.support.harness import TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, open_reviewer
 from tests.support.notification_servers import SECRET, MailServer, Webhook, mail_server, webhook
 from tests.ui.homes import seed
@@ -520,3 +522,37 @@ def is_over(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+# Links that decide
+
+
+async def test_link_in_a_message_of_a_real_worker_decides_the_call(new_sandbox: SandboxFactory) -> None:
+    async with open_reviewer(new_sandbox("policy")) as reviewer:
+        sandbox = reviewer.sandbox
+        told, script = sandbox.folder / "told", sandbox.folder / "tell.py"
+        script.write_text(f"import os; open({str(told)!r}, 'a').write(os.environ.get('HITL_ANSWER', 'none') + chr(10))")
+        command = json.dumps([sys.executable, str(script)])
+        sandbox.home.web.mkdir(exist_ok=True)
+        sandbox.home.web_address.write_text("http://127.0.0.1:9\n")
+        rules = [rule_toml("moves", "move", 'to = "ann"', 'outcome = "ask"'), rule_toml("letters", "send", 'to = "ann"', 'outcome = "ask"')]
+        people = '[groups]\nstaff = ["ann"]\n'
+        write_policy(sandbox, f'{people}[notify]\ncommand = {command}\nlinks = "ann"\n' + "".join(rules))
+        sandbox.start()
+        run, letter = [
+            await reviewer.launch("per_call", text=json.dumps([("so", [call])]))
+            for call in (("move", {"path": "b"}), ("send", {"to": "x"}))
+        ]
+        until = time.monotonic() + TIMEOUT_S
+        while not told.exists() or len(told.read_text().splitlines()) < 2:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.05)
+        links = told.read_text().splitlines()
+        assert sorted(links)[1] == "none" and len({*links}) == 2, "an irreversible call has no link"
+        token = sorted(links)[0].removeprefix("http://127.0.0.1:9/answer#")
+        pages = AnswerPages(reviewer.store, sandbox.home, lambda: EVERYBODY)
+        digest = (await reviewer.open_review(run)).actions[0].digest
+        assert digest in await pages.page(token)
+        assert "is approved by ann" in await pages.decide(token, digest, "approve", "")
+        await reviewer.wait(run, RunState.DONE)
+        assert len(reviewer.effects(run)) == 1 and reviewer.effects(letter) == []

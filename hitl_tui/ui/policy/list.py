@@ -11,6 +11,8 @@ from rich.cells import cell_len
 from hitl_tui.formatting import age, counted, exact_duration
 from hitl_tui.model import SOURCES, Grant, Outcome, RuleCount, ToolAutonomy, Verdict
 from hitl_tui.policy.notification import Notify, channel_labels
+from hitl_tui.policy.parser import RESERVED
+from hitl_tui.policy.reader import CallProgram
 from hitl_tui.policy.schema import Policy, Rule
 from hitl_tui.ui.policy import autonomy_levels, grant_rows
 from hitl_tui.ui.text import labels
@@ -72,11 +74,13 @@ def _of_policy(policy: Policy, counts: Sequence[RuleCount], tools: Sequence[Tool
     ]
     for name, describe in () if broken and _is_blank(policy) else SETTINGS.items():
         value, note = describe(policy)
+        if not value:  # it is off, and most homes do without it
+            continue
         rows.append(PolicyRow(len(rows), name, None, ("", ""), value, note, _of(name, counts), broken))
     if unusable := _of(NO_POLICY, counts):
         value = "while the file could not be used, everything asked"
         rows.append(PolicyRow(len(rows), NO_POLICY, None, ("", ""), value, "", unusable))
-    known = {*(row.name for row in rows), *SETTINGS}
+    known = {*(row.name for row in rows), *SETTINGS, *RESERVED}
     if removed := tuple(count for count in counts if count.rule not in known):
         names = ", ".join(dict.fromkeys(count.rule for count in removed))
         rows.append(PolicyRow(len(rows), REMOVED, None, ("", ""), names, "no longer in the file", removed))
@@ -126,7 +130,9 @@ def _terms(rule: Rule) -> str:
 
 def requirements(of: Rule | Verdict) -> str:
     """How many people must decide, who, how, and by when; empty without any requirement."""
-    people = " ".join([*([f"{of.reviewers} people"] if of.reviewers > 1 else []), *([f"to {of.to}"] if of.to else [])])
+    people = " ".join(
+        [*([f"{of.reviewers} people{' blind' if of.blind else ''}"] if of.reviewers > 1 else []), *([f"to {of.to}"] if of.to else [])]
+    )
     people += f"{' ' * bool(people)}not who did the {' or '.join(of.separate)} alone" if of.separate and of.reviewers < 2 else ""
     return " · ".join(
         filter(None, [people, "signed" if of.signed else "", "" if of.deadline_s is None else deadline(of.deadline_s, of.then)])
@@ -193,9 +199,27 @@ def _notify(policy: Policy) -> tuple[str, str]:
     return ", ".join(channel_labels(policy.notify)) or "the queue only", f"quiet {policy.notify.quiet.text}" if policy.notify.quiet else ""
 
 
+def _reader(policy: Policy) -> tuple[str, str]:
+    reader = policy.reader
+    return (f"{reader.name} reads {_calls(reader)}" if reader.name else ""), "it makes things stricter only"
+
+
+def _decider(policy: Policy) -> tuple[str, str]:
+    decider = policy.decider
+    name = decider.command[0].rpartition("/")[2] if decider.command else ""
+    return (f"{name} decides {_calls(decider)} as {decider.person}" if name else ""), "under all rules of people"
+
+
+def _calls(program: CallProgram) -> str:
+    """Which calls a program is asked about: `send_*, pay · irreversible`."""
+    tools = ", ".join(program.tools) if program.tools != ("*",) else "every tool"
+    return " · ".join([tools, *([", ".join(program.risks)] if program.risks else [])])
+
+
 SETTINGS: dict[str, Callable[[Policy], tuple[str, str]]] = {
     "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "autonomy": _autonomy, "attention": _attention,
     "answers": _answers, "confidence": _confidence, "groups": _groups, "escalation": _escalation, "notify": _notify,
+    "second reader": _reader, "decider": _decider,
 }  # fmt: skip
 """What follows the rules in the list."""
 

@@ -89,7 +89,7 @@ def _rule(rule: Rule, policy: Policy) -> Iterator[tuple[str, str]]:
     if rule.risk:
         yield "risk", str(rule.risk)
     if rule.reviewers > 1:
-        yield "people", f"{rule.reviewers} different people must approve"
+        yield "people", f"{rule.reviewers} different people must approve{', without seeing what the other says' if rule.blind else ''}"
     if rule.signed:
         yield "signed", "every decision needs a signature"
     if rule.to:

@@ -254,7 +254,7 @@ class DecisionController:
             self._undo_stack.decided(review.row.id)
             self._fatigue_guard.decided(answer.kind, viewing)
             self.disarm()
-            if action.may_need_several and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
+            if action.may_need_several and state == ReviewState.OPEN and (answer.kind != DecisionKind.REJECT or action.blind):
                 await self._not_enough(review.row.id, action)
             else:
                 self._view.review_decided(review.row.id, state != ReviewState.OPEN)
@@ -286,7 +286,8 @@ class DecisionController:
         mine = {one.slot: one for one in activity.endorsements if same_person(one.actor, self._inbox.reviewer)}
         if action.slot in undecided and action.slot in mine:
             told = assignment.agreed(action, activity, self._inbox.reviewer)
-            self._notify(f"{told}: another person must {labels.AGAIN[mine[action.slot].answer.kind]}")
+            again = "answers without seeing it" if action.blind else f"must {labels.AGAIN[mine[action.slot].answer.kind]}"
+            self._notify(f"{told}: another person {again}")
         if set(undecided) <= set(mine):
             self._view.awaiting_others(review)
         else:

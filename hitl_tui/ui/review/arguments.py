@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from math import ceil
 
@@ -84,6 +85,7 @@ class ArgumentsView(TextView):
         self._due: Timer | None = None
         self._remark = ""
         self._remark_ends: Timer | None = None
+        self._marks: Mapping[str, tuple[str, str]] = {}
 
     def show_call(self, digest: str, head: Sequence[Line], arguments: Iterable[Line]) -> None:
         """Show a call from its top.
@@ -101,6 +103,19 @@ class ArgumentsView(TextView):
         self._painted_at.clear()
         self._line_at.clear()
         self.show(chain(head, arguments))
+
+    def mark_values(self, marks: Mapping[str, tuple[str, str]]) -> None:
+        """Put marks with styles beside the values of arguments, by their names as drawn. No text moves, and what was seen stays seen."""
+        if marks != self._marks:
+            self._marks = marks
+            self.refresh()
+
+    def _highlighted(self, index: int, start: int, end: int) -> Line:
+        one = super()._highlighted(index, start, end)
+        if start or not one.is_agent or one.lead not in self._marks:
+            return one
+        mark, style = self._marks[one.lead]
+        return replace(one, mark=mark, mark_style=style)
 
     @property
     def all_seen(self) -> bool:

@@ -160,7 +160,9 @@ def agreed(action: Action, activity: ReviewActivity, reviewer: str) -> str:
         people = " and ".join(labels.actor(one.actor, reviewer) for one in ones)
         needed = max(action.reviewers, len(ones) + 1)
         told.append(f"{len(ones)} of {needed} {PLURALS[ones[0].answer.kind]}, by {people}")
-    return "; ".join(told) or (f"needs {action.reviewers} approvals" if action.reviewers > 1 else "")
+    return "; ".join(told) or (
+        f"needs {action.reviewers} {'blind answers' if action.blind else 'approvals'}" if action.reviewers > 1 else ""
+    )
 
 
 def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tuple[str, str]]:

@@ -99,7 +99,8 @@ def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, n
         yield from _notification_lines([notification for notification in review_context.notifications if notification.escalation == one.id])
     for endorsement in review_context.activity.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, reviewer)
-        yield line(f"{word} by {who} {at_time(endorsement.at, now)}; another person must do the same", "", "agreed", LEAD, "warning")
+        rest = "what they say is hidden until another person has answered" if endorsement.is_hidden else "another person must do the same"
+        yield line(f"{word} by {who} {at_time(endorsement.at, now)}; {rest}", "", "agreed", LEAD, "warning")
         if endorsement.answer.args is not None:
             yield line(canonical_json.one_line(endorsement.answer.args, VALUE), "muted", "", LEAD)
     if (claimant := row.claimant(now)) and row.claimed_until:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hitl_tui.argument_text import name_line
-from hitl_tui.effects.provenance import Provenance, by_origin
+from hitl_tui.argument_text import name_line, name_text
+from hitl_tui.effects.provenance import Origin, Provenance
 from hitl_tui.effects.view import Effect, Section, problem_of, title_of, worth_showing
+from hitl_tui.model import Json
 from hitl_tui.ui.text.lines import Line, line
 
 NAME = 40
 """Characters of a name."""
-MOST_NAMES = 8
 TAB = "Effects"
 """The tab with what a call would do, and the passages that its values come from."""
 
@@ -31,24 +31,38 @@ def effect_lines(sections: Sequence[Section]) -> Iterator[Line]:
             yield from _effect(effect, section.kind)
 
 
-def origin_lines(origins: Sequence[Provenance]) -> Iterator[Line]:
-    """A quiet line for each origin, with the names of the values that come from it; targets from nowhere stand out, and are first."""
-    targets = [one for one in origins if one.is_target]
-    if targets:
-        yield line(f"{'target' if len(targets) == 1 else 'targets'} from nowhere: {_names(targets)}", "warning", "∴", 2, "warning")
-    for told, found in by_origin([one for one in origins if not one.is_target]).items():
-        yield line(f"{told}: {_names(found)}", "muted", "∴", 2)
+MARKS = {
+    Origin.USER: "✎",
+    Origin.INPUT: "»",
+    Origin.TOOL: "←",
+    Origin.PROMPT: "¶",
+    Origin.COMPUTED: "≈",
+    Origin.NOWHERE: "∅",
+}
+"""Mark of where a value comes from."""
 
 
-def _names(found: Sequence[Provenance]) -> str:
-    return ", ".join(name_line(one.path, NAME) for one in found[:MOST_NAMES]) + (" …" if len(found) > MOST_NAMES else "")
+def value_marks(args: Json, origins: Sequence[Provenance]) -> dict[str, tuple[str, str]]:
+    """The mark beside each argument with its style, by the argument's name as it is drawn: of a list or object that of its last origin."""
+    order, marks = list(Origin), dict[str, tuple[str, str]]()
+    for name in args if isinstance(args, dict) else ():
+        inside = (f"{name}.", f"{name}[")
+        found = [one for one in origins if one.path == name or one.path.startswith(inside)]
+        if found:
+            last = max(found, key=lambda one: (order.index(one.origin), one.is_target))
+            marks[name_text(name)] = (MARKS[last.origin], _style(last))
+    return marks
+
+
+def _style(one: Provenance) -> str:
+    return "warning" if one.is_target else "muted"
 
 
 def tab_lines(sections: Sequence[Section], origins: Sequence[Provenance]) -> Iterator[Line]:
     """All of it: what the call would do, and where each value comes from, with the passage that holds it."""
     yield from effect_lines(sections)
     for one in origins:
-        yield line(f"{name_line(one.path, NAME)}: {one.told()}", "warning" if one.is_target else "muted")
+        yield line(f"{name_line(one.path, NAME)}: {one.told()}", _style(one), MARKS[one.origin], 2, _style(one))
         if one.passage:
             yield line(one.passage, "", "", 2, agent=True)
 

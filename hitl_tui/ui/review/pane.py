@@ -30,7 +30,7 @@ from hitl_tui.ui.review.arguments import ArgumentsView
 from hitl_tui.ui.review.assignment import NO_ACTIVITY
 from hitl_tui.ui.review.call_tabs import CallTabs
 from hitl_tui.ui.review.context import ReviewContext
-from hitl_tui.ui.review.effects import effect_lines, origin_lines
+from hitl_tui.ui.review.effects import effect_lines
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, line
@@ -343,7 +343,8 @@ class ReviewPane(DetailPane):
         self._fit()
 
     def _draw_effects(self) -> None:
-        self.query_one("#effects", TextView).show(chain(effect_lines(self._sections()), origin_lines(self._origins)))
+        self.query_one("#effects", TextView).show(effect_lines(self._sections()))
+        self.arguments.mark_values(effects.value_marks(self.action.args if self.action else None, self._origins))
 
     def _sections(self) -> tuple[Section, ...]:
         """What is told of the action: the preview of its tool, and what is read from its arguments."""
@@ -354,7 +355,7 @@ class ReviewPane(DetailPane):
     @property
     def _has_effects(self) -> bool:
         """Whether there is anything to say of what the action would do."""
-        return bool(self._origins) or any(True for _ in worth_showing(self._sections()))
+        return any(True for _ in worth_showing(self._sections()))
 
     def _draw_why(self, action: Action | None) -> None:
         why, rule = self.query_one("#why", TextView), self.query_one("#why-rule", TabBar)
@@ -368,7 +369,7 @@ class ReviewPane(DetailPane):
         return render.why_lines(action, self.surroundings, self.viewer, self._activity, shared)
 
     def _titles(self) -> dict[str, str]:
-        told = {effects.TAB: effects.TAB} if self._has_effects else {}
+        told = {effects.TAB: effects.TAB} if self._has_effects or self._origins else {}
         others = render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)
         return {**drafts.titles(self.versions), **others, **told}
 
@@ -404,7 +405,7 @@ class ReviewPane(DetailPane):
         asked = self._rows(chain(head, render.argument_lines(review, action)), room)
         told = 0
         if self._has_effects and self.size.height >= LOW:  # with less room it is in its tab
-            told = self._rows(chain(effect_lines(self._sections()), origin_lines(self._origins)), EFFECT_ROWS)
+            told = self._rows(effect_lines(self._sections()), EFFECT_ROWS)
             told = min(told, max(LEAST, room - asked - 2 * LEAST))
             room -= told + 1
             self.query_one("#effects").styles.height = told

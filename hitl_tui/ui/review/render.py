@@ -166,6 +166,10 @@ def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewAc
             who = f"{labels.actor(one.actor, viewer.reviewer)}{labels.identified(one.identified)}"
             text = f"{word} by {who} {at_time(one.at, viewer.now)}"
             need = f"{'another person' if action.reviewers <= 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
+            if one.is_hidden:
+                need = "you answer without seeing what they say"
+            elif action.blind:
+                need = "another person answers without seeing it"
             yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
             yield from _sent(action, one.answer)
             yield BLANK

@@ -49,6 +49,9 @@ class Line:
     lead_style: str = "muted"
     indent: int = 0
     """Cells of the gutter, on every row."""
+    mark: str = ""
+    """A word of the console of one cell at the end of the gutter, on the first row; it says something of the text that follows."""
+    mark_style: str = "muted"
     is_console: bool = False
     """Words of the console among an agent's: drawn on a ground of their own."""
     is_agent: bool = False

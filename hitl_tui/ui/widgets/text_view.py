@@ -370,6 +370,8 @@ def _joined(parts: Iterable[str], width: int) -> str:
     return shown
 
 
+MARK_CELLS = 2
+"""Cells of a mark, with the gap after it."""
 BARS = (f"{AGENT_BAR} ", "│ ", "┊ ")
 """Beside a line of agent text, beside its next row, and beside one that goes on within a word: a wrapped line is not several lines."""
 
@@ -378,7 +380,10 @@ def _beside(line: Line, start: int) -> Iterator[Piece]:
     """What stands beside the row of a line that begins at `start`."""
     if line.is_agent:
         yield BARS[0 if start == 0 else 1 if line.text[start - 1] == " " else 2], "muted"
-    if line.indent or line.lead:
+    if line.mark and start == 0 and line.indent > MARK_CELLS:
+        yield fit(line.lead, line.indent - MARK_CELLS, drawn=True), line.lead_style
+        yield fit(line.mark, MARK_CELLS, drawn=True), line.mark_style
+    elif line.indent or line.lead:
         yield fit(line.lead if start == 0 else "", line.indent, drawn=True), line.lead_style
 
 

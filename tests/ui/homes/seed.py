@@ -137,10 +137,17 @@ async def add_worker(store: Store, project: int) -> None:
     await agents.register_worker(store, Worker("w1", project, "sample_agents", 1, 0.0, 8, 0.0, 0), "host")
 
 
-async def add_waiting_run(store: Store, project: int, agent: str, what: Pause, title: str = "Answer everything from Ann today.") -> int:
+async def add_waiting_run(
+    store: Store,
+    project: int,
+    agent: str,
+    what: Pause,
+    title: str = "Answer everything from Ann today.",
+    judge: reconcile.Judge | None = None,
+) -> int:
     """Add a run that waits with one pause, and return its review's id."""
     (run,) = await runs.insert(store, [runs.NewRun(project, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
-    await reconcile.reconcile(store, run, agent, "nobody", [what], {})
+    await reconcile.reconcile(store, run, agent, "nobody", [what], {}, judge=judge)
     await store.db.execute("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
     return int((await store.one("SELECT max(id) FROM reviews"))[0])
 

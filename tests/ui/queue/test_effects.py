@@ -9,7 +9,7 @@ from hitl_tui.model import Context, Message, Opinion, PauseKind, Reading, Reason
 from hitl_tui.patterns import PreviewTable
 from hitl_tui.previews import body_of
 from hitl_tui.store import remarks
-from hitl_tui.ui.review.effects import origin_lines
+from hitl_tui.ui.review.effects import value_marks
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import ConsoleDriver, StartConsole
@@ -87,7 +87,7 @@ async def test_values_say_where_they_come_from_and_the_tab_has_the_passage(start
         action = seed.action("pay", {"order": 4711, "iban": "DE89 3704 0044", "note": "urgent"})
         pause = seed.pause(PauseKind.TOOL_CALLS, action, context=Context(conversation=said))
         await go_to(console, await seed.add_waiting_run(console.store, console.project, "ops", pause))
-        await console.until_shown("typed by the user: order", "from read_mail, result 1: iban", "∴ from nowhere: note")
+        await console.until_shown("order  ✎ 4711", "iban   ← DE89 3704 0044", "note   ∅ urgent")
         await console.press("left_square_bracket")
         await console.until_shown("iban: from read_mail, result 1 IBAN DE89 3704 0044 of Ann", "Effects")
 
@@ -95,6 +95,7 @@ async def test_values_say_where_they_come_from_and_the_tab_has_the_passage(start
 def test_only_targets_from_nowhere_are_warned_of() -> None:
     said = (Message("user", "Answer the mail of Ann."), Message("tool", "May I have the receipt?", name="read_mail"))
     args = {"to": "eve@invented.org", "cc": ["ann"], "body": "Good morning! Here it is.", "copies": 2, "iban": "DE89 3704 0044"}
-    lines = [(one.text, one.style) for one in origin_lines(of_call(args, said, None))]
-    assert lines[0] == ("targets from nowhere: to, iban", "warning")
-    assert ("from nowhere: body, copies", "muted") in lines and {style for _, style in lines[1:]} == {"muted"}
+    marks = value_marks(args, of_call(args, said, None))
+    assert marks == {
+        "to": ("∅", "warning"), "cc": ("✎", "muted"), "body": ("∅", "muted"), "copies": ("∅", "muted"), "iban": ("∅", "warning"),
+    }  # fmt: skip
