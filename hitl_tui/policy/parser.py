@@ -102,6 +102,7 @@ class _PolicyParser(TomlReader):
         self._raw = raw
         self._names = {name for person in people.persons for name in person.names}
         self._of_home = {group: tuple(one.name for one in people.persons if group in one.groups) for group in people.own_groups}
+        self._has_people = people.is_checked
         self._groups: dict[str, tuple[str, ...]] = {}
 
     def _name(self, path: Path) -> str:
@@ -374,7 +375,7 @@ class _PolicyParser(TomlReader):
         for key in ("command", "person") if isinstance(value, dict) else ():
             if key not in raw:
                 self._wrong(path, f"decider has no {key}", 'write command = ["program"] and person = "its name in people.toml"')
-        if found.person and found.person not in self._names:
+        if found.person and self._has_people and found.person not in self._names:
             hint = did_you_mean(found.person, self._names) or "add it with `hitl-tui people add`: it has the rights of that person"
             self._wrong((*path, "person"), f"people.toml has no {found.person!r}", hint)
         return found

@@ -220,7 +220,8 @@ def test_prompt_excludes_the_turn_that_proposed_the_calls(home: Path) -> None:
     ]
     labels = [(one["label"], _arguments(one["completion"])) for one in export(home, "kto", "--filter", "tool:write_file")[0]]
     assert labels == [(False, [WRITE[1], SQL[1], READ[1]]), (True, [BETTER, READ[1]])]
-    assert export(home, "dpo", "--filter", "tool:write_file")[0] == []
+    (pair,) = export(home, "dpo", "--filter", "tool:write_file")[0]
+    assert (_arguments(pair["chosen"]), _arguments(pair["rejected"])) == ([BETTER, READ[1]], [WRITE[1], SQL[1], READ[1]])
 
 
 def test_equal_calls_of_one_conversation_keep_their_own_answers(home: Path) -> None:
@@ -310,7 +311,9 @@ def test_chat_never_contains_rejected_or_uncorrected_calls(turns: list[tuple[boo
             assert _arguments(one["completion"]) == ([good[at] for at in mine if at in kept] if one["label"] else as_made)
         for one in FORMATS["dpo"].examples(case):
             assert _arguments(one["prompt"]) == before
-            assert _arguments(one["chosen"]) == [{"sent": "back"} if fates[at] == "better" else good[at] for at in mine]
+            assert _arguments(one["chosen"]) == [
+                {"sent": "back"} if fates[at] == "better" else good[at] for at in mine if fates[at] != "reject"
+            ]
 
 
 def test_call_rejected_when_asked_again_is_no_example() -> None:
