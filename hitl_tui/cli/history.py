@@ -14,6 +14,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
+from hitl_tui.effects import preview
 from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json, call_id
@@ -110,6 +111,11 @@ def _entry_json(entry: HistoryEntry) -> dict[str, Any]:
     }
 
 
+def _remarked(entry: HistoryEntry) -> dict[int, output.Effects]:
+    """By slot, what was told of the calls before the decision."""
+    return {action.slot: (preview.sections_of(action.name, action.slot, entry.remarks), ()) for action in entry.review.actions}
+
+
 def _entry_text(entry: HistoryEntry) -> str:
     row, answer = entry.row, entry.decision.answer
     lines = [
@@ -120,7 +126,7 @@ def _entry_text(entry: HistoryEntry) -> str:
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
     parts = [
         "\n".join(map(exact_line, lines)),
-        output.review_text(entry.review, entry.context, entry.endorsements, entry.views),
+        output.review_text(entry.review, entry.context, entry.endorsements, entry.views, _remarked(entry)),
         output.escalations_text(entry.escalations, time.time()),
         "\n".join(
             exact_line(f"{one.seq:>8}  {local_time(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log

@@ -68,4 +68,5 @@ class History:
             await reviews.escalations(found.review),
             await audit.of_review(self._store, found.review),
             [one for one in await self._inbox.feedback.of_run(rows[0].run) if one.subject.is_of(found.review, found.slot)],
+            [one for one in await reviews.remarks(found.review) if one.at <= found.at],
         )

@@ -16,6 +16,7 @@ from hitl_tui.model.activity import Endorsement, Escalation, ReviewView
 from hitl_tui.model.actors import ActorKind, Identified
 from hitl_tui.model.feedback import Feedback, Rating
 from hitl_tui.model.interrupts import Context
+from hitl_tui.model.remarks import Remark
 from hitl_tui.model.reviews import Decision, Review
 from hitl_tui.model.values import Json
 
@@ -150,6 +151,8 @@ class HistoryEntry:
     """The review's audit entries, oldest first."""
     feedback: Sequence[Feedback] = ()
     """Ratings of it and of its whole run, oldest first."""
+    remarks: Sequence[Remark] = ()
+    """What was told of the review's calls beside their agent before this decision."""
 
     @property
     def action(self) -> Action:

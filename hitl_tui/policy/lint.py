@@ -49,7 +49,10 @@ def without_effect(lines: Mapping[Path, int]) -> list[Problem]:
     """Warn of sections of a project's policy that count only in the home's: agents may write in the folder of their project."""
     found = {path[0]: line for path, line in sorted(lines.items(), key=lambda item: -item[1]) if path[0] in HOME_ONLY}
     hint = "move it to the home's policy.toml"
-    return [Problem(line, f"[{name}] has no effect in a project's policy.toml", hint, is_error=False) for name, line in found.items()]
+    named = {f"[{name}]": line for name, line in found.items()}
+    if ("notify", "links") in lines:
+        named["[notify] links"] = lines["notify", "links"]
+    return [Problem(line, f"{name} has no effect in a project's policy.toml", hint, is_error=False) for name, line in named.items()]
 
 
 def _unreachable(rules: Sequence[Rule]) -> list[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -43,7 +44,9 @@ class Decider:
         """When it was asked about a review last, as monotonic time."""
         self._settings = DeciderSettings()
         self._after = 0
-        """Reviews up to this one need not be looked at any more."""
+        """Reviews up to this one need not be looked at before `_look_again_at`."""
+        self._look_again_at = math.inf
+        """Monotonic time."""
 
     @contextlib.asynccontextmanager
     async def running(self, until_done: bool = False) -> AsyncIterator[Decider]:
@@ -75,15 +78,18 @@ class Decider:
             self._settings, self._after = settings, 0
             self._asked.clear()
         newest = remarks.newest_review(self._store)
-        if newest == self._after:
+        if newest == self._after and time.monotonic() < self._look_again_at:
             return False
-        found = remarks.without(self._store, self._project, RemarkSource.DECIDER, KINDS, self._after)
+        after = 0 if settings.again_s else self._after
+        found = remarks.without(self._store, self._project, RemarkSource.DECIDER, KINDS, after)
         due = dict.fromkeys(
             one.review for one in found if settings.covers(one.agent, one.tool, one.risk) and self._is_due(one.review, settings.again_s)
         )
-        if not due and not self._asking and not settings.again_s:
+        if not due and not self._asking:
             self._after = newest
-            self._asked.clear()
+            self._look_again_at = time.monotonic() + max(1.0, settings.again_s / 4) if settings.again_s else math.inf
+            if not settings.again_s:
+                self._asked.clear()
         for review in list(due)[: CONCURRENCY - len(self._asking)]:
             self._asked[review] = time.monotonic()
             task = asyncio.ensure_future(self._decide(settings, review))

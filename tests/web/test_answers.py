@@ -17,7 +17,7 @@ from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import EVERYBODY, Outcome, Pause, PauseKind, People, Person, Review, Role, Routed, Verdict
 from hitl_tui.notify import answer_links
-from hitl_tui.policy.parser import parse
+from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.store import Store
 from hitl_tui.web.access import Access, loopback_origins
 from hitl_tui.web.answers import AnswerPages
@@ -166,3 +166,5 @@ def test_links_are_off_by_default_and_last_a_day_at_most() -> None:
     assert (notify.links, notify.links_for_s) == ("ann", 3600)
     with pytest.raises(BadPolicy):
         parse('[notify]\nlinks = "ann"\nlinks_for = "2d"\n')
+    _, problems = parse_with_problems('[notify]\nlinks = "ann"\n', in_home=False)
+    assert "[notify] links has no effect in a project's policy.toml" in [one.text for one in problems]

@@ -8,6 +8,8 @@ import pytest
 
 from hitl_tui.model import RemarkSource
 from hitl_tui.store import audit
+from hitl_tui.ui.history.render import entry_lines
+from hitl_tui.ui.text.labels import Viewer
 from tests.support.fake_clock import launch_and_wait, write_policy
 from tests.support.harness import SandboxFactory, open_reviewer, reject
 from tests.support.sample_run import SAMPLES, SampleRun
@@ -56,3 +58,16 @@ async def test_output_of_a_preview_is_an_agents_text(new_sandbox: SandboxFactory
         assert "┃ you see ⟨U+001B⟩[2J a approves" in shown and "\x1b" not in shown
         entries = await audit.of_review(reviewer.store, review.row.id)
         assert [entry.kind for entry in entries] == ["opened", "remarked"]
+
+
+async def test_preview_is_kept_with_the_decision_that_was_made_on_it(new_sandbox: SandboxFactory) -> None:
+    async with open_reviewer(new_sandbox("policy")) as reviewer:
+        write_policy(reviewer.sandbox, "")
+        _, review = await launch_and_wait(reviewer, "per_call", ("hm", [("mystery", {"what": "a letter"})]))
+        await reviewer.decide(review, reject("no"))
+        (decision,) = [one for (one,) in await reviewer.store.all("SELECT id FROM decisions")]
+        entry = await reviewer.inbox.history.get(decision)
+        assert [one.body for one in entry.remarks] == [{"kind": "text", "text": "you see a letter", "cut": False}]
+        shown = "\n".join(f"{one.lead}{one.text}" for one in entry_lines(entry, Viewer("ann", 0.0)))
+        assert "preview by the author of mystery" in shown and "you see a letter" in shown
+        assert "┃ you see a letter" in reviewer.sandbox.cli("history", "--show", str(decision)).stdout
