@@ -10,6 +10,7 @@ from langgraph.types import Interrupt, StateSnapshot
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.introspection import GraphInfo
+from hitl_tui.agents.messages import messages_in
 from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_runs import ServerRuns
 from hitl_tui.agents.server_state import as_json, read_questions, read_state
@@ -84,6 +85,17 @@ class ServerCheckpoints:
         if checkpoint_of(state) != now or before != self.head:
             raise NotPending("the thread has moved", await self._runs.who_answered())
         self.head = now
+
+    async def give(self, messages: Sequence[BaseMessage], as_node: str) -> None:
+        """Add messages. Whether the graph adds those of an input to its own shows only in what comes of it: else all are written.
+
+        Raises:
+            NotPending: as `update`.
+        """
+        before = messages_in((await self.newest(subgraphs=False)).values)
+        await self.update({"messages": list(messages)}, as_node)
+        if len(messages_in((await self.newest(subgraphs=False)).values)) < len(before) + len(messages):
+            await self.update({"messages": [*before, *messages]}, as_node)
 
     async def write(self, values: Any, as_node: str | None, before: Sequence[BaseMessage]) -> None:
         """Write one update. Whether a key has a reducer shows only in what comes of it: then it is written again, as `Overwrite`."""

@@ -13,6 +13,7 @@ import hashlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph_sdk.errors import APIStatusError
@@ -185,7 +186,7 @@ class ServerSource:
                 graph, inside = await client.assistants.get_graph(name), await client.assistants.get_graph(name, xray=True)
                 with self._connection.reading():
                     given = _unchecked(shapes.get("input_schema") or shapes.get("state_schema"))
-                    info = graph_info_of(graph, inside)
+                    info = replace(graph_info_of(graph, inside), adds_messages="messages" in _keys(given))
                     found = _Described(given, shapes.get("state_schema"), shapes.get("context_schema"), info, conditional_nodes(graph))
             except (APIStatusError, ServerProblem) as error:
                 if not _is_about_graph(error):

@@ -19,8 +19,10 @@ from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_runs import ServerRunFailed, ServerRuns, actor, running_among
 from hitl_tui.agents.server_state import ANY_DECISION
-from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
+from hitl_tui.agents.snapshots import calls_left, ended_by_person, pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
+    END_CALLS,
+    GATE,
     AgentSettings,
     AppliedHandback,
     NotPending,
@@ -28,7 +30,6 @@ from hitl_tui.agents.source import (
     ReadOnly,
     StreamEvent,
     ThreadSnapshot,
-    is_gate,
 )
 from hitl_tui.agents.takeover_updates import GraphShape, HandbackPosition, plan_updates
 from hitl_tui.errors import HitlError, Refused
@@ -127,7 +128,8 @@ class ServerThread:
             run = await self._run_of(state)
         if updated_at:
             self._seen[self._thread] = updated_at
-        return replace(thread_snapshot(state, self._graph_info, pauses, poisoned, run), moved_by=self._moved_by), state
+        found = thread_snapshot(state, self._graph_info, pauses, poisoned, run)
+        return replace(found, moved_by=self._moved_by, calls_at_end=calls_left(state) if found.finished else ()), state
 
     async def _row_at_rest(self) -> str:
         """The thread's `updated_at`, empty if there is no such thread.
@@ -158,6 +160,10 @@ class ServerThread:
             known = stopped or gate.interrupt in gates or interrupts.at_gate(state, self._graph_info)
             if known or (stopped is None and await self._stopped_by_itself(state)):
                 return (self._warned(gate, state),), False
+        # Calls of front-end tools in a thread of others are answered by the program that began it.
+        if not state.tasks and not self._is_foreign and not ended_by_person(state):
+            asked_at_end = interrupts.at_end(state, self._graph_info, self._confidence())
+            return ((asked_at_end,) if asked_at_end else ()), False
         return (), False
 
     def _is_answered(self, interrupt: str) -> bool:
@@ -193,7 +199,7 @@ class ServerThread:
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read by one request if the server tells it at once: a decision waits."""
-        if any(map(is_gate, wanted)):
+        if any(interrupt.startswith((GATE, END_CALLS)) for interrupt in wanted):
             state = await self._checkpoints.at_head()
             pauses, _ = await self._pauses(state, wanted)
             return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
@@ -265,6 +271,8 @@ class ServerThread:
             return self._pass_gate(first, answers[0])
         if first.kind is PauseKind.TOOL_GATE:
             return self._pass_tool_gate(first, answers)
+        if first.kind is PauseKind.FRONTEND_TOOLS:
+            return self._give_results(first, answers)
         values = {
             asked.interrupt: resume_value(asked.kind, asked.actions, with_exact_args(asked.kind, asked.value, given))
             for asked, given in answered
@@ -332,6 +340,14 @@ class ServerThread:
                 return  # the tool step is over, and the next node has a gate of its own
         elif passage.is_changed:
             await self._checkpoints.update({"messages": [passage.message], **passage.moved_edits})
+        async for event in self._run_on():
+            yield event
+
+    async def _give_results(self, asked: PendingInterrupt, answers: Mapping[int, Answer]) -> AsyncIterator[StreamEvent]:
+        """Go on with the results of front-end tools as the next input. It is stored before anything runs: a crash never sends it twice."""
+        if f"{END_CALLS}{self._checkpoints.head}" != asked.interrupt:
+            raise NotPending("the thread has moved", await self._runs.who_answered())
+        await self._checkpoints.give(tool_gates.given_results(asked.actions, answers), as_node=tool_gates.INPUT)
         async for event in self._run_on():
             yield event
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -12,7 +12,7 @@ from langgraph.types import StateSnapshot
 from hitl_tui.agents import interrupts, takeover_updates
 from hitl_tui.agents.interrupt_payloads import normalise
 from hitl_tui.agents.introspection import GraphInfo
-from hitl_tui.agents.messages import messages_in, result_of
+from hitl_tui.agents.messages import calls_at_end, messages_in, result_of
 from hitl_tui.agents.proposals import completed_calls, left_out_calls
 from hitl_tui.agents.source import PendingInterrupt, StepProgress, ThreadSnapshot
 from hitl_tui.model import Pause
@@ -63,3 +63,16 @@ def _calls(state: StateSnapshot, which: Callable[[Sequence[BaseMessage]], frozen
     """Ids of tool calls in the state and in the subgraphs where the thread stands."""
     values = (state.values, *(owner.values for _, _, owner in interrupts.leaves(state)))
     return frozenset(call for each in values for call in which(messages_in(each)))
+
+
+def ended_by_person(state: StateSnapshot) -> bool:
+    """Whether a person ended the thread, with what waited in it left undone. A hand-back may also leave calls to be asked."""
+    metadata: Mapping[str, Any] = state.metadata or {}
+    return metadata.get("source") == "update" and takeover_updates.TAKEOVER not in metadata
+
+
+def calls_left(state: StateSnapshot) -> tuple[str, ...]:
+    """Names of the tool calls with which an agent ended, and which nobody ran."""
+    if ended_by_person(state):
+        return ()
+    return tuple(str(call["name"]) for call in calls_at_end(messages_in(state.values))[1])

@@ -20,8 +20,7 @@ from hitl_tui.agents.checkpoint_saver import CheckpointSaver
 from hitl_tui.agents.interrupt_payloads import resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
-from hitl_tui.agents.messages import calls_at_end, messages_in
-from hitl_tui.agents.snapshots import pending_interrupt, thread_snapshot
+from hitl_tui.agents.snapshots import calls_left, ended_by_person, pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
     END_CALLS,
     AgentSettings,
@@ -40,8 +39,6 @@ from hitl_tui.agents.tool_guard import LeaseGuard, ToolGuard
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
 
-INPUT = "__input__"
-"""The node as which LangGraph's `update_state` stores an input, without running anything."""
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
 
 
@@ -94,13 +91,13 @@ class LocalThread:
             gate = interrupts.gated(state, self._graph_info, await self._stopped_inside(state), self._settings())
             if stopped or gate.interrupt in gates or interrupts.at_gate(state, self._graph_info):
                 found = (gate,)
-        elif not state.tasks and not _ended_by_person(state) and (asked := interrupts.at_end(state, self._graph_info, self._settings())):
+        elif not state.tasks and not ended_by_person(state) and (asked := interrupts.at_end(state, self._graph_info, self._settings())):
             found = (asked,)
         return state, self._snapshot(state, found)
 
     def _snapshot(self, state: StateSnapshot, pauses: tuple[Pause, ...], poisoned: bool = False) -> ThreadSnapshot:
         snapshot = thread_snapshot(state, self._graph_info, pauses, poisoned, self._run_of(state))
-        return replace(snapshot, calls_at_end=_calls_at_end(state)) if snapshot.finished else snapshot
+        return replace(snapshot, calls_at_end=calls_left(state)) if snapshot.finished else snapshot
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read without LangGraph's slower state: a decision waits for it."""
@@ -191,11 +188,8 @@ class LocalThread:
         state = await self._graph.aget_state(self._config)
         if f"{END_CALLS}{state.config['configurable'].get('checkpoint_id')}" != asked.interrupt:
             raise NotPending("the thread has moved")
-        results = [
-            tool_gates.refusal({"id": action.tool_call, "name": action.name, "args": action.args}, answers[action.slot])
-            for action in asked.actions
-        ]
-        await self._graph.aupdate_state(self._config, {"messages": results}, as_node=INPUT)
+        results = tool_gates.given_results(asked.actions, answers)
+        await self._graph.aupdate_state(self._config, {"messages": results}, as_node=tool_gates.INPUT)
         async for event in self._stream(None):
             yield event
 
@@ -365,18 +359,6 @@ class LocalThread:
         checkpoint = await self._saver.aget_tuple(self._config) if failed else None
         writes = (checkpoint.pending_writes or ()) if checkpoint else ()
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
-
-
-def _ended_by_person(state: StateSnapshot) -> bool:
-    """Whether a person ended the thread, with what waited in it left undone. A hand-back may also leave calls to be asked."""
-    metadata: Mapping[str, Any] = state.metadata or {}
-    return metadata.get("source") == "update" and takeover_updates.TAKEOVER not in metadata
-
-
-def _calls_at_end(state: StateSnapshot) -> tuple[str, ...]:
-    if _ended_by_person(state):
-        return ()
-    return tuple(str(call["name"]) for call in calls_at_end(messages_in(state.values))[1])
 
 
 def _with_configurable(config: RunnableConfig, more: dict[str, Any]) -> RunnableConfig:

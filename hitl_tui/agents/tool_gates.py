@@ -15,6 +15,9 @@ from hitl_tui.agents.messages import messages_in, unanswered
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Submission
 from hitl_tui.validation import rejection_text
 
+INPUT = "__input__"
+"""The node as which LangGraph's `update_state` stores an input, without running anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -72,6 +75,12 @@ def refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
         return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
     text = rejection_text(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
     return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def given_results(actions: Sequence[Action], answers: Mapping[int, Answer]) -> list[ToolMessage]:
+    """What a person gives as the results of these calls, by an answer for each slot."""
+    calls = [(action.slot, {"id": action.tool_call, "name": action.name, "args": action.args}) for action in actions]
+    return [refusal(call, answers[slot]) for slot, call in calls]
 
 
 def with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:

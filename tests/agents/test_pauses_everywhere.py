@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.model import Answer, Call, DecisionKind, PauseKind, Review, ReviewState, Run, RunState, TakeoverPlan
+from hitl_tui.model import Answer, Call, DecisionKind, PauseKind, Review, ReviewState, Run, RunOptions, RunState, TakeoverPlan
 from tests.support.harness import (
     PROJECTS,
     ForkServer,
@@ -56,6 +56,9 @@ def sandbox(
     found = request.getfixturevalue(server) if server else None
     made = Sandbox(tmp_path_factory.mktemp(f"home-{engine}"), found.url if found else str(PROJECTS / PROJECT), fork_server)
     made.journal = found.journal if found else made.journal
+    (made.home.path / "policy.toml").write_text(
+        '[agents.frontend]\nfrontend_tools = ["pick_*"]\n[agents.replaced]\nfrontend_tools = ["pick_*"]\n'
+    )
     made.start()
     yield made
     made.kill_workers()
@@ -276,6 +279,25 @@ async def test_agent_inbox_questions_follow_each_other(ann: Reviewer) -> None:
         "book_meeting must be redone: not on a monday",
         "Question ignored",
     ]
+
+
+async def test_call_of_a_frontend_tool_gets_its_result_from_a_person(ann: Reviewer) -> None:
+    run = await ann.launch("frontend", [("pick_date", {"from": "May"})], [LETTER])
+    review = await ann.open_review(run)
+    assert (review.row.kind, review.actions[0].args) == (PauseKind.FRONTEND_TOOLS, {"from": "May"})
+    await ann.decide(review, respond("2 May"))
+    assert tool_results(await ann.result_of(run)) == {"pick_date": ["2 May"], "send": ["sent to bob"]}
+    assert [one["did"] for one in ann.effects(run)] == ["talk", "talk", "send", "talk"]
+
+
+# Launches
+
+
+async def test_context_and_config_of_a_launch_reach_the_graph(ann: Reviewer) -> None:
+    options = RunOptions(config={"configurable": {"carrier": "ship"}, "recursion_limit": 40}, context={"tone": "warm"})
+    run = await ann.launch("settings", given={"value": "go on?"}, options=options)
+    await ann.decide(await ann.open_review(run), respond("yes"))
+    assert (await ann.result_of(run))["answer"] == ["ship", 40, "warm"], "also after it was resumed"
 
 
 # Takeovers

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -33,7 +36,7 @@ def healthy(path: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def serving(reply: Reply, port: int = 0) -> AsyncIterator[str]:
+async def serving(reply: Reply, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A server on loopback that answers as told; its URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,13 +45,13 @@ async def serving(reply: Reply, port: int = 0) -> AsyncIterator[str]:
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", port) as server:
+    async with await asyncio.start_server(handle, "127.0.0.1", port, ssl=tls) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def problem_of(url: str, api_key: str = "") -> str:
+async def problem_of(url: str, api_key: str = "", ca: Path | None = None) -> str:
     """What is wrong with a server, as its outage says; empty if nothing is."""
-    async with ServerConnection(ServerTarget(url, api_key)).open() as connection:
+    async with ServerConnection(ServerTarget(url, api_key, ca=ca)).open() as connection:
         with contextlib.suppress(ServerProblem):
             await connection.check()
         return connection.outage.why if connection.outage else ""
@@ -94,6 +97,20 @@ async def test_server_that_is_away_is_a_sentence_and_none_once_it_is_back() -> N
         async with serving(healthy, port):
             await connection.check()
             assert connection.outage is None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+async def test_certificate_is_verified_and_its_own_authority_can_be_named(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    command = ["openssl", "req", *options.split(), "-keyout", key, "-out", certificate]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    async with serving(healthy, tls=tls) as url:
+        secure = url.replace("http://", "https://")
+        assert "its certificate cannot be verified" in await problem_of(secure)
+        assert await problem_of(secure, ca=certificate) == ""
 
 
 async def test_secret_that_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

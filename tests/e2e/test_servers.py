@@ -37,6 +37,12 @@ def post(url: str, path: str, body: Any) -> Any:
     """Send a request as another program would."""
     request = urllib.request.Request(f"{url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
+        return json.loads(reply.read() or b"null")
+
+
+def get(url: str, path: str) -> Any:
+    """Read something as another program would."""
+    with urllib.request.urlopen(f"{url}{path}", timeout=PATIENCE_S) as reply:
         return json.load(reply)
 
 
@@ -120,6 +126,14 @@ def tagged(url: str, agent: str, given: Any, tag: str) -> str:
     thread = str(post(url, "/threads", {"metadata": {"tag": tag}})["thread_id"])
     post(url, f"/threads/{thread}/runs", {"assistant_id": agent, "input": given})
     return thread
+
+
+async def until_status(url: str, thread: str, status: str) -> None:
+    """Wait until the server calls a thread so."""
+    until = time.monotonic() + PATIENCE_S
+    while (now := get(url, f"/threads/{thread}")["status"]) != status:
+        assert time.monotonic() < until, f"it is {now}"
+        await asyncio.sleep(0.1)
 
 
 # Races
@@ -220,6 +234,44 @@ async def test_copied_thread_is_reviewed_apart_although_its_question_has_the_sam
         await ann.decide(first, approve())
         await settled(ann, first)
         assert (len(effects(langhost, thread)), len(effects(langhost, copy))) == (1, 0)
+
+
+async def test_failed_thread_of_another_program_that_still_asks_is_reviewed(langhost: LangHost, homes: Homes) -> None:
+    tag = uuid.uuid4().hex
+    thread = tagged(langhost.url, "form", {"value": "bool"}, tag)
+    await until_status(langhost.url, thread, "interrupted")
+    post(langhost.url, f"/threads/{thread}/runs", {"assistant_id": "form", "command": {"resume": "no boolean"}})
+    await until_status(langhost.url, thread, "error")
+    async with reviewing(homes.new(langhost.url, tag)) as ann:
+        run = await run_of(ann, thread)
+        await ann.decide(await ann.open_review(run), respond(value=True))
+        assert (await ann.result_of(run))["answer"] is True
+
+
+async def test_own_thread_that_is_called_idle_still_waits(langhost: LangHost, homes: Homes) -> None:
+    """As the server calls one where another program's answer was taken back."""
+    async with reviewing(homes.new(langhost.url)) as ann:
+        run = await ann.launch("anything", given={"value": "go on?"})
+        review = await ann.open_review(run)
+        theirs = {"assistant_id": "anything", "command": {"resume": "theirs"}, "after_seconds": 600}
+        taken_back = post(langhost.url, f"/threads/{run.thread}/runs", theirs)["run_id"]
+        post(langhost.url, f"/threads/{run.thread}/runs/{taken_back}/cancel?wait=true&action=rollback", {})
+        await until_status(langhost.url, run.thread, "idle")
+        await ann.decide(review, respond("ours"))
+        assert (await ann.result_of(run))["answer"] == "ours"
+
+
+async def test_assistant_that_people_made_is_an_agent_with_its_settings(langhost: LangHost, homes: Homes) -> None:
+    name = f"ship {uuid.uuid4().hex[:8]}"
+    post(langhost.url, "/assistants", {"graph_id": "settings", "name": name, "config": {"configurable": {"carrier": "ship"}}})
+    sandbox = homes.new(langhost.url, start=False)
+    sandbox.home.config.write_text(f'[servers."{langhost.url}"]\nassistants = ["{name}", "batched"]\n')
+    sandbox.start()
+    async with reviewing(sandbox) as ann:
+        assert sorted(one.name for one in await ann.inbox.agents.all()) == ["batched", name]
+        run = await ann.launch(name, given={"value": "go on?"})
+        await ann.decide(await ann.open_review(run), respond("yes"))
+        assert (await ann.result_of(run))["answer"][0] == "ship"
 
 
 # What dies

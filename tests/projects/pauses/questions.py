@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 import pydantic
 from diary import note
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
@@ -28,6 +30,19 @@ def ask_anything(state: Ask) -> Ask:
 
 
 anything = graph_of(ask_anything)
+
+
+class Tone(TypedDict, total=False):
+    tone: str
+
+
+def ask_with_settings(state: Ask, config: RunnableConfig, runtime: Runtime[Tone]) -> Ask:
+    """Tells how it was launched."""
+    interrupt(state["value"])
+    return {"answer": [config["configurable"].get("carrier"), config["recursion_limit"], (runtime.context or {}).get("tone")]}
+
+
+settings = StateGraph(Ask, context_schema=Tone).add_node("ask", ask_with_settings).add_edge(START, "ask").compile()
 
 
 class Address(pydantic.BaseModel):
