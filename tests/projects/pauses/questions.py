@@ -39,7 +39,7 @@ class Tone(TypedDict, total=False):
 def ask_with_settings(state: Ask, config: RunnableConfig, runtime: Runtime[Tone]) -> Ask:
     """Tells how it was launched."""
     interrupt(state["value"])
-    return {"answer": [config["configurable"].get("carrier"), config["recursion_limit"], (runtime.context or {}).get("tone")]}
+    return {"answer": [config["configurable"].get("carrier"), config.get("recursion_limit"), (runtime.context or {}).get("tone")]}
 
 
 settings = StateGraph(Ask, context_schema=Tone).add_node("ask", ask_with_settings).add_edge(START, "ask").compile()
