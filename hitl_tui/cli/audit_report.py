@@ -18,6 +18,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.store.audit import Verified
 from hitl_tui.store.audit_report import MOST_ENTRIES, AuditFacts, LoggedEntry
 
+GRANTS = ("granted", "grant_revoked", "grant_expired", "grant_used_up")
 KINDS = (
     "policy",
     "autonomy",
@@ -32,6 +33,7 @@ KINDS = (
     "pruned",
     "exported",
     "practiced",
+    *GRANTS,
 )
 """Kinds of entries that the report lists."""
 DECISIONS = ("approve", "edit", "reject", "respond")
@@ -90,7 +92,7 @@ def page(
         "<h2>§ 4 People</h2>", *_persons(facts),
         "<h2>§ 5 Takeovers, deadlines, refusals</h2>", *_takeovers(facts),
         "<h2>§ 6 Attention checks, and training</h2>", *_checks(facts.checks), *_training(facts.entries.get("practiced", ())),
-        "<h2>§ 7 Autonomy</h2>", _entries(facts, ("autonomy",)),
+        "<h2>§ 7 Autonomy and grants</h2>", _entries(facts, ("autonomy", *GRANTS)),
         "<h2>§ 8 Changes of policy and people; upkeep</h2>", _entries(facts, ("policy", "people", "people_changed", "repaired", "clock", "pruned", "exported")),
         "<h2>§ 9 Verification of the log</h2>", *_verification(verified, signed, facts),
         "<h2>§ 10 What these facts speak to</h2>",
@@ -139,7 +141,7 @@ def _people(people: People) -> Iterator[str]:
 
 def _rules(policy: Policy | None, path: str) -> Iterator[str]:
     if policy is None:
-        yield "<p>There is no policy: every call needs a person.</p>"
+        yield "<p>There is no policy in the home. Those of projects stand in § 8 with their digests, as they were accepted; without any, every call needs a person.</p>"
         return
     if policy.problem:
         yield f'<p class="bad">The policy cannot be used, so every call needs a person: {_text(policy.problem)}</p>'

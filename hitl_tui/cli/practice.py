@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -81,7 +82,7 @@ def _key() -> str:
     """The next of the keys; `q` also for the end of the input."""
     while True:
         try:
-            pressed = click.getchar().lower()
+            pressed = (click.getchar() if sys.stdin.isatty() else sys.stdin.read(1)).lower()
         except (EOFError, KeyboardInterrupt):
             return "q"
         if pressed in (*KEYS, "q", "", "\x1b", "\x04"):

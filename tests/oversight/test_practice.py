@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,3 +93,11 @@ def test_practice_in_a_terminal_says_what_was_missed_and_keeps_it(tmp_path: Path
     (entry,) = [one for one in audit.entries(Home(tmp_path).database) if one["kind"] == "practiced"]
     assert entry["actor"] == "ann" and json.loads(entry["body"])["bad"] == 2
     assert not audit.verify(Home(tmp_path).database).problem
+
+
+@pytest.mark.slow
+def test_practice_reads_keys_from_a_pipe_and_ends_with_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hitl_tui", "practice", "--calls", "4", "--seed", "s", "--json", "--home", str(tmp_path)]
+    done = subprocess.run(command, input="a r", capture_output=True, text=True, check=True)
+    figures = json.loads(done.stdout)
+    assert figures["good"] + figures["bad"] == 2 and "PRACTICE 3 of 4" in done.stderr
