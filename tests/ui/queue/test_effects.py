@@ -87,7 +87,7 @@ async def test_values_say_where_they_come_from_and_the_tab_has_the_passage(start
         action = seed.action("pay", {"order": 4711, "iban": "DE89 3704 0044", "note": "urgent"})
         pause = seed.pause(PauseKind.TOOL_CALLS, action, context=Context(conversation=said))
         await go_to(console, await seed.add_waiting_run(console.store, console.project, "ops", pause))
-        await console.until_shown("order  ✎ 4711", "iban   ← DE89 3704 0044", "note   ∅ urgent")
+        await console.until_shown("order ✎ 4711", "iban  ← DE89 3704 0044", "note  ∅ urgent")
         await console.press("left_square_bracket")
         await console.until_shown("iban: from read_mail, result 1 IBAN DE89 3704 0044 of Ann", "Effects")
 
