@@ -32,6 +32,15 @@ def test_drill_on_the_sample_agents_finds_what_its_page_explains(tmp_path: Path)
     assert code == 0 and "reads mail of others: run by 'reading'" in text and "closed by this rule before line" in text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["policy", "pauses", "takeover"])
+def test_drill_without_a_policy_finds_no_hole_in_a_project(tmp_path: Path, project: str) -> None:
+    target = str(Path(__file__).parents[1] / "projects" / project)
+    done = CliRunner().invoke(main, ["drill", target, "--home", str(tmp_path / "home"), "--json", "--fail-on", "read"])
+    found = json.loads(done.stdout)
+    assert done.exit_code == 0 and found["holes"] == [] and found["bad"] == found["stopped"] > 0
+
+
 @pytest.mark.parametrize("text", ["[[call]]\nname = 'x'\n", "call = 1", "[[call", "[[call]]\nname = 1\ntool = 'x'\nargs = {}"])
 def test_drill_refuses_a_file_that_holds_no_calls(tmp_path: Path, text: str) -> None:
     (tmp_path / "calls.toml").write_text(text)

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("agentdojo", reason="it is in the dependency group `evidence`")
 
+from hitl_tui.oversight.attention_checks import make_wrong_call
 from tests.oversight.benchmark import cases, report
 from tests.oversight.benchmark.arms import arms
 from tests.oversight.benchmark.simulation import Planned, plan, play
@@ -47,3 +48,19 @@ def test_page_has_a_row_for_each_arm_and_is_the_same_again() -> None:
     first = made()
     assert first == made()
     assert all(any(line.startswith(f"| {arm.name} |") for line in first) for arm in arms("banking"))
+
+
+def test_attention_checks_are_made_from_nearly_every_write_of_agentdojo() -> None:
+    missing, writes = list[str](), 0
+    for suite, found in cases.SUITES.items():
+        for id_, task in found.user_tasks.items():
+            case = cases.Case(suite, id_, "good", cases.gold(suite, task))
+            for call, said in zip(case.calls, case.conversations, strict=True):
+                if cases.is_read(call.tool):
+                    continue
+                heard = "\n".join(message.text for message in said)
+                schema = next(tool.parameters.model_json_schema() for tool in found.tools if tool.name == call.tool)
+                writes += 1
+                if make_wrong_call(call.tool, call.args, schema, heard, "s", heard) is None:
+                    missing.append(f"{suite} {call.tool}")
+    assert writes > 80 and len(missing) <= 0.05 * writes, missing
