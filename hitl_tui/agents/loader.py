@@ -194,13 +194,23 @@ def explain_loading(error: BaseException) -> str:
     """The sentence for an exception that came out of a module or a factory while it was loaded. Never raises."""
     if _reads_keyboard(error):
         return f"its code calls input() while it is loaded, and a worker has no keyboard; ask a person within a node: {ASK_INSTEAD}"
-    if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str) and _origin(error.name.partition(".")[0]) is None:
-        return f"{describe(error)}: it is neither in the project nor installed in {sys.prefix}"
+    if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str) and _origin(top := error.name.partition(".")[0]) is None:
+        return f"{describe(error)}: {_where_it_is(top, error)}"
     return _unset_variable(error) or describe(error)
 
 
+def _where_it_is(module: str, error: BaseException) -> str:
+    """A clause on a module that cannot be imported: whether it is beside the file that imports it."""
+    *_, (last, _) = [(None, 0), *traceback.walk_tb(error.__traceback__)]
+    folder = Path(last.f_code.co_filename).parent if last else Path()
+    if last and ((folder / f"{module}.py").is_file() or (folder / module).is_dir()):
+        return f'it is in {folder}, which is not on the path; add that folder to "dependencies" of langgraph.json'
+    return f"it is neither on the project's path nor installed in {sys.prefix}"
+
+
 def _reads_keyboard(error: BaseException) -> bool:
-    return isinstance(error, EOFError) and "reading a line" in _words_of(error)
+    found = {EOFError: "reading a line", RuntimeError: "input(): lost sys."}.get(type(error))
+    return found is not None and found in _words_of(error)
 
 
 def _unset_variable(error: BaseException) -> str:
@@ -304,10 +314,13 @@ async def opened(
         if isinstance(graph, StateGraph):
             graph = graph.compile()
         if not isinstance(graph, Pregel):
-            raise BadTarget(
-                f"it is a {type(graph).__name__}, not a graph", "name a compiled graph, a StateGraph, or a function that makes one"
-            )
+            raise _no_graph(graph)
         yield graph.copy(update={"checkpointer": checkpointer, "store": graph.store or store})
+
+
+def _no_graph(found: Any) -> BadTarget:
+    kind = "class" if isinstance(found, type) else type(found).__name__
+    return BadTarget(f"it is a {kind}, not a graph", "name a compiled graph, a StateGraph, or a function that makes one")
 
 
 def execution_runtime(store: Any, context: Any) -> _ExecutionRuntime[Any]:
@@ -337,7 +350,11 @@ def _arguments(factory: Any, config: RunnableConfig, runtime: Any) -> tuple[list
     Raises:
         BadTarget: the factory wants something else.
     """
-    parameters = [p for p in inspect.signature(factory).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # such as a TypedDict
+        raise _no_graph(factory) from None
+    parameters = [p for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     hints = _annotations(factory)
     runtimes = [p for p in parameters if _is_runtime(hints.get(p.name, p.annotation))][:1]
     configs = [p for p in parameters if p not in runtimes][:1]

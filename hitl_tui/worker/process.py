@@ -114,8 +114,9 @@ def run_worker(target: AnyTarget, home: Home, options: Options, say: Callable[[s
         code = 1
     if lock:
         lock.remove()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # an agent may have put anything in its place
+            stream.flush()
     end_children()
     os._exit(code)  # agents' threads that never return must not keep the process alive
 

@@ -40,10 +40,11 @@ BROKEN = {
     "number": "it is a int, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
     "factory_raises": "ValueError: the factory has a bad day",
     "factory_leaves": "it called sys.exit(3)",
+    "typed_dict": "it is a class, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
     "factory_empty": "it is a NoneType, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
     "factory_greedy": "wants_much wants 3 arguments; a factory takes at most config and runtime",
     "no_attribute": "kinds.py has no nothing; its graphs are compiled, builder, own_saver, created, function, memory",
-    "no_module": f"ModuleNotFoundError: No module named 'gone': it is neither in the project nor installed in {sys.prefix}",
+    "no_module": f"ModuleNotFoundError: No module named 'gone': it is neither on the project's path nor installed in {sys.prefix}",
     "keyboard": "its code calls input() while it is loaded, and a worker has no keyboard; ask a person within a node: "
     'from langgraph.types import interrupt; answer = interrupt("your question")',
     "unset": "the environment variable HITL_TEST_NO_SUCH_KEY is not set: put it into the project's env file",
@@ -90,7 +91,8 @@ async def test_broken_agents_are_listed_with_their_errors(kinds: Reviewer) -> No
     assert {name: agents[name].error for name in BROKEN} == BROKEN
     assert agents["no_file"].error.startswith("there is no file ")
     assert "cannot import name 'graph' from partially initialized module 'broken.circle'" in agents["circle"].error
-    assert {name for name, agent in agents.items() if agent.error} == {*BROKEN, "no_file", "circle"}
+    assert f'it is in {PROJECTS}/loading/broken, which is not on the path; add that folder to "dependencies"' in agents["beside"].error
+    assert {name for name, agent in agents.items() if agent.error} == {*BROKEN, "no_file", "circle", "beside"}
     assert "raises.py" in agents["import_error"].traceback
     with pytest.raises(Refused, match="cannot be loaded: ImportError"):
         await kinds.launch("import_error", text="x")

@@ -121,6 +121,8 @@ def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFacto
     }
     done = sandbox.cli("agents", "gone.py:graph", code=1)
     assert done.stderr == "hitl-tui: gone.py:graph cannot be loaded: loading ended with exit code 3\n"
+    (sandbox.folder / "mute.py").write_text("import sys; sys.stdout = sys.stderr = None")
+    assert "broken: mute.py has no graph" in sandbox.cli("agents", "mute.py:graph").stdout
 
 
 def tree(folder: Path) -> dict[str, tuple[int, bytes] | None]:

@@ -1,0 +1,3 @@
+from asks_nobody import graph
+
+__all__ = ["graph"]
