@@ -116,7 +116,8 @@ def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFacto
     findings = json.loads(sandbox.cli("doctor", sandbox.target, "bad.py:graph", "gone.py:graph", "--json", code=1).stdout)
     bad = {finding["what"]: finding["found"] for finding in findings if not finding["good"]}
     assert bad == {
-        "agent graph": f"ModuleNotFoundError: No module named 'nothing_at_all': it is neither in the project nor installed in {sys.prefix}",
+        "agent graph": "ModuleNotFoundError: No module named 'nothing_at_all': it is neither on the project's path "
+        f"nor installed in {sys.prefix}",
         "gone.py:graph": "loading ended with exit code 3",
     }
     done = sandbox.cli("agents", "gone.py:graph", code=1)
