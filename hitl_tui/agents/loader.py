@@ -209,8 +209,8 @@ def _where_it_is(module: str, error: BaseException) -> str:
 
 
 def _reads_keyboard(error: BaseException) -> bool:
-    found = {EOFError: "reading a line", RuntimeError: "input(): lost sys."}.get(type(error))
-    return found is not None and found in _words_of(error)
+    kinds = ((EOFError, "reading a line"), (RuntimeError, "input(): lost sys."))
+    return any(isinstance(error, kind) and words in _words_of(error) for kind, words in kinds)
 
 
 def _unset_variable(error: BaseException) -> str:
