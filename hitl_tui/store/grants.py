@@ -46,8 +46,10 @@ COLUMNS = (
 )
 USABLE = "revoked_at IS NULL AND NOT expired AND taken < uses"
 LIVE = f"""
-SELECT {COLUMNS} FROM grants WHERE agent = :agent AND {USABLE} AND expires_at > :now AND (run IS NULL OR run = :run) ORDER BY id
+SELECT {COLUMNS} FROM grants WHERE agent = :agent AND {USABLE} AND expires_at > :now AND (run IS NULL OR run = :run)
+    AND review NOT IN (SELECT review FROM attention_checks) ORDER BY id
 """
+"""One that was made from an attention check lets nothing through: no agent wanted that call, and saying so would tell the check."""
 SIGNATURE = "SELECT s.text, s.signature FROM grants g JOIN signatures s ON s.id = g.signature WHERE g.id = ?"
 
 

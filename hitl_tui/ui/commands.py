@@ -63,7 +63,7 @@ COMMANDS = (
     Command("revise", "w", "revise", "send back", "Send back for revision, with a note and your changes.", "queue"),
     Command("respond", "m", "respond", "respond", "Answer the question, or respond in place of the tool.", "queue"),
     Command("undo", "u", "undo", "undo", "Undo your last decision while its grace time runs.", "queue"),
-    Command("grant", "p", "grant", "allow the like", "Let calls like this one run without asking, within bounds: make a grant.", "queue"),
+    Command("grant", "p", "grant", "allow the like", "Let calls like this one run without asking: make a grant.", "queue"),
     Command("claim", "c", "claim", "claim", "Claim or release a review; a claim of somebody else needs a reason.", "queue"),
     Command("escalate", "exclamation_mark", "escalate", "escalate", "Escalate to a person or a group, with a note.", "queue"),
     Command("take_over", "t", "take_over", "take over", "Take the run over: act as its agent, then hand it back.", "queue"),
