@@ -134,9 +134,10 @@ class Workers:
     async def _keep(self, supervisor: Supervisor, target: str) -> None:
         """Run a worker of a project, once no service runs its agents."""
         label, seen_at = supervisor.label, -SERVICE_GAP_S - 1
-        while target in (services := await self._services()) or time.monotonic() < seen_at + SERVICE_GAP_S:
-            self.served.add(label)
-            seen_at = time.monotonic() if target in services else seen_at
+        while (services := await self._services()) is None or target in services or time.monotonic() < seen_at + SERVICE_GAP_S:
+            if services is not None:
+                self.served.add(label)
+                seen_at = time.monotonic() if target in services else seen_at
             await asyncio.sleep(SERVICE_POLL_S)
         if label in self.served:
             self.served.remove(label)
@@ -144,15 +145,17 @@ class Workers:
         self._supervisors.append(supervisor)
         await supervisor.run()
 
-    async def _services(self) -> set[str]:
-        """Targets of the projects whose agents a living service runs; none where the store cannot be read."""
+    async def _services(self) -> set[str] | None:
+        """Targets of the projects whose agents a living service runs; None while the store cannot be read, so that nobody knows."""
         from hitl_tui.store import agents
 
-        with contextlib.suppress(HitlError):
+        try:
             if self._store and await agents.services(self._store):
                 from hitl_tui.worker.liveness import served_targets
 
                 return await served_targets(self._store, self._home)
+        except HitlError:
+            return None
         return set()
 
     def ring(self) -> None:

@@ -62,6 +62,13 @@ async def test_others_escalate_and_rate_but_do_not_claim_what_they_cannot_decide
     assert await office.refused("carl", review), "an escalation gives no right"
 
 
+async def test_group_that_names_nobody_lets_nobody_decide(office: Office) -> None:
+    review = await office.ask(decider="legal")
+    assert await office.refused("ann", review) == f"nobody of people.toml is meant by legal, which alone decides {review}#1"
+    office.sql((DECISION, ("ann", "person", "ann", review)), (DECIDED, (review,)))
+    assert await office.sent() == set()
+
+
 @pytest.mark.parametrize(
     ("role", "verb"),
     [

@@ -103,6 +103,18 @@ async def test_signatures_of_a_revoked_key_count_for_entries_before_alone(signer
     assert "was revoked" in signers.verify()
 
 
+async def test_keys_count_by_the_log_where_the_clock_disagrees(signers: Signers) -> None:
+    await signers.decide("bob")
+    ahead = time.time() + 3 * 86_400
+    async with signers.store.transaction() as db:
+        audit.note(db, ahead, "anchored", Actor(""), {})  # by a clock that was three days ahead, and was set back since
+    signers.write(bob=time.strftime("revoked = %Y-%m-%d", time.gmtime(ahead - 86_400)))
+    await signers.accept("ann")
+    with pytest.raises(openssh.NotSigned, match=r"your key .* was revoked"):
+        await signers.decide("bob")
+    assert signers.verify() == ""
+
+
 async def test_change_of_people_counts_once_somebody_of_the_version_before_signs_it(signers: Signers, tmp_path: Path) -> None:
     await signers.decide("ann")
     signers.keys["eve"] = make_key(tmp_path, "eve")

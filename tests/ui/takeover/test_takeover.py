@@ -652,3 +652,18 @@ async def test_takeover_can_stop_the_run(pauses: Reviewer) -> None:
         await console.until_shown("cancelled")
     assert (await pauses.wait(run, RunState.CANCELLED)).taken_by is None
     assert (await pauses.inbox.reviews.get(review.row.id)).row.state == "stale" and pauses.effects(run) == []
+
+
+async def test_hand_back_that_needs_a_second_person_is_read_and_confirmed(start_console: StartConsole) -> None:
+    async with mails(start_console) as console:
+        await console.store.write("UPDATE actions SET reviewers = 2")
+        taken = await console.bob.takeovers.take(ONE)
+        shown = await console.bob.takeovers.hand_back(taken.id, TakeoverPlan(guidance="\n".join(f"line {n}" for n in range(60))))
+        assert shown.is_unconfirmed
+        await console.press("t")
+        await console.until_shown("Confirm the hand-back of run r1", "guidance: the agent tries again", "line 1")
+        await console.press("enter", "y")
+        await console.until_shown("the plan goes on below")
+        await console.press("G", "y")
+        await console.settle()
+        assert "is confirmed; its agent goes on" in console.notifications() and not (await over(console)).is_unconfirmed
