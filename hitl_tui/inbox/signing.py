@@ -14,14 +14,14 @@ from hitl_tui.model.signatures import Statement, hand_back_text, state
 from hitl_tui.openssh import NotSigned, PublicKey, Signature
 from hitl_tui.store import audit
 from hitl_tui.store.decisions import ReviewAnswers
-from hitl_tui.store.signature_checks import Keys
+from hitl_tui.store.signature_checks import Keys, latest
 from hitl_tui.store.signatures import SignedStatements, SignedText
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
 
 TAKEN_BACK = "you took the signature back, and nothing is decided"
-LAST = "SELECT seq, hash, at FROM audit ORDER BY seq DESC LIMIT 1"
+LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
 
 
 class Signing:
@@ -85,9 +85,9 @@ class Signing:
         return self._inbox.people()
 
     def _head(self) -> tuple[audit.AuditHead, float]:
-        """The end of the log; and Unix time now, or of its last entry if that is later: by it, keys count also when this is checked."""
-        row = next(iter(self._store.read_now(LAST)), (0, "", 0.0))
-        return audit.AuditHead(row[0], row[1]), max(time.time(), row[2])
+        """The end of the log; and Unix time now, or of its newest entries if that is later: by it, keys count also when this is checked."""
+        row = next(iter(self._store.read_now(LAST)), (0, ""))
+        return audit.AuditHead(*row), latest(self._store)
 
     def _keys(self, now: float, people: People) -> list[PublicKey]:
         """The keys of this reviewer that count at that Unix time.
