@@ -23,7 +23,7 @@ from hitl_tui.store import agents
 from hitl_tui.worker.liveness import served_targets
 from tests.support.empty_database import open_store
 from tests.support.harness import Sandbox, SandboxFactory
-from tests.support.tiers import sampled
+from tests.support.tiers import full_only, sampled
 from tests.support.tmux import needs_tmux, tmux
 
 HITL = str(Path(sys.executable).with_name("hitl-tui"))
@@ -107,6 +107,7 @@ async def until_served(sandbox: Sandbox) -> None:
         await until(lambda: served_targets(store, sandbox.home))
 
 
+@full_only
 @pytest.mark.slow
 @needs_tmux
 def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactory) -> None:
@@ -116,7 +117,8 @@ def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactor
     with tmux([HITL, "--home", str(sandbox.home.path), sandbox.target]) as screen:
         screen.until("Nothing waits", "0 of 8 runs")
         screen.press_until("R", "a service runs the agents")
-        screen.press_until("q", "[exit 0]")
+        screen.keys("q")
+        screen.until("[exit 0]")
     assert worker.poll() is None
     sandbox.cli("launch", "gate_before", "--input", '{"text": "x"}')
     sandbox.cli("runs")
