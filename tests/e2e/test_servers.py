@@ -29,6 +29,13 @@ PATIENCE_S = 150.0
 """Seconds that a wait may take: a server, its databases and two workers share the machine with other tests."""
 ROUNDS = 200 if is_full else 6
 AT_ONCE = 6
+SENTENCES = {
+    Mode.LYING: "it does not answer as a LangGraph server",
+    Mode.UNAUTHORISED: "it refuses the key (401)",
+    Mode.BROKEN: "it fails (500)",
+}
+MISBEHAVING = SENTENCES if is_full else {Mode.LYING: SENTENCES[Mode.LYING]}
+"""What a server does wrong, and what is said of it. tests/agents/test_server_connection.py has every sentence."""
 PEOPLE = (("ann", "bob"), ("cy", "dan"))
 """Reviewers, by home."""
 
@@ -279,7 +286,7 @@ async def test_assistant_that_people_made_is_an_agent_with_its_settings(langhost
 
 async def test_cut_connection_after_the_answer_was_sent_sends_it_once(langhost: LangHost, homes: Homes) -> None:
     async with Proxy(langhost.processes[0].port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
-        for number in range(50 if is_full else 2):
+        for number in range(80 if is_full else 2):
             run = await ann.launch("batched", [("send", {"to": f"p{number}"})])
             review = await ann.open_review(run)
             proxy.cuts, before = 1, proxy.cut
@@ -290,12 +297,12 @@ async def test_cut_connection_after_the_answer_was_sent_sends_it_once(langhost: 
             assert await ann.review_states(run) == ["applied"]
 
 
-@pytest.mark.parametrize("moment", ["submitted", "resumed", "interrupted", "applied"])
+@pytest.mark.parametrize("moment", ["submitted", "resumed", "interrupted", "applied"] if is_full else ["submitted", "resumed"])
 async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost: LangHost, homes: Homes, moment: str) -> None:
     sandbox = homes.new(langhost.url, start=False)
     worker = sandbox.start()
     async with reviewing(sandbox) as ann:
-        for _ in range(12 if is_full else 1):
+        for _ in range(20 if is_full else 1):
             run = await ann.launch("batched", [("send", {"to": "bob"})])
             review = await ann.open_review(run)
             worker.kill()
@@ -315,7 +322,7 @@ async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost
 async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: LangHost, homes: Homes) -> None:
     victim = langhost.processes[1]
     async with Proxy(victim.port).running() as proxy, reviewing(homes.new(proxy.url)) as ann:
-        runs = [await ann.launch("batched", [("slow", {"seconds": 1.0})]) for _ in range(20 if is_full else 3)]
+        runs = [await ann.launch("batched", [("slow", {"seconds": 1.0})]) for _ in range(40 if is_full else 3)]
         for run in runs:
             await ann.decide(await ann.open_review(run), approve())
         await ann.until_effect(runs[0], "slow begins")
@@ -382,11 +389,7 @@ async def test_server_that_misbehaves_gives_a_sentence_and_stalls_nobody(langhos
                     assert time.monotonic() < until, (sentence, await ann.inbox.agents.outages([proxy.url]))
                     await asyncio.sleep(0.1)
 
-            for mode, sentence in (
-                (Mode.LYING, "it does not answer as a LangGraph server"),
-                (Mode.UNAUTHORISED, "it refuses the key (401)"),
-                (Mode.BROKEN, "it fails (500)"),
-            ):
+            for mode, sentence in MISBEHAVING.items():
                 proxy.mode = mode
                 proxy.drop()
                 await asyncio.gather(until_said(sentence), works())
