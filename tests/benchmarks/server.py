@@ -1,7 +1,7 @@
 """A LangGraph server beside bare requests: when a pause is seen, how soon a decision runs, and what waiting threads cost.
 
-Needs the environment of `tests.support.servers`, which is made once. Ten thousand threads wait on the server. A thousand of them are
-reviewed here; with HYPOTHESIS_PROFILE=thorough all are, which takes several minutes.
+Needs the environment of `tests.support.servers`, which is made once. Ten thousand threads wait on the server. Five hundred of them
+are reviewed here; with HYPOTHESIS_PROFILE=thorough all are, which takes several minutes.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from tests.support.tiers import is_full
 
 MANY = 10_000
 """Threads that wait on the server."""
-REVIEWED = MANY if is_full else 1000
+REVIEWED = MANY if is_full else 500
 """Threads of them that are reviewed here, and runs that wait on this machine."""
 TAG = {"team": "bench"}
 """Metadata of threads that are reviewed."""
-TAKEN_UP_S = 1800.0 if is_full else 120.0
+TAKEN_UP_S = 1800.0 if is_full else 180.0
 """Time for a worker to take up what waits."""
 POLL_S = 0.75
 SLACK_S = 0.1
@@ -195,7 +195,7 @@ async def _has(watcher: Watcher, count: int) -> bool:
 async def _local(folder: Path) -> int:
     """Memory of a worker of this machine on which as many runs wait."""
     async with _watching(folder, str(PROJECTS / PROJECT)) as watcher:
-        for _ in range(REVIEWED // 1000):
-            await watcher.inbox.runs.launch(AGENT, given={"value": "?"}, count=1000)
+        for _ in range(REVIEWED // 500):
+            await watcher.inbox.runs.launch(AGENT, given={"value": "?"}, count=500)
         await watcher.until(lambda: _has(watcher, REVIEWED), TAKEN_UP_S)
         return watcher.worker_bytes()
