@@ -18,12 +18,15 @@ VALUES = 3
 """Values of an argument that are named where the calls of a review differ in it."""
 
 
-def asked(row: ReviewRow, above: ReviewRow | None) -> str:
-    """What a review asks for: only what differs from the one above it, where that calls the same tools of the same agent."""
+def asked(row: ReviewRow, above: ReviewRow | None) -> str | None:
+    """What a review asks for: only what differs from the one above it, where that calls the same tools of the same agent.
+
+    None if nothing differs.
+    """
     is_alike = above is not None and (row.agent, row.tools) == (above.agent, above.tools)
     other = above.variants if above is not None and is_alike else ()
     if is_alike and row.variants == other:
-        return "same arguments as above"
+        return None
     if len(row.variants) < 2:
         return (_differing(row.variants[0], other[0]) if row.variants and other else "") or row.summary
     tools = {name: _calls(_of(row.variants, name), _of(other, name)) for name in row.tool_counts}

@@ -22,6 +22,8 @@ from hitl_tui.ui.widgets.virtual_list import VirtualList
 
 WORTH = 6
 """Cells below which the beginning of the summary is left out."""
+SAME = "same as above"
+"""What a row says instead of arguments that are those of the row above it."""
 
 
 class QueueList(VirtualList[ReviewRow]):
@@ -163,7 +165,7 @@ def _source(source: str, cells: int) -> str:
     return fit(run, cells) if cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1, drawn=True)} {run}"
 
 
-def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str) -> Iterator[Piece]:
+def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str | None) -> Iterator[Piece]:
     known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
     if row.note:
         known.append((" ⚠", "warning"))
@@ -178,11 +180,12 @@ def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked
         known.pop()  # what people have done comes before what is known
     room = width - 2 - sum(cell_len(text) for text, _ in known)
     told = assignment.fitted(said, room)
-    yield (" ", "") if told else (AGENT_BAR, "muted")
+    bar = " " if asked is None else AGENT_BAR  # the console's own words
+    yield (" ", "") if told else (bar, "muted")
     room -= sum(cell_len(text) + len(" · ") for text, _ in told)
     for place, (text, style) in enumerate(told, 1):
         yield text, style
-        yield " · " if place < len(told) else f" {AGENT_BAR} " if room >= WORTH else "   ", style
-    yield fit(asked if not told or room >= WORTH else "", room), "muted"
+        yield " · " if place < len(told) else f" {bar} " if room >= WORTH else "   ", style
+    yield fit((SAME if asked is None else asked) if not told or room >= WORTH else "", room), "muted"
     yield from known
     yield " ", ""

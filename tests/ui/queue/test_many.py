@@ -397,10 +397,12 @@ async def test_reviews_that_change_while_the_queue_is_sorted_are_listed_as_they_
 async def test_rows_when_reviews_call_several_tools_name_all_and_say_what_differs(start_console: StartConsole) -> None:
     async with start_console("", size=(120, 36)) as console:
         shell = seed.action("run_shell", {"command": "ls"}, 1, risk="irreversible")
-        ids = await add(console.store, [restart("web-1", risk="reversible"), shell], [restart("web-1")], [restart("web-2")])
+        ids = await add(
+            console.store, [restart("web-1", risk="reversible"), shell], [restart("web-1")], *([[restart("web-2")]] * 3)
+        )  # so many that they stand beside the review
         await shown(console, ids)
-        screen = await console.until_shown("run_shell +1", "host web-2")
-        assert " r3 " in screen
+        screen = await console.until_shown("run_shell +1", "host web-2", "same as above")
+        assert " r3 " in screen and "┃same" not in screen, "the bar is for words of agents"
 
 
 async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_columns(start_console: StartConsole) -> None:
