@@ -87,7 +87,7 @@ def check(seed: int, count: int) -> None:
             known = drawn.setdefault((view, text), args)
             assert canonical_json.canonical(known) == canonical_json.canonical(args), (view, known, args)
         cut = [
-            output.queue_table([review.row]), fit(asked(review.row, None), 40), one_line(review.row.summary, 30),
+            output.queue_table([review.row]), fit(asked(review.row, None) or "", 40), one_line(review.row.summary, 30),
             "; ".join(findings("t", args)), *rows(difference_lines(before, args), WIDTH), *map(whole_line, changes(before, args)),
         ]  # fmt: skip
         for text in cut:
