@@ -19,11 +19,12 @@ from click.testing import CliRunner
 from hitl_tui import console
 from hitl_tui.cli import main
 from hitl_tui.console import Workers
-from hitl_tui.store import agents
+from hitl_tui.model import RunState
+from hitl_tui.store import agents, runs
 from hitl_tui.worker.liveness import served_targets
 from tests.support.empty_database import open_store
 from tests.support.harness import Sandbox, SandboxFactory
-from tests.support.tiers import full_only, sampled
+from tests.support.tiers import sampled
 from tests.support.tmux import needs_tmux, tmux
 
 HITL = str(Path(sys.executable).with_name("hitl-tui"))
@@ -107,7 +108,12 @@ async def until_served(sandbox: Sandbox) -> None:
         await until(lambda: served_targets(store, sandbox.home))
 
 
-@full_only
+async def until_waiting(sandbox: Sandbox) -> None:
+    """Wait until a run waits for a person: then the worker has loaded its agents, and ends when it is told to."""
+    async with open_store(sandbox.home.database) as store:
+        await until(lambda: runs.newest(store, 1, [RunState.WAITING]))
+
+
 @pytest.mark.slow
 @needs_tmux
 def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactory) -> None:
@@ -121,7 +127,7 @@ def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactor
         screen.until("[exit 0]")
     assert worker.poll() is None
     sandbox.cli("launch", "gate_before", "--input", '{"text": "x"}')
-    sandbox.cli("runs")
+    asyncio.run(until_waiting(sandbox))
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
 

@@ -81,8 +81,8 @@ async def test_jump_to_a_hit_leaves_rows_before_it_unseen(start_console: StartCo
     ("keys", "words", "told"),
     sampled(
         [
-            (["enter", *["tab"] * 3], "hello", "1 of 2"),
-            (["enter", *["tab"] * 2], "because", "1 of 1"),
+            (["enter", "tab", "tab"], "hello", "1 of 2"),
+            (["enter", "tab"], "because", "1 of 1"),
             (["question_mark"], "ctrl+d", "1 of 1"),
         ]
     ),

@@ -156,16 +156,16 @@ class NewRunScreen(DialogScreen[int]):
         else:
             self._choose(agents[options.highlighted])
         if agents:
-            self.call_after_refresh(self._focus, are_first and self.focused is options)
+            self.call_after_refresh(self._focus, are_first)
 
-    def _focus(self, anew: bool) -> None:
-        """Give the focus to the list of agents, or to the task where there is no need to choose; `anew` also if something has it.
+    def _focus(self, are_first: bool) -> None:
+        """Give the focus to the list of agents, or to the task where there is no need to choose.
 
-        Agents may come long after the dialog, and the field that had the focus may have gone.
+        Agents may come long after the dialog, and the field that had the focus may have gone. What a person types in keeps the focus.
         """
-        if anew or self.focused is None or not self.focused.display:
+        options = self.query_one("#agents", OptionList)
+        if self.focused is None or not self.focused.display or (are_first and self.focused is options):
             known = self._last is not None and self._agent is not None and self._agent.name == self._last[1]
-            options = self.query_one("#agents", OptionList)
             typed = self._agent is not None and any(self._kept(mode) for mode in KEYS)
             self.set_focus(self._field() if known or typed or not options.display else options)
 
