@@ -25,9 +25,11 @@ WARM = 100
 VIEWING = Viewing(9000, 1.0, 1000)
 INSERT_DECISION = """
 INSERT INTO decisions (
-    review, slot, agent, tool, kind, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, seen, reading_ms
+    review, slot, agent, tool, kind, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, seen, reading_ms,
+    identified
 ) VALUES (
-    :review, :slot, :agent, :tool, 'approve', 'bench', 'person', 'bench', :digest, :digest, :at, :at, :viewed_ms, :seen, :reading_ms
+    :review, :slot, :agent, :tool, 'approve', 'bench', 'person', 'bench', :digest, :digest, :at, :at, :viewed_ms, :seen, :reading_ms,
+    'named'
 )
 """
 INSERT_ENTRY = "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -39,7 +41,7 @@ WHERE id = :review
 INSERT_CHANGE = "INSERT INTO changes (review) VALUES (:review)"
 WRITTEN = (
     "SELECT review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, viewed_ms, seen, reading_ms, "
-    "superseded, undone_at, doubtful, repeats, template FROM decisions ORDER BY id",
+    "identified, superseded, undone_at, doubtful, repeats, template FROM decisions ORDER BY id",
     "SELECT seq, kind, actor, actor_kind, run, review, body FROM audit ORDER BY seq",
     "SELECT id, state, decision, decided_by, decided_by_kind, decided_with, decided_slots, approvals FROM reviews ORDER BY id",
     "SELECT seq, review, run FROM changes ORDER BY seq",
@@ -86,6 +88,7 @@ class Bare:
         self._decisions += 1
         body = {"decision": self._decisions, "slot": action.slot, "kind": "approve", "digest": action.digest, "args": None}
         body |= {"message": None, "viewed_ms": viewing.viewed_ms, "reading_ms": viewing.reading_ms}
+        body["identified"] = "named"
         if viewing.seen is not None:
             body["seen"] = viewing.seen
         if together > 1:
