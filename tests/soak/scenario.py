@@ -122,10 +122,11 @@ async def _soak(
 
 
 async def _run_workload(inbox: Inbox, reviewers: Reviewers, chaos: Chaos, size: Size, say: Callable[[str], None]) -> None:
-    for _ in range(size.workers - size.console):
-        chaos.start_worker()
     if size.console:
         reviewers.open_terminal()
+        await _until_known(inbox, 1)  # beside workers that run as a service, a console starts none
+    for _ in range(size.workers - size.console):
+        chaos.start_worker()
     await _until_known(inbox, size.workers)
     for number in range(size.reviewers):
         reviewers.start_reviewer(f"reviewer{number + 1}")
