@@ -10,8 +10,10 @@ from textual.widgets import OptionList
 
 from hitl_tui.store import agents
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
+from hitl_tui.ui.dialogs.escalate import EscalateScreen
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.input_filter import ALONE_S, InputFilter
+from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.list import QueueList
 from tests.support.fake_clock import Monotonic
@@ -251,3 +253,14 @@ async def test_taps_at_three_a_second_each_decide(start_console: StartConsole, m
                     console.app.post_message(message)
                     await console.settle()
         assert await console.store.one("SELECT count(*) FROM decisions") == (6,)
+
+
+async def test_keys_for_a_dialog_that_is_not_there_yet_or_not_any_more_do_no_harm(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("exclamation_mark")
+        dialog = console.app.screen
+        assert isinstance(dialog, EscalateScreen)
+        await dialog.query("*").remove()
+        assert not dialog.take(events.Key("escape", "\x1b"))
+        console.app.post_message(KeyIgnored("it is held"))
+        await console.until_shown("it is held")

@@ -75,7 +75,10 @@ class DialogScreen(KeyQueueScreen[T | None]):
         line.update(Content.styled(f"✗ {visible(problem)}", "$text-error"))
 
     def remark(self, text: str) -> None:
-        self.complain(text)
+        if self.query("#problem"):
+            self.complain(text)
+        else:  # the dialog is not there yet, or not any more
+            super().remark(text)
 
     def action_back(self) -> None:
         self.dismiss(None)

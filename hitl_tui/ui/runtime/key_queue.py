@@ -6,12 +6,14 @@ Keys after one that opens a dialog go to the dialog, however fast they come.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from textual import events, on
 from textual.app import App
 from textual.await_complete import AwaitComplete
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
@@ -120,7 +122,7 @@ class KeyGate:
         """Whether the text has a field to go to, which then has the focus."""
         await dialog_shown(self._app)
         screen = self._app.screen
-        if not _is_text_field(self._app.focused) and isinstance(screen, KeyQueueScreen) and (field := screen.field()):
+        if not _is_text_field(self._app.focused) and isinstance(screen, KeyQueueScreen) and (field := screen.shown_field):
             screen.set_focus(field)
         if text and not _is_text_field(self._app.focused):
             self._told = False
@@ -157,7 +159,7 @@ class KeyGate:
     def _is_for_field(self, keys: tuple[TypedKey, ...]) -> bool:
         """Whether the keys are letters for a dialog's field, which need not have the focus."""
         screen = self._app.screen
-        return isinstance(screen, KeyQueueScreen) and screen.field() is not None and all(key.as_event().is_printable for key in keys)
+        return isinstance(screen, KeyQueueScreen) and screen.shown_field is not None and all(key.as_event().is_printable for key in keys)
 
     def _picks(self, read: KeysRead) -> bool:
         """Whether the keys pick from a list of choices, with enter as the last one: typed ahead, as into a text field."""
@@ -217,6 +219,13 @@ class KeyQueueScreen(ModalScreen[T]):
         """Where letters go while something that takes no letters has the focus."""
         return None
 
+    @property
+    def shown_field(self) -> Widget | None:
+        """The field; None also while the dialog is not there yet, or not any more: keys come then, too."""
+        with contextlib.suppress(NoMatches):
+            return self.field()
+        return None
+
     def remark(self, text: str) -> None:
         """Say why a key did nothing."""
         self.notify(text, timeout=3, markup=False)
@@ -233,7 +242,7 @@ class KeyQueueScreen(ModalScreen[T]):
         """Hand on what was typed before."""
         early, self._early = self._early or [], None
         if self.focused is None:
-            self.set_focus(self.field() or next(iter(self.focus_chain), None))
+            self.set_focus(self.shown_field or next(iter(self.focus_chain), None))
         for key in early:
             if not self.take(key):
                 forward_key(self.focused or self, key)
@@ -243,7 +252,7 @@ class KeyQueueScreen(ModalScreen[T]):
         if self._early is not None and key.key != "escape":
             self._early.append(key)
             return True
-        field = self.field()
+        field = self.shown_field
         if field is None or self.focused is field or not key.is_printable or _is_text_field(self.focused):
             return False
         self.set_focus(field)

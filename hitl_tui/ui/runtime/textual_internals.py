@@ -8,14 +8,15 @@ from textual.app import App
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.scroll_view import ScrollView
-from textual.widget import Widget
+from textual.widget import MountError, Widget
 from textual.worker import WorkerFailed
 
 
 class LeavableApp(App[None]):
     """An app that may be left while rows are still on their way to its widgets.
 
-    Workers that end after their widget was removed raise NoMatches; Textual has no public hook to tell these from real faults.
+    Workers that end after their widget was removed raise NoMatches, and keys that come after the one that left MountError. Textual has no
+    public hook to tell these from real faults.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class LeavableApp(App[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         leaving = self._exit or (self._was_ready and not self.is_running)
-        if not (leaving and isinstance(error.error if isinstance(error, WorkerFailed) else error, NoMatches)):
+        if not (leaving and isinstance(error.error if isinstance(error, WorkerFailed) else error, NoMatches | MountError)):
             super()._handle_exception(error)
 
 
