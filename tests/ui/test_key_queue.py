@@ -16,6 +16,7 @@ from hitl_tui.ui.input_filter import ALONE_S, InputFilter
 from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.runtime.key_queue import KeyQueueScreen, dialog_shown
 from tests.support.fake_clock import Monotonic
 from tests.support.tiers import sampled
 from tests.ui.conftest import ConsoleDriver, StartConsole
@@ -264,3 +265,21 @@ async def test_keys_for_a_dialog_that_is_not_there_yet_or_not_any_more_do_no_har
         assert not dialog.take(events.Key("escape", "\x1b"))
         console.app.post_message(KeyIgnored("it is held"))
         await console.until_shown("it is held")
+
+
+class NeverShown(KeyQueueScreen[None]):
+    """A dialog that the app leaves before it is shown."""
+
+    @property
+    def is_shown(self) -> bool:
+        return False
+
+
+async def test_key_for_a_dialog_that_never_comes_does_not_keep_the_console_from_ending(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.app.push_screen(NeverShown())
+        waiting = asyncio.ensure_future(dialog_shown(console.app))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        console.app.exit()
+        await asyncio.wait_for(waiting, 20)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from textual import events, on
 from textual.app import App
@@ -17,7 +17,7 @@ from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from hitl_tui.ui.commands import MOVES, PAGES
 from hitl_tui.ui.input_filter import KeysRead, PasteRefused, Press, PressSettled, TypedKey
@@ -51,17 +51,22 @@ async def ask(node: DOMNode, screen: Screen[T | None]) -> T | None:
 
 
 async def dialog_ready(app: App[None]) -> None:
-    """Wait until a dialog that a key has asked for has the keys."""
-    while any(worker.group == DIALOG_GROUP and worker.is_running and not worker.completed_steps for worker in app.workers):  # noqa: ASYNC110
+    """Wait until a dialog that a key has asked for has the keys, or the app ends: its dialogs then never come."""
+    while app.screen.is_attached and any(_opens_dialog(worker) for worker in app.workers):  # noqa: ASYNC110
         await asyncio.sleep(0)
-    while isinstance(app.screen, KeyQueueScreen) and app.screen.acts_at_once and not app.screen.is_shown:  # noqa: ASYNC110
+    while isinstance(app.screen, KeyQueueScreen) and app.screen.acts_at_once and app.screen.is_coming:  # noqa: ASYNC110
         await asyncio.sleep(0)
+
+
+def _opens_dialog(worker: Worker[Any]) -> bool:
+    """Whether a worker is on its way to open a dialog."""
+    return worker.group == DIALOG_GROUP and worker.is_running and not worker.completed_steps
 
 
 async def dialog_shown(app: App[None]) -> None:
-    """Wait until a dialog that a key has asked for is shown, and knows where the focus is."""
+    """Wait until a dialog that a key has asked for is shown, and knows where the focus is, or the app ends."""
     await dialog_ready(app)
-    while isinstance(app.screen, KeyQueueScreen) and not app.screen.is_shown:  # noqa: ASYNC110
+    while isinstance(app.screen, KeyQueueScreen) and app.screen.is_coming:  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 
@@ -214,6 +219,11 @@ class KeyQueueScreen(ModalScreen[T]):
     def is_shown(self) -> bool:
         """Whether what was typed before has been handed on, and keys may act."""
         return self._early is None
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether it will be shown: no dialog is any more once the app ends."""
+        return not self.is_shown and self.is_attached
 
     def field(self) -> Widget | None:
         """Where letters go while something that takes no letters has the focus."""
