@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ SENDS = {
 }
 NAMES = {"choices": "choices", "form": "form", "text": "text", "json": "JSON"}
 """Names of the forms of an answer, for the key that shows the next one."""
+IS_JSON = "this is sent as a text: ctrl+t to enter it as JSON"
 
 
 class RespondScreen(AnswerScreen):
@@ -133,8 +135,18 @@ class RespondScreen(AnswerScreen):
         except HitlError as error:
             self.complain(error.happened if sending or not self._blank() else "")
             return None
-        self.complain("there is no answer yet" if sending and answer is None else "")
+        self.complain("there is no answer yet" if sending and answer is None else IS_JSON if self._is_text_with_json() else "")
         return answer
+
+    def _is_text_with_json(self) -> bool:
+        """Whether an object or a list was typed as a text: most graphs that want one fail on a text."""
+        text = self.query_one("#text", SendArea).text.strip() if self._mode == "text" and "json" in self._modes else ""
+        if not text.startswith(("{", "[")):
+            return False
+        with contextlib.suppress(HitlError):
+            canonical_json.loads(text)
+            return True
+        return False
 
     def _read_answer(self) -> Answer | None:
         """The present answer; None without one."""

@@ -49,6 +49,20 @@ async def test_question_without_yes_or_no_has_no_approve_key(start_console: Star
 
 
 @pytest.mark.slow
+async def test_object_typed_as_a_text_answer_is_said_to_be_a_text(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        review = await ask(console, {"question": "Do you approve?", "context": "a refund"})
+        await console.press("m", *'{"approved": true')
+        assert "sent as a text" not in console.screen_text()
+        await console.press("}")
+        await console.until_shown("this is sent as a text: ctrl+t to enter it as JSON")
+        await console.press("ctrl+t")
+        assert "sent as a text" not in console.screen_text()
+        await console.press(*'{"approved": true}', "ctrl+s")
+        assert await answer_to(console, review) == ("respond", {"approved": True}, None)
+
+
+@pytest.mark.slow
 async def test_question_that_takes_yes_or_no_says_what_the_keys_send(start_console: StartConsole) -> None:
     async with start_console("") as console:
         review = await ask(console, "Delete the file? (yes/no)")
