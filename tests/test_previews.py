@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.effects.preview import section_of
+from hitl_tui.effects.remark_sections import section_of
 from hitl_tui.effects.view import Section
 from hitl_tui.patterns import PreviewDifference, PreviewTable
 from hitl_tui.previews import Registry, body_of

@@ -61,7 +61,7 @@ class _Followed:
     """The id of the last event that was read."""
     status: str = ""
     error: Any = None
-    """What the stream said about its failure."""
+    """The error that its event stream reported."""
     away_since: float | None = None
 
 
@@ -102,7 +102,7 @@ class ServerRuns:
         self._decision = ""
         self._by = ""
 
-    # What the server has
+    # Read
 
     async def newest(self, limit: int) -> list[Any]:
         """The thread's newest runs, newest first."""
@@ -119,16 +119,16 @@ class ServerRuns:
         return next(filter(self.is_own, await self.newest(OWN)), None)
 
     def is_own(self, run: Any) -> bool:
-        """Whether a run of the server was made for this run."""
+        """Whether this home started the server's run for this run."""
         return bool((run.get("metadata") or {}).get("hitl_run") == self._key)
 
     async def was_sent(self, decisions: str) -> bool | None:
-        """Whether the server has a run with these decisions."""
+        """Whether a run on the server was started with these decisions."""
         wanted = f"{self._key}:{decisions}"
         return any((one.get("metadata") or {}).get("hitl_decision") == wanted for one in await self.newest(OWN))
 
     async def who_answered(self) -> str:
-        """Who moved the thread last, and when; empty if unknown."""
+        """Who continued the thread last, and when, as a clause; empty if unknown."""
         others = [one for one in await self.newest(3) if not self.is_own(one)]
         if not others:
             return ""

@@ -364,11 +364,11 @@ class ServerThread:
         self._runs.use_keys(whole, by_call)
 
     async def was_sent(self, decisions: str) -> bool | None:
-        """Whether the server has a run with these decisions."""
+        """Whether a run on the server was started with these decisions."""
         return await self._runs.was_sent(decisions)
 
     async def who_answered(self) -> str:
-        """Who moved the thread last, and when; empty if unknown."""
+        """Who continued the thread last, and when, as a clause; empty if unknown."""
         return await self._runs.who_answered()
 
     def forbid(self, blocked: Sequence[BlockedCall]) -> None:

@@ -44,7 +44,7 @@ def agents(targets: tuple[str, ...], python: str, json_: bool, home: str | None,
     with_inbox(work, home, reviewer)
 
 
-@command("hitl-tui moved ~/shop ~/work/shop")
+@command("hitl-tui moved ~/shop ~/projects/shop")
 @click.argument("old")
 @click.argument("new")
 @common_options

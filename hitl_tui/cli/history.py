@@ -14,7 +14,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
-from hitl_tui.effects import preview
+from hitl_tui.effects import remark_sections
 from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json, call_id
@@ -112,8 +112,8 @@ def _entry_json(entry: HistoryEntry) -> dict[str, Any]:
 
 
 def _remarked(entry: HistoryEntry) -> dict[int, output.Effects]:
-    """By slot, what was told of the calls before the decision."""
-    return {action.slot: (preview.sections_of(action.name, action.slot, entry.remarks), ()) for action in entry.review.actions}
+    """By slot, the remarks on the calls that were made before the decision."""
+    return {action.slot: (remark_sections.sections_of(action.name, action.slot, entry.remarks), ()) for action in entry.review.actions}
 
 
 def _entry_text(entry: HistoryEntry) -> str:

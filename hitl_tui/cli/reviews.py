@@ -16,7 +16,7 @@ from hitl_tui.cli import output, runs
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import call_slot, common_options, completes, json_option, number, review_number, run_number
-from hitl_tui.effects import preview
+from hitl_tui.effects import remark_sections
 from hitl_tui.effects.provenance import of_call
 from hitl_tui.effects.view import sections
 from hitl_tui.errors import Refused, Stale
@@ -227,7 +227,7 @@ async def _effects(inbox: Inbox, found: Review, context: Context) -> dict[int, o
 
     def read(action: Action) -> output.Effects:
         known = settings[action.slot]
-        told = (*preview.sections_of(action.name, action.slot, remarks), *sections(action.name, action.args, known))
+        told = (*remark_sections.sections_of(action.name, action.slot, remarks), *sections(action.name, action.args, known))
         return told, of_call(action.args, context.conversation, known.launch_input)
 
     return {action.slot: await asyncio.to_thread(read, action) for action in found.actions}

@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui import validation
 from hitl_tui.model import ActorKind, DecisionKind, Json, Message, PastDecision
-from hitl_tui.oversight.arguments import ArgumentKind, JsonPath, is_number, kind_of, leaves, part_at, with_part, words_of
+from hitl_tui.oversight.argument_kinds import ArgumentKind, JsonPath, is_number, kind_of, leaves, part_at, with_part, words_of
 from hitl_tui.oversight.attention_checks import different_id
 
 OUTSIDER = "d.marsh.private@freemail.example"

@@ -13,7 +13,7 @@ from hitl_tui.effects import provenance
 from hitl_tui.effects.view import EffectSettings, sections
 from hitl_tui.model import Facts, Levels, Outcome, PastDecision, Risk, Verdict
 from hitl_tui.model.verdicts import severity
-from hitl_tui.oversight.arguments import ArgumentKind, kind_of, leaves, part_at
+from hitl_tui.oversight.argument_kinds import ArgumentKind, kind_of, leaves, part_at
 from hitl_tui.policy import facts as past_facts
 from hitl_tui.policy.engine import judge_unsampled
 from hitl_tui.policy.grants import NO_GRANTS, GrantIndex

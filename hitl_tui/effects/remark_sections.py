@@ -1,4 +1,4 @@
-"""What was told of a call beside its agent as sections: a preview by its tool's author, the verdict of a second reader. Pure."""
+"""Remarks on a call (previews, second readings) as sections below its arguments. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_FOUND = "stands nowhere in what it was given"
 
 
 def sections_of(tool: str, slot: int, remarks: Iterable[Remark]) -> tuple[Section, ...]:
-    """What was told of a call: what the second reader says first."""
+    """The sections of a call's remarks: the second reader's first."""
     mine = [one for one in remarks if one.slot == slot]
     readings = [reading_section(one) for one in mine if one.source is RemarkSource.READER]
     failed = [Section("", "decider", (), one.problem) for one in mine if one.source is RemarkSource.DECIDER]

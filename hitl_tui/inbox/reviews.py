@@ -179,7 +179,7 @@ class Reviews:
         return [replace(one, answer=Answer(DecisionKind.RESPOND), is_hidden=True) if is_hidden(one) else one for one in found]
 
     async def remarks(self, review: int) -> list[Remark]:
-        """What was told of a review's calls beside their agent: previews by the authors of tools."""
+        """The remarks on a review's calls: previews, second readings, problems of the decider."""
         from hitl_tui.store import remarks
 
         return await remarks.of_review(self._store, review)

@@ -152,7 +152,7 @@ class HistoryEntry:
     feedback: Sequence[Feedback] = ()
     """Ratings of it and of its whole run, oldest first."""
     remarks: Sequence[Remark] = ()
-    """What was told of the review's calls beside their agent before this decision."""
+    """The remarks on the review's calls that were made before this decision."""
 
     @property
     def action(self) -> Action:

@@ -1,4 +1,4 @@
-"""What was told of a call beside its agent."""
+"""Remarks on a call: previews by the author of its tool, verdicts of the second reader, and problems of the decider."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hitl_tui.model.values import Json
 
 
 class RemarkSource(StrEnum):
-    """Who told it."""
+    """Who made the remark."""
 
     PREVIEW = "preview"
     """The author of its tool."""
@@ -22,20 +22,20 @@ class RemarkSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What one source told of a call."""
+    """A remark on a call; at most one by each source."""
 
     slot: int
     source: RemarkSource
     body: Json
     """Of a preview, as `previews.body_of` has it; of a reader, as `Reading.as_json`; null where there is a problem."""
     problem: str
-    """Why there is none, as a clause; empty if there is."""
+    """Why there is no body, as a clause; empty if there is one."""
     at: float
     """When it was stored, as Unix time in seconds."""
 
 
 class Opinion(StrEnum):
-    """What a second reader says of a call."""
+    """The verdict of the second reader."""
 
     OK = "ok"
     ASK = "ask"
@@ -46,18 +46,18 @@ class Opinion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a reader says what it says."""
+    """A reason for the verdict."""
 
     text: str
     passage: str = ""
-    """What it rests on, as the reader quotes it."""
+    """The passage that the reader quotes for it."""
     is_found: bool = False
-    """Whether the passage stands in what the reader was given."""
+    """Whether the reader's input contains the passage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A second reader's answer on a call."""
+    """The second reader's answer about a call."""
 
     opinion: Opinion = Opinion.OK
     confidence: float | None = None

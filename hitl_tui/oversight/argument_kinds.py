@@ -1,4 +1,4 @@
-"""Kinds of tool arguments, told by their names and values, and the parts of a call's arguments by their place. Pure.
+"""Kinds of tool arguments, recognized by name and value, and the values inside a call's arguments by their path. Pure.
 
 Attention checks, practice and the drill change arguments by these kinds. A kind that is missing here is missing in all three.
 """

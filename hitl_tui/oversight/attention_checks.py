@@ -15,7 +15,7 @@ from typing import Any
 
 from hitl_tui import canonical_json, validation
 from hitl_tui.model import Json
-from hitl_tui.oversight.arguments import (
+from hitl_tui.oversight.argument_kinds import (
     STATEMENT,
     URL,
     YEAR,

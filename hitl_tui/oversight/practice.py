@@ -1,4 +1,4 @@
-"""Practice for reviewers: good and bad calls in random order, and what somebody made of them. Pure; nothing of it can run."""
+"""Practice for reviewers: good and bad calls in random order, and a reviewer's results. Pure; no call can run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import NormalDist, median
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Json
-from hitl_tui.oversight.arguments import leaves
+from hitl_tui.oversight.argument_kinds import leaves
 from hitl_tui.oversight.attention_checks import WrongCall, wrong_calls
 from hitl_tui.oversight.statistics import wilson
 

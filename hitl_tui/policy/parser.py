@@ -14,7 +14,7 @@ from hitl_tui.model import EVERYBODY, DecisionKind, Json, Outcome, People, Risk,
 from hitl_tui.policy import answers, expression, lint, schedule
 from hitl_tui.policy.confidence import SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.notification import CHANNELS, Notify
-from hitl_tui.policy.reader import CallProgram, DeciderSettings, ReaderSettings
+from hitl_tui.policy.reader_and_decider import CallProgram, DeciderSettings, ReaderSettings
 from hitl_tui.policy.schedule import Hours
 from hitl_tui.policy.schema import (
     SEPARATE,

@@ -12,7 +12,7 @@ from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.confidence import DEFAULT_ORDER, SELF_REPORTED, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
 from hitl_tui.policy.notification import Notify
-from hitl_tui.policy.reader import NO_DECIDER, NO_READER, DeciderSettings, ReaderSettings
+from hitl_tui.policy.reader_and_decider import NO_DECIDER, NO_READER, DeciderSettings, ReaderSettings
 from hitl_tui.policy.schedule import Hours
 
 T = TypeVar("T")

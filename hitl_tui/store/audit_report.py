@@ -1,4 +1,4 @@
-"""What an audit report tells of a period: counts of the tables, and entries of the log. Reads only, from one state of the database."""
+"""The figures of an audit report: counts from the tables and entries of the log, read from one snapshot of the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hand-back decides in one go what its run asks: what rules demand of those who hand back and confirm, held against the log.
+"""What rules demand of a hand-back (rights, signatures, a second person), checked against the audit log.
 
 A row that somebody wrote by hand, past the console, is not in the log, or its person had no right to write it.
 """

@@ -1,4 +1,4 @@
-"""Sends a call to a takeover that its run keeps proposing although it was rejected: the same, or changed in nothing that a reason named."""
+"""Reject loops: a call that a run proposes again after several rejections, unchanged in what they named, goes to a takeover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was told of calls beside their agents, stored once for each call and source, with an audit entry."""
+"""Remarks on calls, stored once for each call and source, with an audit entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hitl_tui import canonical_json
 from hitl_tui.model import PROGRAM, Actor, ActorKind, Answer, DecisionKind, Json, Outcome, Reading, Remark, RemarkSource, Verdict
-from hitl_tui.policy.reader import READER, stricter
+from hitl_tui.policy.reader_and_decider import READER, stricter
 from hitl_tui.store import audit, decisions, escalations, reviews
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.run_states import LIVE_TAKEOVER
@@ -31,8 +31,8 @@ INSERT OR IGNORE INTO remarks (review, slot, source, body, problem, at) VALUES (
 
 
 @dataclass(frozen=True, slots=True)
-class UntoldCall:
-    """An open call of which a source has told nothing."""
+class CallWithoutRemark:
+    """An open call on which a source has made no remark yet."""
 
     review: int
     agent: str
@@ -50,7 +50,7 @@ class UntoldCall:
 
 
 async def of_review(store: Store, review: int) -> list[Remark]:
-    """What was told of a review's calls, in their order."""
+    """The remarks on a review's calls, in the order of the calls."""
     return [
         Remark(slot, RemarkSource(source), json.loads(body), problem, at)
         for slot, source, body, problem, at in await store.all(OF_REVIEW, (review,))
@@ -59,7 +59,7 @@ async def of_review(store: Store, review: int) -> list[Remark]:
 
 def without(
     store: Store, project: int, source: RemarkSource, kinds: Sequence[str], after: int, tools: Sequence[str] | None = None
-) -> list[UntoldCall]:
+) -> list[CallWithoutRemark]:
     """Open calls, in reviews above that number, of which the source has told nothing; at most 1,000. Reads at once.
 
     Args:
@@ -74,7 +74,7 @@ def without(
     values = {"project": project, "source": source, "tools": names, "kinds": json.dumps(kinds), "after": after}
     found = store.read_now(WITHOUT, values)
     return [
-        UntoldCall(review, agent, thread, run, slot, tool, json.loads(args), risk)
+        CallWithoutRemark(review, agent, thread, run, slot, tool, json.loads(args), risk)
         for review, agent, thread, run, slot, tool, args, risk in found
     ]
 
@@ -85,7 +85,7 @@ def newest_review(store: Store) -> int:
 
 
 async def add(store: Store, review: int, slot: int, source: RemarkSource, body: Json, problem: str, at: float) -> None:
-    """Store what a source told of a call, unless another worker was first."""
+    """Store a remark on a call, unless another worker was first."""
     async with store.transaction() as db:
         insert(db, review, slot, source, body, problem, at)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,30 @@ from hitl_tui.errors import HitlError, Refused, Storage
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Identified, Json, Outcome, PauseKind, People, RemarkSource, Review, ReviewState
 from hitl_tui.notify import subprocess_runner
-from hitl_tui.policy.reader import DeciderSettings
+from hitl_tui.policy.reader_and_decider import DeciderSettings
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, remarks
+from hitl_tui.worker.review_jobs import ReviewJobs
 
-POLL_S = 0.2
-CONCURRENCY = 4
-"""Reviews that it is asked about at a time."""
 STORE_RETRY_S = 1.0
 KINDS = [kind.value for kind in PauseKind if kind is not PauseKind.FAILURE]
 
 
-class Decider:
+class Decider(ReviewJobs[int]):
     """Lets a program decide the reviews of one project. Several workers may ask it about the same review: its first answer counts."""
+
+    POLL_S = 0.2
 
     def __init__(
         self, store: Store, project: int, policy: Callable[[], Policy | None], people: Callable[[], People], ring: Callable[[], None]
     ) -> None:
         """`policy` returns the home's policy, `people` those of the home as its files are now."""
+        super().__init__()
         self._store = store
         self._project = project
         self._policy = policy
         self._people = people
         self._ring = ring
-        self._asking: dict[int, asyncio.Task[None]] = {}
         self._asked: dict[int, float] = {}
         """When it was asked about a review last, as monotonic time."""
         self._settings = DeciderSettings()
@@ -48,31 +47,11 @@ class Decider:
         self._look_again_at = math.inf
         """Monotonic time."""
 
-    @contextlib.asynccontextmanager
-    async def running(self, until_done: bool = False) -> AsyncIterator[Decider]:
-        """Ask while the block lasts. `until_done`: at its end about all that it was not asked about yet."""
-        serving = asyncio.ensure_future(self._serve())
-        try:
-            yield self
-            while until_done and (self._start() or self._asking):
-                await asyncio.wait(list(self._asking.values()), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (serving, *self._asking.values()):
-                task.cancel()
-            await asyncio.gather(serving, *self._asking.values(), return_exceptions=True)
-
-    async def _serve(self) -> None:
-        while True:
-            with contextlib.suppress(Storage):  # the worker reports it, and the next round tries again
-                self._start()
-            await asyncio.sleep(POLL_S)
-
-    def _start(self) -> bool:
-        """Begin to ask about reviews, as far as there is room. Whether there are any."""
+    def start(self) -> bool:
         policy, people = self._policy(), self._people()
         settings = policy.decider if policy and not policy.problem else DeciderSettings()
         usable = people.is_checked and not people.problem and people.find(settings.person) is not None
-        if not settings.command or not usable or len(self._asking) >= CONCURRENCY:
+        if not settings.command or not usable or self.room < 1:
             return False
         if settings != self._settings:
             self._settings, self._after = settings, 0
@@ -85,20 +64,18 @@ class Decider:
         due = dict.fromkeys(
             one.review for one in found if settings.covers(one.agent, one.tool, one.risk) and self._is_due(one.review, settings.again_s)
         )
-        if not due and not self._asking:
+        if not due and not self.jobs:
             self._after = newest
             self._look_again_at = time.monotonic() + max(1.0, settings.again_s / 4) if settings.again_s else math.inf
             if not settings.again_s:
                 self._asked.clear()
-        for review in list(due)[: CONCURRENCY - len(self._asking)]:
+        for review in list(due)[: self.room]:
             self._asked[review] = time.monotonic()
-            task = asyncio.ensure_future(self._decide(settings, review))
-            self._asking[review] = task
-            task.add_done_callback(lambda _, review=review: self._asking.pop(review, None))  # type: ignore[misc]
+            self.begin(review, self._decide(settings, review))
         return bool(due)
 
     def _is_due(self, review: int, again_s: float) -> bool:
-        if review in self._asking:
+        if review in self.jobs:
             return False
         return review not in self._asked or (again_s > 0 and time.monotonic() - self._asked[review] >= again_s)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import functools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Storage
@@ -16,77 +15,51 @@ from hitl_tui.home import Home
 from hitl_tui.model import Json, PauseKind, RemarkSource
 from hitl_tui.previews import REGISTRY, Registered
 from hitl_tui.store import Store, remarks
-from hitl_tui.store.remarks import UntoldCall
+from hitl_tui.store.remarks import CallWithoutRemark
 from hitl_tui.worker.output_capture import current_run
+from hitl_tui.worker.review_jobs import ReviewJobs
 
-POLL_S = 0.1
-CONCURRENCY = 4
-"""Previews that are made at a time. One that does not end keeps its place, because Python cannot stop its thread."""
 KINDS = [kind.value for kind in PauseKind if kind.is_tool_call]
 BUSY = "too many previews have not ended"
 STORE_RETRY_S = 1.0
 
 
-class Previews:
+class Previews(ReviewJobs[tuple[int, int]]):
     """Makes the previews of one project. Several workers may make the same one: the first that is stored counts."""
 
     def __init__(self, store: Store, project: int, home: Home, explain: Callable[[BaseException], str], ring: Callable[[], None]) -> None:
         """`explain` makes a sentence of an agent's exception."""
+        super().__init__()
         self._store = store
         self._project = project
         self._home = home
         self._explain = explain
         self._ring = ring
-        self._making: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._after = 0
         """Reviews up to this one are known to have all their previews."""
         self._threads = 0
+        """One that does not end stays counted, because Python cannot stop it."""
 
-    @contextlib.asynccontextmanager
-    async def running(self, until_done: bool = False) -> AsyncIterator[Previews]:
-        """Make previews while the block lasts. `until_done`: at its end those of all open reviews are made first."""
-        serving = asyncio.ensure_future(self._serve())
-        try:
-            yield self
-            while until_done and (self._start() or self._making):
-                await asyncio.wait(list(self._making.values()), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (serving, *self._making.values()):
-                task.cancel()
-            await asyncio.gather(serving, *self._making.values(), return_exceptions=True)
-
-    async def _serve(self) -> None:
-        while True:
-            with contextlib.suppress(Storage):  # the worker reports it, and the next round tries again
-                self._start()
-            await asyncio.sleep(POLL_S)
-
-    def _start(self) -> bool:
-        """Begin what is missing, as far as there is room. Whether anything was begun."""
+    def start(self) -> bool:
         tools = REGISTRY.tools
-        if not tools or len(self._making) >= CONCURRENCY:
+        if not tools or self.room < 1:
             return False
         newest = remarks.newest_review(self._store)
         if newest == self._after:
             return False
-        missing = [call for call in self._missing(tools) if call.key not in self._making]
-        if not missing and not self._making:
+        missing = [call for call in self._missing(tools) if call.key not in self.jobs]
+        if not missing and not self.jobs:
             self._after = newest
-        for call in missing[: CONCURRENCY - len(self._making)]:
-            task = asyncio.ensure_future(self._make(call))
-            self._making[call.key] = task
-            task.add_done_callback(functools.partial(self._forget, call.key))
+        for call in missing[: self.room]:
+            self.begin(call.key, self._make(call))
         return bool(missing)
 
-    def _missing(self, tools: Sequence[str]) -> Iterator[UntoldCall]:
+    def _missing(self, tools: Sequence[str]) -> Iterator[CallWithoutRemark]:
         """Open calls without a preview that have a function for one."""
         found = remarks.without(self._store, self._project, RemarkSource.PREVIEW, KINDS, self._after, tools)
         return (call for call in found if REGISTRY.of(call.agent, call.tool))
 
-    def _forget(self, key: tuple[int, int], _: asyncio.Task[None]) -> None:
-        self._making.pop(key, None)
-
-    async def _make(self, call: UntoldCall) -> None:
+    async def _make(self, call: CallWithoutRemark) -> None:
         body, problem = await self._shown(call)
         while True:
             try:
@@ -96,12 +69,12 @@ class Previews:
                 await asyncio.sleep(STORE_RETRY_S)
         self._ring()
 
-    async def _shown(self, call: UntoldCall) -> tuple[Json, str]:
+    async def _shown(self, call: CallWithoutRemark) -> tuple[Json, str]:
         """What the preview of a call shows, and why it shows nothing."""
         function = REGISTRY.of(call.agent, call.tool)
         if function is None or not isinstance(call.args, dict):
             return None, "its arguments are no object"
-        if self._threads >= CONCURRENCY:
+        if self._threads >= self.CONCURRENCY:
             return None, BUSY
         try:
             body, error = await asyncio.wait_for(self._in_thread(function, call), function.timeout_s)
@@ -109,7 +82,7 @@ class Previews:
             return None, f"it took longer than {function.timeout_s:g} s"
         return body, f"it failed: {canonical_json.one_line(self._explain(error), 300)}" if error else ""
 
-    def _in_thread(self, function: Registered, call: UntoldCall) -> asyncio.Future[tuple[Json, BaseException | None]]:
+    def _in_thread(self, function: Registered, call: CallWithoutRemark) -> asyncio.Future[tuple[Json, BaseException | None]]:
         """Call the function in a thread of its own, whose output goes to the log of the run."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[Json, BaseException | None]] = loop.create_future()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import canonical_json
@@ -15,14 +13,12 @@ from hitl_tui.errors import Storage
 from hitl_tui.model import Action, Facts, Json, Outcome, Pause, PauseKind, Reading, RemarkSource, Routed, Run, Verdict
 from hitl_tui.notify import subprocess_runner
 from hitl_tui.policy import facts
-from hitl_tui.policy.reader import ReaderSettings, parse_answer, question, stricter, unread
+from hitl_tui.policy.reader_and_decider import ReaderSettings, parse_answer, question, stricter, unread
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, remarks, reviews, runs
-from hitl_tui.store.remarks import UntoldCall
+from hitl_tui.store.remarks import CallWithoutRemark
+from hitl_tui.worker.review_jobs import ReviewJobs
 
-POLL_S = 0.1
-CONCURRENCY = 4
-"""Calls that are read at a time in the background."""
 STORE_RETRY_S = 1.0
 KINDS = [kind.value for kind in PauseKind if kind.is_tool_call]
 PROMPT = """You are the second reader of calls that an AI agent wants to make. You get one call as JSON, with the task and the conversation.
@@ -38,19 +34,19 @@ AskModel = Callable[[str, str, str, float], Awaitable[tuple[str, str]]]
 """Model, system prompt, text and seconds → its answer, and why there is none."""
 
 
-class SecondReader:
+class SecondReader(ReviewJobs[tuple[int, int]]):
     """The second reader of one project's calls. Several workers may read the same waiting call: the first answer that is stored counts."""
 
     def __init__(
         self, store: Store, project: int, policy: Callable[[], Policy | None], ask_model: AskModel, ring: Callable[[], None]
     ) -> None:
         """`policy` returns the one in force."""
+        super().__init__()
         self._store = store
         self._project = project
         self._policy = policy
         self._ask_model = ask_model
         self._ring = ring
-        self._reading: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._read_by = ReaderSettings()
         self._after = 0
         """Reviews up to this one are known to have been read by `_read_by`."""
@@ -102,29 +98,9 @@ class SecondReader:
 
     # In the background
 
-    @contextlib.asynccontextmanager
-    async def running(self, until_done: bool = False) -> AsyncIterator[SecondReader]:
-        """Read waiting calls while the block lasts. `until_done`: at its end all that wait are read first."""
-        serving = asyncio.ensure_future(self._serve())
-        try:
-            yield self
-            while until_done and (self._start() or self._reading):
-                await asyncio.wait(list(self._reading.values()), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (serving, *self._reading.values()):
-                task.cancel()
-            await asyncio.gather(serving, *self._reading.values(), return_exceptions=True)
-
-    async def _serve(self) -> None:
-        while True:
-            with contextlib.suppress(Storage):  # the worker reports it, and the next round tries again
-                self._start()
-            await asyncio.sleep(POLL_S)
-
-    def _start(self) -> bool:
-        """Begin to read calls that nobody has read, as far as there is room. Whether there are any."""
+    def start(self) -> bool:
         settings = self._settings()
-        if settings is None or len(self._reading) >= CONCURRENCY:
+        if settings is None or self.room < 1:
             return False
         if settings != self._read_by:
             self._read_by, self._after = settings, 0
@@ -132,19 +108,14 @@ class SecondReader:
         if newest == self._after:
             return False
         found = remarks.without(self._store, self._project, RemarkSource.READER, KINDS, self._after)
-        missing = [one for one in found if one.key not in self._reading and settings.covers(one.agent, one.tool, one.risk)]
-        if not missing and not self._reading:
+        missing = [one for one in found if one.key not in self.jobs and settings.covers(one.agent, one.tool, one.risk)]
+        if not missing and not self.jobs:
             self._after = newest
-        for call in missing[: CONCURRENCY - len(self._reading)]:
-            task = asyncio.ensure_future(self._read(settings, call))
-            self._reading[call.key] = task
-            task.add_done_callback(functools.partial(self._forget, call.key))
+        for call in missing[: self.room]:
+            self.begin(call.key, self._read(settings, call))
         return bool(missing)
 
-    def _forget(self, key: tuple[int, int], _: asyncio.Task[None]) -> None:
-        self._reading.pop(key, None)
-
-    async def _read(self, settings: ReaderSettings, call: UntoldCall) -> None:
+    async def _read(self, settings: ReaderSettings, call: CallWithoutRemark) -> None:
         while True:
             try:
                 review, run = await reviews.get(self._store, call.review), await runs.get(self._store, call.run)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hitl_tui.errors import BadPolicy
 from hitl_tui.model import Facts, Message, Opinion, Outcome, Reading, Risk, Verdict, reading_of
 from hitl_tui.policy.parser import parse
-from hitl_tui.policy.reader import STRICTER, ReaderSettings, parse_answer, question, stricter, told
+from hitl_tui.policy.reader_and_decider import STRICTER, ReaderSettings, parse_answer, question, stricter, told
 
 VERDICTS = st.builds(
     Verdict,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hitl_tui import canonical_json
-from hitl_tui.effects import preview
+from hitl_tui.effects import remark_sections
 from hitl_tui.formatting import age, at_time, percent, viewed_duration
 from hitl_tui.model import ActorKind, Answer, AuditEntry, DecisionKind, HistoryEntry, Json, person_key
 from hitl_tui.ui.review import render
@@ -67,7 +67,7 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
         yield from table(args.items())
     else:
         yield from value_lines(args)
-    if told := preview.sections_of(entry.action.name, entry.action.slot, entry.remarks):
+    if told := remark_sections.sections_of(entry.action.name, entry.action.slot, entry.remarks):
         yield BLANK
         yield from effect_lines(told)
 

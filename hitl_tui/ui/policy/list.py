@@ -12,7 +12,7 @@ from hitl_tui.formatting import age, counted, exact_duration
 from hitl_tui.model import SOURCES, Grant, Outcome, RuleCount, ToolAutonomy, Verdict
 from hitl_tui.policy.notification import Notify, channel_labels
 from hitl_tui.policy.parser import RESERVED
-from hitl_tui.policy.reader import CallProgram
+from hitl_tui.policy.reader_and_decider import CallProgram
 from hitl_tui.policy.schema import Policy, Rule
 from hitl_tui.ui.policy import autonomy_levels, grant_rows
 from hitl_tui.ui.text import labels

@@ -27,7 +27,7 @@ class LoadedReview:
     effect_settings: Callable[[], Awaitable[Mapping[int, EffectSettings]]]
     """Reads, by slot, what is known beside a call's arguments, to tell what it would do."""
     remarks: Sequence[Remark] = ()
-    """What was told of its calls beside the agent."""
+    """The remarks on its calls."""
 
 
 class PrefetchCache:

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.argument_text import name_line
-from hitl_tui.effects import preview
+from hitl_tui.effects import remark_sections
 from hitl_tui.effects.provenance import Provenance, of_call
 from hitl_tui.effects.view import Section, sections, worth_showing
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
@@ -349,7 +349,7 @@ class ReviewPane(DetailPane):
     def _sections(self) -> tuple[Section, ...]:
         """What is told of the action: the preview of its tool, and what is read from its arguments."""
         action, loaded = self.action, self._loaded
-        previews = preview.sections_of(action.name, action.slot, loaded.remarks) if action and loaded else ()
+        previews = remark_sections.sections_of(action.name, action.slot, loaded.remarks) if action and loaded else ()
         return (*previews, *self._effects)
 
     @property

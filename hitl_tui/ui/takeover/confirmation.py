@@ -1,4 +1,4 @@
-"""`t` on a run that somebody has handed back, where rules demand other people: read the plan, and confirm it."""
+"""`t` on a handed-back run that needs a second person: show the plan, and confirm it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.drill.calls import good_from_schema
-from hitl_tui.oversight.arguments import ArgumentKind, kind_of, leaves
+from hitl_tui.oversight.argument_kinds import ArgumentKind, kind_of, leaves
 from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.policy.schema import Policy
 from tests.oversight.benchmark.cases import SUITES, is_read

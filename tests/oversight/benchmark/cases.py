@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from hitl_tui.model import Message
-from hitl_tui.oversight.arguments import ArgumentKind, kind_of, leaves, with_part
+from hitl_tui.oversight.argument_kinds import ArgumentKind, kind_of, leaves, with_part
 from hitl_tui.oversight.attention_checks import different_id
 
 with warnings.catch_warnings():

@@ -288,7 +288,7 @@ COVERAGE = """\
 A routing by stated confidence alone lets the surest calls run first. The lower the area, the better confidence tells bad calls apart; a
 confidence that tells nothing has about the share of bad writes."""
 CLOSING = """\
-## Where "90 % fewer" holds
+## Is "90 % fewer harmful effects" reached?
 
 Errors stopped ≈ share of bad calls that reach a person × share that the person stops. Rules make every bad write reach a person; what is left
 is what people miss. Asking about everything stops less than asking about writes alone, because reads make bad calls rarer for the reviewer.
