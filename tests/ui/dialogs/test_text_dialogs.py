@@ -134,7 +134,8 @@ async def test_text_dialog_opens_the_editor_goes_back_and_submits(
 def test_every_dialog_of_the_console_is_among_the_cases_or_takes_no_text() -> None:
     for module in pkgutil.walk_packages(hitl_tui.ui.__path__, "hitl_tui.ui."):
         importlib.import_module(module.name)
-    assert {screen.__name__ for screen in subclasses(KeyQueueScreen)} == {case.screen.__name__ for case in CASES} | WITHOUT_TEXT | BASES
+    dialogs = {screen.__name__ for screen in subclasses(KeyQueueScreen) if screen.__module__.startswith("hitl_tui.")}
+    assert dialogs == {case.screen.__name__ for case in CASES} | WITHOUT_TEXT | BASES
 
 
 def subclasses(of: type[Any]) -> Iterator[type[Any]]:
