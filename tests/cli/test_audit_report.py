@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from hitl_tui.cli import main
 from hitl_tui.home import Home
@@ -71,8 +70,7 @@ async def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
     assert not page.links and "<script" not in text and "\u202e" not in text and "http" not in text
     numbers = re.search(r"<td>irreversible</td><td>person</td>((?:<td class=\"n\">\d+</td>)+)", text)
     assert numbers and re.findall(r">(\d+)<", numbers[1]) == [str(approved), "0", "1", "0"], "a check is no decision"
-    bounds = binomtest(1, 1).proportion_ci(method="wilson")
-    assert f"{100 * bounds.low:.0f}–{100 * bounds.high:.0f} % (95 % CI)" in text
+    assert "21–100 % (95 % CI)" in text  # scipy.stats.binomtest(1, 1).proportion_ci(method="wilson")
     assert "Verified:" in text and "article 14" in text and "A.6.2.8" in text
     assert "§ 6" in text and "<td>irreversible</td>" not in report(tmp_path, "--agent", "other_*")
 

@@ -11,11 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
-from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
-from sklearn.model_selection import StratifiedKFold, cross_val_predict  # type: ignore[import-untyped]
 
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
@@ -167,7 +163,7 @@ def figures(row: tuple[Any, ...], before: float, opened_before: float) -> list[f
         opened - opened_before,
         started - created,
         times[0] - started,
-        *np.diff(times).tolist(),
+        *(later - earlier for earlier, later in itertools.pairwise(times)),
         opened - times[-1],
         opened % 1,
         created % 1,
@@ -178,6 +174,11 @@ def figures(row: tuple[Any, ...], before: float, opened_before: float) -> list[f
 @pytest.mark.slow
 @pytest.mark.timeout(10**7)  # by the pretended clock
 async def test_attention_check_cannot_be_told_from_a_real_call_by_a_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
+    from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # type: ignore[import-untyped]
+
     clock = fake_clock.Clock(START)
     fake_clock.pretend(monkeypatch, clock)
     monkeypatch.setattr(time, "monotonic_ns", itertools.count().__next__)  # which names threads: all of it is the same again

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm  # type: ignore[import-untyped]
 
 from hitl_tui.home import Home
 from hitl_tui.model import Json
@@ -34,6 +33,8 @@ def answers(hits: int, misses: int, right: int, alarms: int) -> list[PracticeAns
 
 @given(hits=st.integers(0, 30), misses=st.integers(0, 30), right=st.integers(0, 30), alarms=st.integers(0, 30))
 def test_practice_figures_are_those_of_scipy(hits: int, misses: int, right: int, alarms: int) -> None:
+    from scipy.stats import binomtest, norm  # type: ignore[import-untyped] # takes longer to import than most tests run
+
     found = result_of(answers(hits, misses, right, alarms))
     assert (found.good, found.bad, found.caught, found.false_alarms) == (right + alarms, hits + misses, hits, alarms)
     if found.bad:
