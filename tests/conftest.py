@@ -5,13 +5,18 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import properties as properties  # loads the profile before any test is decorated
-from tests.support.harness import PROJECTS, ForkServer, Reviewer, Sandbox, SandboxFactory, open_reviewer
+from tests.support import recorder
+from tests.support.harness import PROJECTS, ForkServer, Reviewer, Sandbox, SandboxFactory, open_reviewer, running_fork_server
 from tests.support.servers import DevServer, LangHost
+
+FORK_SERVER = pytest.StashKey[ForkServer]()
 
 os.environ.setdefault("HITL_SCRIPTED_DELAY", "0")  # the sample agents stream at the speed of a real model, and tests do not watch
 
@@ -35,12 +40,27 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let all pytest processes use one fork server: importing LangGraph takes it a second. The recorder wants one for each of them."""
+    if recorder.FOLDER in os.environ:
+        return
+    stash = node.config.stash
+    if FORK_SERVER not in stash:
+        running = ExitStack()
+        stash[FORK_SERVER] = running.enter_context(running_fork_server())
+        node.config.add_cleanup(running.close)
+    node.workerinput["fork_server"] = stash[FORK_SERVER].address
+
+
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
+def fork_server(request: pytest.FixtureRequest) -> Iterator[ForkServer]:
     """The server that forks workers and commands."""
-    server = ForkServer()
-    yield server
-    server.close()
+    if address := getattr(request.config, "workerinput", {}).get("fork_server"):
+        yield ForkServer(address)
+    else:
+        with running_fork_server() as server:
+            yield server
 
 
 @pytest.fixture(scope="module")

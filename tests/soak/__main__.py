@@ -16,7 +16,7 @@ from tests.soak.byte_flips import problems_of_flips
 from tests.soak.invariants import Checker
 from tests.soak.report import report
 from tests.soak.scenario import Size, soak
-from tests.support.harness import ForkServer
+from tests.support.harness import running_fork_server
 
 
 def main() -> int:
@@ -26,13 +26,11 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     size = Size(options.minutes * 60, seed, console=not options.no_console and shutil.which("tmux") is not None)
     print(f"seed {seed}, {options.minutes:g} minutes, in {folder}", flush=True)
-    began, fork_server = time.monotonic(), ForkServer()
-    try:
+    began = time.monotonic()
+    with running_fork_server() as fork_server:
         evidence = asyncio.run(
             soak(folder, fork_server, size, lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True))
         )
-    finally:
-        fork_server.close()
     checker = Checker(evidence)
     print("\n".join(report(checker)))
     say = functools.partial(print, flush=True)

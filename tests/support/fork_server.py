@@ -1,7 +1,8 @@
 """Starts `hitl-tui` processes quickly: this process imports LangGraph once and forks each of them.
 
-It reads one JSON request per line ({"args", "env", "cwd", "out", "err", "exits"}), answers with the child's pid, and writes each child's
-exit code to a file named after the pid in the folder `exits`.
+`python -m tests.support.fork_server SOCKET` takes one request per connection, a line of JSON ({"args", "env", "cwd", "out", "err",
+"exits"}), and answers with the child's pid. It writes each child's exit code to a file named after the pid in the folder `exits`. It ends
+with its standard input.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import contextlib
 import gc
 import json
 import os
+import select
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,6 +63,10 @@ def run_child(request: dict[str, Any]) -> NoReturn:
 
 def serve() -> None:
     """Fork a child per request until stdin ends."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print("listening", flush=True)
     import langchain.agents.middleware
     import langgraph.prebuilt
 
@@ -78,15 +85,19 @@ def serve() -> None:
                 file.rename(folders[pid] / str(pid))
 
     signal.signal(signal.SIGCHLD, reap)
-    for line in sys.stdin:
-        request = json.loads(line)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        pid = os.fork()
-        if pid == 0:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            run_child(request)
-        folders[pid] = Path(request["exits"])
-        print(pid, flush=True)
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+        client, _ = listener.accept()
+        with client, client.makefile("rw") as lines:
+            request = json.loads(lines.readline())
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+            pid = os.fork()
+            if pid == 0:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+                os.close(listener.fileno())  # or the address would outlive this server
+                os.close(client.fileno())
+                run_child(request)
+            folders[pid] = Path(request["exits"])
+            lines.write(f"{pid}\n")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 

@@ -8,11 +8,14 @@ import itertools
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,29 +82,41 @@ class Worker:
         self.wait()
 
 
+@dataclass(frozen=True, slots=True)
 class ForkServer:
-    """Client of tests/support/fork_server.py, which forks processes that have LangGraph imported already."""
+    """Client of a tests/support/fork_server.py, which forks processes that have LangGraph imported already."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-P", "-m", "tests.support.fork_server"]
-        root = Path(__file__).parents[2]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
-        )
+    address: str
+    """Of its Unix socket."""
 
     def fork(self, args: Sequence[str], env: dict[str, str], folder: Path, name: str, cwd: Path | None = None) -> Worker:
         """Fork a process that runs `hitl-tui` with these arguments. Its output goes to `folder/name.out` and `folder/name.err`."""
-        assert self._process.stdin and self._process.stdout
         sys.audit("tests.fork")  # counted by tests/support/recorder.py
         files = {"cwd": f"{cwd or folder}", "out": f"{folder}/{name}.out", "err": f"{folder}/{name}.err", "exits": f"{folder}"}
         order = {"args": args, "env": env, **files}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return Worker(int(self._process.stdout.readline()), folder)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.address)
+            with connection.makefile("rw") as lines:
+                lines.write(json.dumps(order) + "\n")
+                lines.flush()
+                return Worker(int(lines.readline()), folder)
 
-    def close(self) -> None:
-        """End the server; processes it forked run on."""
-        self._process.communicate()
+
+@contextlib.contextmanager
+def running_fork_server() -> Iterator[ForkServer]:
+    """Run a fork server; processes that it forked run on when it ends."""
+    root = Path(__file__).parents[2]
+    with tempfile.TemporaryDirectory(prefix="fork-") as folder:
+        server = ForkServer(f"{folder}/socket")
+        command = [sys.executable, "-P", "-m", "tests.support.fork_server", server.address]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+        )
+        try:
+            assert process.stdout and process.stdout.readline() == b"listening\n"
+            yield server
+        finally:
+            process.communicate()
 
 
 class Sandbox:
