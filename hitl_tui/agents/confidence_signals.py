@@ -64,8 +64,9 @@ def _own_value(value: Json, slot: int) -> Json:
 
 def _call_of(action: Action, left: list[Json]) -> Json:
     """The tool call in the last message that belongs to this action; it is removed from `left`."""
-    match = next((c for c in left if c["id"] == action.tool_call), None) if action.tool_call else None
-    match = match or next((c for c in left if (c["name"], c["args"]) == (action.name, action.args)), None)
+    with_its_id = [c for c in left if c["id"] == action.tool_call] if action.tool_call else []
+    equal = [c for c in with_its_id or left if (c["name"], c["args"]) == (action.name, action.args)]
+    match = next(iter(equal or with_its_id), None)
     if match:
         left.remove(match)
     return match

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.constants import END, START
 from langgraph.types import PregelTask, StateSnapshot
 
@@ -18,7 +19,7 @@ from hitl_tui.agents.confidence_signals import rated
 from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, EDIT, REJECT, RESPOND, action, normalise
 from hitl_tui.agents.introspection import GraphInfo, is_named_like_tools
 from hitl_tui.agents.messages import calls_at_end, context_of, messages_in, state_of, unanswered
-from hitl_tui.agents.proposals import cautions, shared_ids, without_edit
+from hitl_tui.agents.proposals import cautions, shared_ids, without, without_edit
 from hitl_tui.agents.source import END_CALLS, GATE, AgentSettings
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace
 from hitl_tui.model import Action, Context, Pause, PauseKind
@@ -55,6 +56,28 @@ def _may_be_gated(node: str, path: tuple[str, ...], graph_info: GraphInfo) -> bo
     if path:
         return graph_info.gates_inside or path[0] not in graph_info.subgraphs
     return node in graph_info.gates_before or bool(graph_info.gates_after & set(graph_info.before(node)))
+
+
+def waiting_calls(snapshot: StateSnapshot) -> tuple[AIMessage | None, list[dict[str, Any]]]:
+    """The last message with tool calls, and those of its calls that have not run.
+
+    Where calls share an id, their results do not tell which of them have run. Each is a task of its own then, in the order of the calls:
+    `create_agent` sends all calls whose id had no result before the step.
+    """
+    messages = messages_in(snapshot.values)
+    message, calls = unanswered(messages)
+    waiting = {task.name for task in snapshot.tasks if task.result is None}
+    tasks = [task for task in snapshot.tasks if task.name in waiting]
+    ended = [task for task in tasks if task.result is not None]
+    if message is None or not ended or not shared_ids(message):
+        return message, calls
+    now = Counter(one.tool_call_id for task in ended for one in messages_in(task.result) if isinstance(one, ToolMessage))
+    after = messages[messages.index(message) + 1 :]
+    before = Counter(one.tool_call_id for one in after if isinstance(one, ToolMessage)) - now
+    sent = [call for call in message.tool_calls if str(call["id"]) not in before]
+    if len(sent) != len(tasks):
+        return message, calls
+    return message, [dict(call) for call, task in zip(sent, tasks, strict=True) if task.result is None]
 
 
 def namespace(task: PregelTask, owner: StateSnapshot) -> str:
@@ -202,15 +225,28 @@ def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, S
     nodes, place = list(dict.fromkeys(place.node for place in waiting)), waiting[0]
     checkpoint = found[0][2].config["configurable"]["checkpoint_id"]
     node = ", ".join(nodes)
+    message, calls = waiting_calls(snapshot) if place.values is snapshot.values else unanswered(messages_in(place.values))
+    if shared := shared_ids(message):
+        place = replace(place, values=_apart(place.values, message, calls))
     messages = messages_in(place.values)
-    message, calls = unanswered(messages)
+    message, _ = unanswered(messages)
     calls = as_edited(calls, place.values)
     tools = len(nodes) == 1 and not place.path and bool(calls) and graph_info.runs_tools(node)
-    actions = _gated_calls(calls, graph_info, shared_ids(message)) if tools else (_gate(node, place.values, calls),)
+    actions = _gated_calls(calls, graph_info, shared) if tools else (_gate(node, place.values, calls),)
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
     caution = cautions(messages, message if calls else None, actions, kind)
     pause = Pause(f"{GATE}{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", graph_info), caution=caution)
     return rated(pause, place.values, graph_info, settings)
+
+
+def _apart(values: Any, message: AIMessage | None, calls: Sequence[dict[str, Any]]) -> Any:
+    """The state as it is shown: the calls that are left are a message of their own, so that no call shows the result of another."""
+    if message is None or not isinstance(values, Mapping) or not 0 < len(calls) < len(message.tool_calls):
+        return values
+    messages = messages_in(values)
+    ended = message.model_copy(update={"content": "", "tool_calls": without(message.tool_calls, calls)})
+    left = message.model_copy(update={"tool_calls": list(calls)})
+    return {**values, "messages": [*(ended if one is message else one for one in messages), left]}
 
 
 def at_end(snapshot: StateSnapshot, graph_info: GraphInfo, settings: AgentSettings) -> Pause | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall, ToolMessage
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, DecisionKind, PauseKind
@@ -91,15 +91,34 @@ def _about_ids(message: AIMessage, actions: Sequence[Action], kind: PauseKind) -
 
 
 def open_calls(message: AIMessage, after: Sequence[BaseMessage]) -> list[dict[str, Any]]:
-    """The calls of a message that have no result among the messages after it. Each result is of one call, the first with its id."""
-    results = Counter(one.tool_call_id for one in after if isinstance(one, ToolMessage))
-    found = []
-    for call in message.tool_calls:
-        if results[str(call["id"])] > 0:
-            results[str(call["id"])] -= 1
-        else:
-            found.append(dict(call))
-    return found
+    """The calls of a message that have no result among the messages after it.
+
+    Each result is of one call: the first with its id and its tool's name, else the first with its id.
+    """
+    results = Counter((one.tool_call_id, one.name) for one in after if isinstance(one, ToolMessage))
+    left = _without_result(message.tool_calls, results, lambda call: (str(call["id"]), call["name"]))
+    of_id = Counter[str]()
+    for (id_, _), count in (+results).items():
+        of_id[id_] += count
+    return [dict(call) for call in _without_result(left, of_id, lambda call: str(call["id"]))]
+
+
+def _without_result(calls: Iterable[ToolCall], results: Counter[Any], key: Callable[[ToolCall], Any]) -> list[ToolCall]:
+    """The calls that are left when each result is given to the first call with its key. `results` keeps what was given to none."""
+    left = []
+    for call in calls:
+        results[key(call)] -= 1
+        if results[key(call)] < 0:
+            left.append(call)
+    return left
+
+
+def without(calls: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """The calls that are not among these others. Of equal calls, as many are left out as the others hold."""
+    left = list(calls)
+    for call in others:
+        left.remove(call)
+    return left
 
 
 def completed_calls(messages: Sequence[BaseMessage]) -> frozenset[str]:

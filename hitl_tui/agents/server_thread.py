@@ -324,9 +324,10 @@ class ServerThread:
             raise NotPending("the thread has moved", await self._runs.who_answered())
         passage = tool_gates.passage(state, asked.actions, answers)
         refused = passage.refused
-        if passage.ended:
-            await self._checkpoints.update({"messages": passage.ended})
-        if refused and passage.kept:
+        if passage.must_divide:
+            await self._checkpoints.update({"messages": passage.divided(), **passage.moved_edits})
+            refused = []  # they are stored, and the approved calls come next
+        elif refused and passage.kept:
             await self._checkpoints.update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.moved_edits})
             async for event in self._run_on(interrupt_after="*"):  # one step, wherever it leads
                 yield event
@@ -335,10 +336,11 @@ class ServerThread:
             if state.interrupts:
                 return  # an approved call asks something itself: the step has not ended, so the model reads no refusal yet
         if refused:
-            await self._checkpoints.update({"messages": [*([passage.message] if passage.kept else []), *refused]}, as_node=asked.node)
+            told = [passage.message, *refused] if passage.kept else [*passage.ended, *refused]
+            await self._checkpoints.update({"messages": told}, as_node=asked.node)
             if interrupts.at_gate(await self._checkpoints.newest(), self._graph_info):
                 return  # the tool step is over, and the next node has a gate of its own
-        elif passage.is_changed:
+        elif passage.is_changed and not passage.must_divide:
             await self._checkpoints.update({"messages": [passage.message], **passage.moved_edits})
         async for event in self._run_on():
             yield event

@@ -24,11 +24,12 @@ from langgraph.types import Command, Overwrite, StateSnapshot, StateUpdate
 from pydantic import TypeAdapter, ValidationError
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.interrupts import PULL, as_edited, leaves
+from hitl_tui.agents.interrupts import PULL, as_edited, leaves, waiting_calls
 from hitl_tui.agents.introspection import GraphInfo, state_channels
 from hitl_tui.agents.messages import context_of, messages_in, text_of
+from hitl_tui.agents.proposals import shared_ids, without
 from hitl_tui.agents.source import is_gate
-from hitl_tui.agents.tool_gates import as_proposed, results, with_calls
+from hitl_tui.agents.tool_gates import as_proposed, message_of, results, with_calls
 from hitl_tui.errors import Refused
 from hitl_tui.model import Call, Context, Json, Pause, PauseKind, RunHead, TakeoverPlan
 
@@ -157,6 +158,8 @@ class _Recipe:
         self._open = [dict(call) for call in _open_calls(place.snapshot, self._message)]
         self._unapproved: list[Call] = []
         self._had_calls = False
+        if self._message and {str(call["id"]) for call in self._open} & {one.tool_call_id for one in ended}:
+            self._divide(self._message)
 
     def updates(self) -> HandbackUpdates:
         plan = self._plan
@@ -226,6 +229,12 @@ class _Recipe:
         signed = {**message.additional_kwargs, **self._sign("rewrote")}
         self._message, _ = self._replaced(message.model_copy(update={"additional_kwargs": signed}), {})
 
+    def _divide(self, message: AIMessage) -> None:
+        """Move the calls that have not run into a message of their own: by their ids, a graph would take them for ended."""
+        self._replaced(with_calls(message, without(message.tool_calls, self._open)), {})
+        self._message = message_of(self._open, self._by)
+        self._messages.append(self._message)
+
     def _answer_calls(self) -> None:
         """Give calls the results that a person wrote.
 
@@ -251,7 +260,7 @@ class _Recipe:
         self._unapproved = [call for call in self._unapproved if call.id not in self._plan.results]
         if moved:
             self._unapproved = [Call(call["id"], call["name"], canonical_json.as_json(call["args"])) for call in self._open]
-            self._messages.append(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))
+            self._messages.append(message_of(self._open, self._by))
 
     @property
     def _closes_calls(self) -> bool:
@@ -457,6 +466,8 @@ def _last_agent_message(messages: Sequence[BaseMessage]) -> AIMessage | None:
 
 
 def _open_calls(snapshot: StateSnapshot, message: AIMessage | None) -> list[Any]:
+    if message and shared_ids(message):
+        return waiting_calls(snapshot)[1]
     found = [*messages_in(snapshot.values), *results(snapshot)]
     done = {one.tool_call_id for one in found if isinstance(one, ToolMessage)}
     return [call for call in message.tool_calls if call["id"] not in done] if message else []

@@ -162,9 +162,10 @@ class LocalThread:
         """Approved calls run; refused ones get their result from the reviewer (the recipes of CONTRACT 2.3, for any mix)."""
         passage = tool_gates.passage(await self._graph.aget_state(self._config), asked.actions, answers)
         refused = passage.refused
-        if passage.ended:  # a worker died while other calls of this step were running
-            await self._update({"messages": passage.ended})
-        if refused and passage.kept:
+        if passage.must_divide:
+            await self._update({"messages": passage.divided(), **passage.moved_edits})
+            refused = []  # they are stored, and the approved calls come next
+        elif refused and passage.kept:
             await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.moved_edits})
             async for event in self._stream(None, interrupt_after="*"):  # one step, wherever it leads
                 yield event
@@ -172,7 +173,7 @@ class LocalThread:
                 return  # an approved call asks something itself: the step has not ended, so the model reads no refusal yet
             await self._update({"messages": [passage.message, *refused]}, as_node=asked.node)
         elif refused:
-            await self._update({"messages": refused}, as_node=asked.node)
+            await self._update({"messages": [*passage.ended, *refused]}, as_node=asked.node)
         elif passage.is_changed:
             await self._update({"messages": [passage.message], **passage.moved_edits})
         if refused and interrupts.at_gate(await self._graph.aget_state(self._config), self._graph_info):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.types import StateSnapshot
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.interrupts import EDITED, as_edited
-from hitl_tui.agents.messages import messages_in, unanswered
+from hitl_tui.agents.interrupts import EDITED, as_edited, waiting_calls
+from hitl_tui.agents.messages import messages_in
+from hitl_tui.agents.proposals import without
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Submission
 from hitl_tui.validation import rejection_text
 
 INPUT = "__input__"
 """The node as which LangGraph's `update_state` stores an input, without running anything."""
+DIVIDED = "divided"
+"""What the console did to a message that it made from calls of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Passage:
     """How to pass a tool gate with one mix of answers, by the recipes of CONTRACT 2.3."""
 
     ended: list[ToolMessage]
-    """Results of calls of this step that ran already: any other update would forget them."""
+    """Results of calls of this step that ran already: an update without them would forget those."""
     message: AIMessage
     """The gated message, with all its calls as decided."""
     is_changed: bool
@@ -36,18 +40,31 @@ class Passage:
     moved_edits: dict[str, Any]
     """State update that goes with the message: it removes edits that the middleware stored apart, as they are now in the message."""
 
+    @property
+    def must_divide(self) -> bool:
+        """Whether the calls that run now need a message of their own, because the state changes in the middle of a step.
+
+        Graphs decide what runs by the ids in the last message, and some run all of it: a call would run twice, or not at all if it shares
+        the id of one that has ended. If nothing changes, LangGraph itself goes on with the step.
+        """
+        return bool(self.ended and self.kept and (self.is_changed or self.refused))
+
+    def divided(self) -> list[BaseMessage]:
+        """The message with the calls that have a result now, their results, and a message with the calls that run now."""
+        return [with_calls(self.message, without(self.message.tool_calls, self.kept)), *self.ended, *self.refused, message_of(self.kept)]
+
 
 def passage(snapshot: StateSnapshot, actions: Sequence[Action], answers: Mapping[int, Answer]) -> Passage:
     """How these answers, by slot, pass the gate at which a thread stands."""
-    message, open_calls = unanswered(messages_in(snapshot.values))
+    message, waiting = waiting_calls(snapshot)
     if message is None:
         raise RuntimeError("the gated message is gone")
     by_call = {action.tool_call: answers[action.slot] for action in actions}
     proposed, moved_edits = as_proposed(message, snapshot.values)
     whole = _edited(proposed, by_call)
-    refused = [refusal(call, by_call[call["id"]]) for call in message.tool_calls if is_refused(by_call.get(call["id"]))]
-    waiting = {call["id"] for call in open_calls}
-    kept = [dict(call) for call in whole.tool_calls if call["id"] in waiting and not is_refused(by_call.get(call["id"]))]
+    refused = [refusal(call, by_call[call["id"]]) for call in waiting if is_refused(by_call.get(call["id"]))]
+    kept = [call for call in waiting if not is_refused(by_call.get(call["id"]))]
+    kept = _with_edits(as_edited(kept, snapshot.values), by_call)
     return Passage(results(snapshot), whole, whole is not proposed, kept, refused, moved_edits)
 
 
@@ -99,15 +116,23 @@ def with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:
     return message.model_copy(update={"tool_calls": list(calls), "content": content, "additional_kwargs": extra})
 
 
+def message_of(calls: Sequence[Any], by: str = "") -> AIMessage:
+    """A message with these calls of the message before it, signed by a person or by nobody."""
+    signed = {"hitl": {**({"by": by} if by else {}), "did": DIVIDED}}
+    return AIMessage("", tool_calls=list(calls), id=str(uuid.uuid4()), additional_kwargs=signed)
+
+
 def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessage:
-    edits = {call: a.args for call, a in answers.items() if a.kind is DecisionKind.EDIT}
-    if not edits:
+    if all(answer.kind is not DecisionKind.EDIT for answer in answers.values()):
         return message
-    calls = [
-        {**call, "args": canonical_json.restored(edits[call["id"]], call["args"])} if call["id"] in edits else call
-        for call in message.tool_calls
+    return with_calls(message, _with_edits(message.tool_calls, answers))
+
+
+def _with_edits(calls: Sequence[Any], answers: Mapping[str | None, Answer]) -> list[dict[str, Any]]:
+    edits = {call: answer.args for call, answer in answers.items() if answer.kind is DecisionKind.EDIT}
+    return [
+        {**call, "args": canonical_json.restored(edits[call["id"]], call["args"])} if call["id"] in edits else dict(call) for call in calls
     ]
-    return with_calls(message, calls)
 
 
 # After a crash between the two halves of a mixed decision
@@ -122,8 +147,15 @@ def message_without_refusals(values: Any, sent: Submission) -> AIMessage | None:
     for message in reversed(messages_in(values)):
         calls = {call["id"] for call in message.tool_calls} if isinstance(message, AIMessage) else set()
         if calls & kept:
-            return message if isinstance(message, AIMessage) and refused and not calls & refused else None
+            lacks = isinstance(message, AIMessage) and bool(refused) and not calls & refused and not _is_divided(message)
+            return message if isinstance(message, AIMessage) and lacks else None
     return None
+
+
+def _is_divided(message: AIMessage) -> bool:
+    """Whether this message got its calls from one before it, which has the results of all others."""
+    signed = message.additional_kwargs.get("hitl")
+    return isinstance(signed, Mapping) and signed.get("did") == DIVIDED
 
 
 def approved_calls_ended(values: Any, sent: Submission) -> bool:

@@ -7,6 +7,8 @@ LangChain's middleware evaluates `when` again on resume. If it is false then, th
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,6 +31,9 @@ class ToolGuard(BaseCallbackHandler):
         self._blocked: dict[tuple[str, str], list[BlockedCall]] = {}
         for one in blocked:
             self._blocked.setdefault((one.tool_call, one.name), []).append(one)
+        self._lock = threading.Lock()
+        self._started = Counter[str]()
+        """How often calls ran that are equal to a blocked one, in canonical form."""
         self._new: set[str | None] = set()
 
     def on_llm_end(self, response: LLMResult, **_: Any) -> None:
@@ -48,9 +53,18 @@ class ToolGuard(BaseCallbackHandler):
         call = more.get("tool_call_id")
         known = self._blocked.get((str(call), str((serialized or {}).get("name"))), ())
         args = canonical_json.as_json(inputs or {})
-        if found := next((one for one in known if _applies(one, args, call in self._new)), None):
+        if found := next((one for one in known if _applies(one, args, call in self._new) and not self._is_equal_one(one, args)), None):
             happened = f"the agent went on to run {found.name} as proposed although {found.why} (review {found.review}), and was stopped"
             raise Forbidden(happened, "see why its graph asks no more; a retry is stopped as well, unless it asks again")
+
+    def _is_equal_one(self, blocked: BlockedCall, args: Json) -> bool:
+        """Whether this is another call, equal to the blocked one, that somebody approved: as many may run as were approved."""
+        call = canonical_json.canonical([blocked.tool_call, blocked.name, args])
+        with self._lock:  # tools of one step run in several threads
+            if args != blocked.args or self._started[call] >= sum(_same(args, one) for one in blocked.sent):
+                return False
+            self._started[call] += 1
+            return True
 
 
 class LeaseGuard(BaseCallbackHandler):
@@ -88,15 +102,20 @@ class LeaseGuard(BaseCallbackHandler):
 
 def _applies(blocked: BlockedCall, args: Json, is_new: bool) -> bool:
     """Whether these arguments are of the blocked call, and not of another with its id or of the edited call that may run instead."""
-    if args == blocked.instead or args in blocked.allowed:
+    if blocked.instead is not None and _same(args, blocked.instead):
         return False
     if args == blocked.args:
         return True
-    if not blocked.is_newest:
+    if not blocked.is_newest or any(_same(args, one) for one in blocked.allowed):
         return False
     if blocked.instead is not None:
         return _agree(args, blocked.args) and not _agree(args, blocked.instead)
-    return not is_new
+    return not is_new and (_agree(args, blocked.args) or not any(_agree(args, one) for one in blocked.sent))
+
+
+def _same(args: Json, others: Json) -> bool:
+    """Whether arguments are equal as JSON: for Python, 1 equals true."""
+    return canonical_json.canonical(args) == canonical_json.canonical(others)
 
 
 def _agree(ran: Json, args: Json) -> bool:

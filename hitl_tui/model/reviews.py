@@ -289,7 +289,9 @@ class BlockedCall:
     is_newest: bool = True
     """Whether nobody was asked later about a call with the same id and name; else only these arguments are meant."""
     allowed: tuple[Json, ...] = ()
-    """Arguments of approved calls with the same id and name."""
+    """Arguments with which other calls of the same id and name may run: as they were approved or edited."""
+    sent: tuple[Json, ...] = ()
+    """Those among them whose answers are being carried out now, once for each call: one of them may have the very same arguments."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -124,15 +125,20 @@ ORDER BY v.effective_at LIMIT 1
 """
 BLOCKED = f"""
 SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor, {PROGRESS} FROM (
-    SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id
-    WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name, a.digest
-) AS last
-JOIN reviews v ON v.id = last.review
-JOIN actions a ON a.review = v.id AND a.slot = last.slot
+    SELECT v.id AS review, a.slot, row_number() OVER (PARTITION BY a.tool_call, a.name, a.digest ORDER BY v.id DESC, a.slot DESC) AS place
+    FROM reviews v JOIN actions a ON a.review = v.id
+    WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL
+) AS asked
+JOIN reviews v ON v.id = asked.review
+JOIN actions a ON a.review = v.id AND a.slot = asked.slot
 LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
+WHERE asked.place = 1 OR v.state IN ('open', 'decided', 'submitted')
 ORDER BY v.id, a.slot
 """
-"""The newest asking for each call: several calls of a message may have one id, and differ in their arguments."""
+"""The newest asking for each call: several calls of a message may have one id, and differ in their arguments.
+
+Beside them what is asked or carried out now: an equal call of the same message may have been asked later.
+"""
 DID = {"edit": "edited", "respond": "answered in place of"}
 
 
@@ -167,13 +173,18 @@ async def last_sent(store: Store, run: int) -> tuple[IdempotencyKeys, list[Submi
 def blocked_calls(store: Store, run: int) -> list[BlockedCall]:
     """Tool calls of a run that the last person asked refused or edited, or that nobody has decided yet. Reads at once."""
     rows = store.read_now(BLOCKED, (run,))
+    allowed, sent = defaultdict[Any, list[Json]](list), defaultdict[Any, list[Json]](list)
+    for call, name, args, state, _, kind, instead, *_ in rows:
+        if kind in (DecisionKind.APPROVE, DecisionKind.EDIT) and state not in (ReviewState.OPEN, ReviewState.DECIDED):
+            runs = _as_proposed(args if kind == DecisionKind.APPROVE else instead)
+            allowed[call, name].append(runs)
+            sent[call, name] += [runs] if state == ReviewState.SUBMITTED else []
     newest = {row[:2]: row for row in rows}
-    allowed: dict[Any, tuple[Json, ...]] = {}
-    for call, name, args, state, _, kind, *_ in rows:
-        if kind == DecisionKind.APPROVE and state not in (ReviewState.OPEN, ReviewState.DECIDED):
-            allowed[call, name] = (*allowed.get((call, name), ()), _as_proposed(args))
     refused = [row for row in rows if row[3] in (ReviewState.OPEN, ReviewState.DECIDED) or row[5] != DecisionKind.APPROVE]
-    return [replace(_blocked_call(row), is_newest=row is newest[row[:2]], allowed=allowed.get(row[:2], ())) for row in refused]
+    return [
+        replace(_blocked_call(row), is_newest=row is newest[row[:2]], allowed=tuple(allowed[row[:2]]), sent=tuple(sent[row[:2]]))
+        for row in refused
+    ]
 
 
 def _blocked_call(row: Any) -> BlockedCall:

@@ -142,6 +142,24 @@ def test_reused_call_id_with_new_arguments_is_a_new_call() -> None:
         start(guard, CALL, "send", {"to": "bob"})
 
 
+def test_other_call_with_the_id_runs_as_it_was_approved_or_edited() -> None:
+    refused = BlockedCall(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7, allowed=({"to": "eve"},), sent=({"to": "eve"},))
+    guard = ToolGuard([refused])
+    for args in ({"to": "eve"}, {"to": "eve"}, {"to": "eve", "at": "noon"}):
+        start(guard, CALL, "send", args)
+    for args in ({"to": "bob"}, {"to": "bob", "at": "noon"}, {"to": "zoe"}, {}):
+        with pytest.raises(Forbidden):
+            start(guard, CALL, "send", args)
+
+
+def test_equal_call_with_the_id_runs_as_often_as_it_was_approved() -> None:
+    guard = ToolGuard([BlockedCall(CALL, "send", {"n": 1}, None, "ann rejected it", 7, sent=({"n": 1}, {"n": True}, {"n": 1}))])
+    start(guard, CALL, "send", {"n": 1})
+    start(guard, CALL, "send", {"n": 1})
+    with pytest.raises(Forbidden):
+        start(guard, CALL, "send", {"n": 1})
+
+
 def test_edited_call_runs_as_edited_with_arguments_added_by_the_graph() -> None:
     guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob", "body": "x"}, {"to": "eve"}, "ann edited it", 7)])
     for args in ({"to": "eve"}, {"to": "eve", "at": "noon"}, {}):

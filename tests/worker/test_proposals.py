@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import DecisionKind, Outcome, Run, RunState
-from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, respond
+from hitl_tui.model import DecisionKind, Outcome, Review, Run, RunState
+from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, respond, tool_results
 from tests.support.tiers import sampled
-from tests.worker.test_takeover import calls_of, handed_back
+from tests.worker.test_takeover import calls_of, handed_back, paired
 
 POLICY = """
 spot_check = 0
@@ -117,6 +118,113 @@ async def test_calls_that_share_an_id_are_decided_apart_where_each_asks(
         await messages.decide(review, answers[review.actions[0].args["to"]])
     await messages.wait(run, RunState.DONE)
     assert sent_to(messages, run) == ran
+
+
+SAME = {"tool_calls": [call("send", "x", to="ann"), call("send", "x", to="ann")]}
+
+
+@pytest.mark.parametrize(("first", "second", "ran"), sampled([
+    (edit(to="eve"), reject("no"), ["eve"]), (edit(to="eve"), None, ["eve"]), (approve(), None, ["ann"]),
+    (reject("no"), edit(to="eve"), ["eve"]), (edit(to="bob"), reject("no"), ["bob"]), (respond("done"), edit(to="ann"), ["ann"]),
+]))  # fmt: skip
+async def test_call_runs_while_another_with_its_id_is_refused_or_waits(messages: Reviewer, first: Any, second: Any, ran: list[str]) -> None:
+    run = await launch(messages, "per_call", two())
+    ann, bob = sorted(await messages.open_reviews(run, 2), key=lambda review: str(review.actions[0].args["to"]))
+    if second:
+        await messages.decide(bob, second)
+        await messages.until_applied(bob)
+    await messages.decide(ann, first)
+    await messages.until_applied(ann)
+    if not second:
+        await messages.decide(bob, reject("no"))
+    await messages.wait(run, RunState.DONE)
+    assert sent_to(messages, run) == ran
+
+
+@pytest.mark.parametrize("first", sampled([approve(), reject("twice"), edit(to="eve")]))
+async def test_equal_calls_that_share_an_id_are_decided_apart(messages: Reviewer, first: Any) -> None:
+    run = await launch(messages, "per_call", SAME)
+    one, other = await messages.open_reviews(run, 2)
+    await messages.decide(one, first)
+    await messages.until_applied(one)
+    await messages.decide(other, reject("once is enough"))
+    await messages.wait(run, RunState.DONE)
+    assert sent_to(messages, run) == {"approve": ["ann"], "edit": ["eve"]}.get(first.kind, [])
+
+
+# A step that ended for some of its calls
+
+
+def lost(to: str, id_: str = "x") -> dict[str, Any]:
+    return call("post", id_, to=to, is_lost=True)
+
+
+def posted(to: str, id_: str = "x") -> dict[str, Any]:
+    return call("post", id_, to=to)
+
+
+async def half_done(reviewer: Reviewer, *calls: dict[str, Any]) -> tuple[Run, Review]:
+    """Approve calls at a gate of which some fail, retry the run, and return the review of those that are left."""
+    run = await launch(reviewer, "gate", {"tool_calls": list(calls)})
+    await reviewer.decide(await reviewer.open_review(run), *(approve() for _ in calls))
+    await reviewer.wait(run, RunState.FAILED)
+    await reviewer.inbox.runs.retry(run.id)
+    return run, await reviewer.open_review(run)
+
+
+def posts(reviewer: Reviewer, run: Run) -> list[str]:
+    return sorted(effect["to"] for effect in reviewer.effects(run) if effect["did"] == "post")
+
+
+HALF_DONE: list[Any] = [
+    ([posted("bob"), lost("ann")], [approve()], ["ann", "ann", "bob"], {"posted to ann", "posted to bob"}),
+    ([posted("bob"), lost("ann")], [reject("enough")], ["ann", "bob"], {"enough", "posted to bob"}),
+    ([lost("ann"), posted("bob")], [respond("by hand")], ["ann", "bob"], {"by hand", "posted to bob"}),
+    ([posted("bob"), lost("ann"), lost("eve", "y")], [approve(), reject("enough")], ["ann", "ann", "bob", "eve"],
+     {"posted to ann", "posted to bob", "enough"}),
+    ([lost("ann"), posted("bob"), lost("eve", "y")], [reject("enough"), edit(to="dan")], ["ann", "bob", "dan", "eve"],
+     {"enough", "posted to bob", "posted to dan"}),
+    ([lost("ann"), posted("bob"), lost("eve", "y")], [approve(), edit(to="dan")], ["ann", "ann", "bob", "dan", "eve"],
+     {"posted to ann", "posted to bob", "posted to dan"}),
+    ([lost("ann", "a"), posted("bob", "b"), lost("eve", "c")], [approve(), edit(to="dan")], ["ann", "ann", "bob", "dan", "eve"],
+     {"posted to ann", "posted to bob", "posted to dan"}),
+    ([lost("ann", "a"), posted("bob", "b"), lost("eve", "c")], [approve(), reject("enough")], ["ann", "ann", "bob", "eve"],
+     {"posted to ann", "posted to bob", "enough"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("calls", "answers", "ran", "told"), sampled(HALF_DONE))
+async def test_calls_left_of_a_half_done_step_are_asked_and_answered(
+    messages: Reviewer, calls: list[Any], answers: list[Any], ran: list[str], told: set[str]
+) -> None:
+    run, review = await half_done(messages, *calls)
+    left = [one["args"]["to"] for one in calls if one["args"].get("is_lost")]
+    assert [action.args["to"] for action in review.actions] == left
+    attempts = (await messages.inbox.reviews.context(review.row.id)).attempts
+    assert {(one.args["to"], one.result) for one in attempts} == {("bob", "posted to bob")}, "no call shows the result of another"
+    await messages.decide(review, *answers)
+    state = await messages.result_of(run)
+    assert posts(messages, run) == ran
+    assert {text for results in tool_results(state).values() for text in results} == told and paired(state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", [{"results": {"x": "by hand"}}, {"text": "once more"}, {"calls": [("ann", False)]}, {"guidance": "[]"}])
+async def test_takeover_of_a_half_done_step_gets_the_calls_that_are_left(messages: Reviewer, plan: dict[str, Any]) -> None:
+    run, _ = await half_done(messages, posted("bob"), lost("ann"))
+    [left] = await calls_of(messages, run)
+    assert left.args["to"] == "ann"
+    again = "calls" in plan or "text" in plan
+    if "calls" in plan:
+        plan = {"calls": (replace(left, args={"to": "ann", "is_lost": False}),)}
+    await handed_back(messages, run, **plan)
+    if again:
+        review = await messages.open_review(run)
+        assert [action.args["to"] for action in review.actions] == ["ann"]
+        await messages.decide(review, approve())
+    state = await messages.result_of(run)
+    assert posts(messages, run) == ["ann", "ann", "bob"] if again else ["ann", "bob"]
+    assert paired(state), state["messages"]
 
 
 async def test_call_without_an_id_cannot_be_edited_where_the_edit_would_be_lost(messages: Reviewer) -> None:
