@@ -23,6 +23,7 @@ from hitl_tui.store import migrations
 from tests.support.empty_database import open_store
 from tests.support.harness import PROJECTS, SandboxFactory, rounds
 from tests.support.pty import run_in_terminal
+from tests.support.tiers import sampled
 from tests.ui.homes import seed
 
 SEND = '[[["send", {"to": "a\\ud800b", "body": "x"}], ["delete", {"path": "p"}]]]'
@@ -320,7 +321,7 @@ def test_invalid_targets_are_explained(new_sandbox: SandboxFactory, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "command", [["queue"], ["worker", "--until-idle", str(PROJECTS / "dotenv")], ["launch", "a", "b"], ["runs"]], ids=" ".join
+    "command", sampled([["worker", "--until-idle", str(PROJECTS / "dotenv")], ["queue"], ["launch", "a", "b"], ["runs"]]), ids=" ".join
 )
 def test_home_that_cannot_be_used_is_explained(new_sandbox: SandboxFactory, command: list[str]) -> None:
     sandbox = new_sandbox("dotenv")

@@ -156,14 +156,16 @@ async def fill(home: Home) -> None:
 
 SCREENS: list[tuple[str, tuple[int, int], str, Sequence[str]]] = [
     ("history_80x24", (80, 24), "", ["f3"]),
-    ("history_details_80x24", (80, 24), "", ["f3", "enter"]),
     ("history_120x36", (120, 36), "", ["f3"]),
-    ("history_light", (120, 36), "hitl-light", ["f3", "j", "j", "j", "right_square_bracket"]),
     ("history_filter", (120, 36), "", ["f3", "slash", *"mail decided:reject"]),
 ]
 
 
-SLOW = [(name, size, theme, ["f3"]) for name, size, theme in looks("history", {screen[0] for screen in SCREENS})]
+SLOW = [
+    *((name, size, theme, ["f3"]) for name, size, theme in looks("history", {screen[0] for screen in SCREENS})),
+    ("history_details_80x24", (80, 24), "", ["f3", "enter"]),
+    ("history_light", (120, 36), "hitl-light", ["f3", "j", "j", "j", "right_square_bracket"]),
+]
 
 
 @pytest.mark.parametrize(("name", "size", "theme", "keys"), cases(SCREENS, SLOW))

@@ -286,12 +286,8 @@ def figures_are_read(app: HitlApp) -> bool:
 
 SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [
     ("insights_80x24", True, (80, 24), "", ["f4"]),
-    ("insights_details_80x24", True, (80, 24), "", ["f4", "p", "enter"]),
     ("insights_120x36", True, (120, 36), "", ["f4"]),
-    ("insights_numbers_120x36", True, (120, 36), "", ["f4", "t", "j", "j", "j"]),
-    ("insights_calibration_80x24", True, (80, 24), "", ["f4", "p", "j", "enter"]),
     ("insights_calibration_light", True, (120, 36), "hitl-light", ["f4", "p", "j"]),
-    ("insights_fatigue_120x36", True, (120, 36), "", ["f4", "j", "j"]),
     ("insights_none_80x24", False, (80, 24), "", ["f4"]),
 ]
 
@@ -299,6 +295,10 @@ SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [
 SLOW = [
     *((name, True, size, theme, ["f4"]) for name, size, theme in looks("insights", {screen[0] for screen in SCREENS})),
     ("insights_calibration_200x50", True, (200, 50), "", ["f4", "p", "j"]),
+    ("insights_details_80x24", True, (80, 24), "", ["f4", "p", "enter"]),
+    ("insights_numbers_120x36", True, (120, 36), "", ["f4", "t", "j", "j", "j"]),
+    ("insights_calibration_80x24", True, (80, 24), "", ["f4", "p", "j", "enter"]),
+    ("insights_fatigue_120x36", True, (120, 36), "", ["f4", "j", "j"]),
 ]
 
 

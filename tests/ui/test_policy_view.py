@@ -276,15 +276,17 @@ async def fill(home: Home, what: str) -> None:
 
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("policy_80x24", "good", (80, 24), "", ["f5", "j", "j"]),
-    ("policy_details_80x24", "good", (80, 24), "", ["f5", "j", "j", "enter"]),
     ("policy_120x36", "good", (120, 36), "", ["f5", "j", "j"]),
-    ("policy_light", "good", (120, 36), "hitl-light", ["j", "right", "f5", "j"]),
     ("policy_broken", "broken", (120, 36), "", ["f5"]),
-    ("policy_absent", "absent", (120, 36), "", ["f5"]),
 ]
 
 
-SLOW = [(name, "good", size, theme, ["f5", "j", "j"]) for name, size, theme in looks("policy", {screen[0] for screen in SCREENS})]
+SLOW = [
+    *((name, "good", size, theme, ["f5", "j", "j"]) for name, size, theme in looks("policy", {screen[0] for screen in SCREENS})),
+    ("policy_details_80x24", "good", (80, 24), "", ["f5", "j", "j", "enter"]),
+    ("policy_light", "good", (120, 36), "hitl-light", ["j", "right", "f5", "j"]),
+    ("policy_absent", "absent", (120, 36), "", ["f5"]),
+]
 
 
 @pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), cases(SCREENS, SLOW))

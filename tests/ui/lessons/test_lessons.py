@@ -181,11 +181,8 @@ async def fill(home: Home, what: str) -> None:
 
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("lessons_80x24", "odd", (80, 24), "", ["L"]),
-    ("lesson_80x24", "accepted", (80, 24), "", ["L", "G", "enter"]),
     ("lessons_120x36", "odd", (120, 36), "", ["L"]),
-    ("lessons_light", "accepted", (120, 36), "hitl-light", ["L", "G"]),
     ("lessons_edit_120x36", "accepted", (120, 36), "", ["L", "e"]),
-    ("lessons_none", "none", (120, 36), "", ["L"]),
 ]
 
 
@@ -193,6 +190,9 @@ KNOWN = {screen[0] for screen in SCREENS}
 SLOW = [
     *((name, "odd", size, theme, ["L"]) for name, size, theme in looks("lessons", KNOWN)),
     *((name, "accepted", size, theme, ["L", "e"]) for name, size, theme in looks("lessons_edit", KNOWN)),
+    ("lesson_80x24", "accepted", (80, 24), "", ["L", "G", "enter"]),
+    ("lessons_light", "accepted", (120, 36), "hitl-light", ["L", "G"]),
+    ("lessons_none", "none", (120, 36), "", ["L"]),
 ]
 
 

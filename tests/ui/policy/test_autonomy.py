@@ -167,10 +167,7 @@ async def fill(home: Home, what: str) -> None:
 
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("ladder_80x24", "climbing", (80, 24), "", ["f5", "p"]),
-    ("ladder_details_80x24", "climbing", (80, 24), "", ["f5", "p", "enter"]),
-    ("ladder_120x36", "climbing", (120, 36), "", ["f5", "p"]),
     ("ladder_accept", "climbing", (120, 36), "hitl-light", ["f5", "p", "a"]),
-    ("ladder_off", "off", (120, 36), "", ["f5", *["j"] * 8]),
 ]
 
 
@@ -178,6 +175,8 @@ KNOWN = {screen[0] for screen in SCREENS}
 SLOW = [
     *((name, "climbing", size, theme, ["f5", "p"]) for name, size, theme in looks("ladder", KNOWN)),
     *((name, "climbing", size, theme, ["f5", "p", "s", "4"]) for name, size, theme in looks("level", KNOWN)),
+    ("ladder_details_80x24", "climbing", (80, 24), "", ["f5", "p", "enter"]),
+    ("ladder_off", "off", (120, 36), "", ["f5", *["j"] * 8]),
 ]
 
 
