@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from tests.support import recorder
 
 ROOT = Path(__file__).parents[1]
-PROCESSES = "7"
+PROCESSES = "6"
 """More than cores: a console under test waits for its own timers most of the time."""
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 << 30
