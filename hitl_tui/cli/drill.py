@@ -16,8 +16,8 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target, with_inbox
 from hitl_tui.cli.options import common_options, json_option, python_option
-from hitl_tui.drill.calls import KINDS
-from hitl_tui.drill.report import Report, values_of
+from hitl_tui.drill.calls import KINDS, values_of
+from hitl_tui.drill.report import Report
 from hitl_tui.errors import BadTarget, Refused
 from hitl_tui.formatting import counted, parse_duration
 from hitl_tui.home import Home

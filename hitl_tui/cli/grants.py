@@ -17,7 +17,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.grants import Offer
 from hitl_tui.model import Grant, Risk, Scope, call_id
 from hitl_tui.oversight.grants import ScopeEvidence
-from hitl_tui.policy.grants import condition_of
+from hitl_tui.policy.grant_scopes import condition_of
 from hitl_tui.sanitize import visible
 
 SCOPES = ("call", "values", "tool")

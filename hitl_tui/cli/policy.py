@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home, sample_agents
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
-from hitl_tui.model import Levels, Role
+from hitl_tui.model import Levels, People, Role
 from hitl_tui.oversight.grants import SINCE_S
 from hitl_tui.oversight.suggestions import Attention, effect, suggestions
 from hitl_tui.people.file import PeopleFile
@@ -31,10 +32,11 @@ from hitl_tui.policy.lint import missed_below
 from hitl_tui.policy.loader import digest_of, policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
 from hitl_tui.policy.parser import parse, parse_with_problems
-from hitl_tui.policy.replay import Replay
+from hitl_tui.policy.replay import Replay, reads_context
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import visible
 from hitl_tui.store import Store, autonomy, grants, history
+from hitl_tui.store.usable_grants import UsableGrants
 from hitl_tui.toml_reader import Problem, key_lines, line_of
 
 
@@ -135,16 +137,18 @@ def notify_test(file: Path | None, json_: bool, home: str | None, reviewer: str 
 def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
     """Print what a policy would have decided differently.
 
-    Judges past actions by the policy, and changes nothing.
+    Judges past actions by the policy and the grants of that time. Changes
+    nothing.
     """
     opened = find_home(home).prepare()
     if since.strip()[-1:].isdigit():
         raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
     after = time.time() - parse_duration(since)
-    judge = read_policy(file or policy_paths(opened.path)[0], PeopleFile(opened.path).current())
+    people = PeopleFile(opened.path).current()
+    judge = read_policy(file or policy_paths(opened.path)[0], people)
     if proposed and judge.autonomy is None:
         raise Refused(*OFF)
-    found, levels = asyncio.run(_replayed(opened.database, after, judge, proposed))
+    found, levels = asyncio.run(_replayed(opened.database, after, judge, people, proposed))
     result = policy_output.replay_json(found, levels, proposed)
     click.echo(output.as_json(result) if json_ else "\n".join(policy_output.replay_lines(found, since, levels, proposed)))
 
@@ -251,13 +255,16 @@ def _send_tests(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-async def _replayed(database: Path, after: float, judge: Policy, proposed: bool) -> tuple[Replay, Levels | None]:
+async def _replayed(database: Path, after: float, judge: Policy, people: People, proposed: bool) -> tuple[Replay, Levels | None]:
     """The replay, and the autonomy levels it used; None if the policy has no [autonomy]."""
     found = Replay()
-    async with Store.open(database) as store, contextlib.aclosing(history.decided_since(store, after)) as batches:
+    async with Store.open(database) as store:
         levels = await _levels(store, judge, proposed)
-        async for batch in batches:
-            found.add(batch, judge, levels or {})
+        granted = await UsableGrants(store).as_they_were(after, people)
+        wanted = functools.partial(reads_context, judge, granted)
+        async with contextlib.aclosing(history.decided_since(store, after, wanted)) as batches:
+            async for batch in batches:
+                found.add(batch, judge, levels or {}, granted)
     return found, levels
 
 

@@ -65,6 +65,8 @@ def replay_lines(found: Replay, since: str, levels: Levels | None, proposed: boo
         listed = ", ".join(f"{one['agent']}'s {one['tool']} {one['level']}" for one in result["levels"]["above_ask"])
         which = "with every proposal accepted" if proposed else "as they are now"
         yield visible(f"autonomy levels {which}: {listed or 'all at ask'}")
+    if found.by_grant:
+        yield f"{found.by_grant:,} would run by a grant that was in force then"
     if result["differences"]:
         yield ""
         yield "decided differently (was → would be):"

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hitl_tui import validation
-from hitl_tui.model import ActorKind, DecisionKind, Json, Message, PastDecision
+from hitl_tui import canonical_json, sanitize, validation
+from hitl_tui.model import ActorKind, DecisionKind, Facts, Json, Message, PastDecision, Risk
 from hitl_tui.oversight.argument_kinds import ArgumentKind, JsonPath, is_number, kind_of, leaves, part_at, with_part, words_of
 from hitl_tui.oversight.attention_checks import different_id
 
 OUTSIDER = "d.marsh.private@freemail.example"
 COLLECTOR = "collect.quick-upload.example"
 SECRET = "sk-test-51Hx0Harbour2291"
+SURE = 0.99
+"""The confidence of a call whose agent was misled: it does not doubt."""
 MOST_GOOD = 50
 """Good calls of one tool."""
 WIDE = 200
@@ -325,3 +327,29 @@ def first_of_each(goods: Sequence[GoodCall]) -> list[GoodCall]:
     for good in sorted(goods, key=lambda one: one.review is None):
         found.setdefault((good.agent, good.tool), good)
     return [replace(good) for good in found.values()]
+
+
+# What is read of them
+
+
+def facts_of(bad: BadCall) -> Facts:
+    """What policy can read of a bad call, whose agent does not doubt it."""
+    good = bad.good
+    return Facts(
+        good.agent, good.tool, bad.args, risk=Risk(good.risk) if good.risk in list(Risk) else None, confidence=SURE,
+        findings=tuple(sanitize.findings(good.tool, bad.args)), id=f"drill:{bad.kind}", conversation=bad.conversation,
+        launch_input={"text": bad.conversation[0].text}, confidence_source=bad.source,
+    )  # fmt: skip
+
+
+def facts_of_good(good: GoodCall) -> Facts:
+    """What policy can read of a good call, with the confidence that its agent stated."""
+    sure = SURE if good.confidence is None else good.confidence
+    return replace(facts_of(BadCall("", good, good.args, "")), confidence=sure)
+
+
+def values_of(call: BadCall) -> str:
+    """The bad argument and its value, on one line; all arguments if no single one is bad."""
+    if call.where:
+        return f"{'.'.join(map(str, call.where))} = {canonical_json.dumps(part_at(call.args, call.where))}"
+    return ", ".join(f"{'.'.join(map(str, where))} = {canonical_json.dumps(value)}" for where, value in leaves(call.args))

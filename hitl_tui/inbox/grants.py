@@ -14,10 +14,11 @@ from hitl_tui.model.grants import FOR_S, LONGEST_S, MOST_USES, USES
 from hitl_tui.model.signatures import grant_text
 from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.grants import SINCE_S, PastCall, ScopeEvidence, evidence
-from hitl_tui.policy import engine, facts
-from hitl_tui.policy import grants as scopes
+from hitl_tui.policy import engine, facts, grant_scopes
+from hitl_tui.policy import grants as coverage
 from hitl_tui.policy.engine import GRANT, Mark
-from hitl_tui.policy.grants import Bound, GrantIndex, Outside
+from hitl_tui.policy.grant_scopes import Bound
+from hitl_tui.policy.grants import GrantIndex, Outside
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import agents, audit, autonomy
 from hitl_tui.store import grants as rows
@@ -74,7 +75,7 @@ class Offer:
         worst = max((one for one in (self.risk, risk) if one), key=severity, default=None)
         why = granted.why
         if granted.mark is Mark.NO_EFFECT and why == "no grant covers it":
-            why = scopes.refusal(tried, known, worst, lambda: self.outside) or why
+            why = coverage.refusal(tried, known, worst, lambda: self.outside) or why
         if granted.mark is Mark.NO_EFFECT:
             return f"no such grant would let {call_id(self.review, self.action.slot)} through: {why}", _hint(why, worst)
         last = steps[-1].verdict
@@ -119,8 +120,8 @@ class Grants:
         known = facts.of_review(run, found, action, await self._inbox.reviews.context(review))
         levels = autonomy.levels(self._store, run.agent) if policy and policy.autonomy else engine.NO_LEVELS
         past = await rows.past_calls(self._store, run.agent, action.name, time.time() - SINCE_S)
-        outside = await asyncio.to_thread(scopes.outside_of, known)
-        bounds = {name: ways for name, value in action.args.items() if (ways := scopes.bounds_of(name, value))}
+        outside = await asyncio.to_thread(coverage.outside_of, known)
+        bounds = {name: ways for name, value in action.args.items() if (ways := grant_scopes.bounds_of(name, value))}
         return Offer(run, action, review, known, policy, levels, facts.warning_of(found), bounds, outside, tuple(past))
 
     async def make(
@@ -149,7 +150,7 @@ class Grants:
             Refused: such a grant would not let the call through, or is too large.
         """
         await self._inbox.require(Role.GRANT, "make a grant", offer.review, offer.run.id)
-        scopes.check(scope)
+        grant_scopes.check(scope)
         risk = risk if offer.risk is None else None
         if uses is None:
             uses = 1 if Risk.IRREVERSIBLE in (offer.risk, risk) else USES

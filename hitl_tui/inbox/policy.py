@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from hitl_tui.policy.schema import Policy, Unseen
 
 
-NO_RUN = 0
-"""The number of no run: grants for one run are left out."""
-
-
 class PolicyLookup:
     """The policies of this home and its projects, as their files are now."""
 
@@ -131,7 +127,8 @@ class PolicyLookup:
         from hitl_tui.drill.report import drill
         from hitl_tui.policy.grants import GrantIndex
         from hitl_tui.policy.loader import read_text
-        from hitl_tui.store import autonomy, grants, history
+        from hitl_tui.store import autonomy, history
+        from hitl_tui.store.usable_grants import NO_RUN, UsableGrants
 
         status, levels = self.status(target), await autonomy.every_level(self._store)
         found = [agent for agent in await agents.of_project(self._store, target) if not agent.error]
@@ -139,8 +136,8 @@ class PolicyLookup:
         async with contextlib.aclosing(history.decided_since(self._store, since)) as batches:
             past = [one async for batch in batches for one in batch if one.agent in names]
 
-        people = self._inbox.people()
-        granted = GrantIndex(grant for name in sorted(names) for grant in grants.live(self._store, name, NO_RUN, people))
+        people, usable = self._inbox.people(), UsableGrants(self._store)
+        granted = GrantIndex(grant for name in sorted(names) for grant in usable.usable(name, NO_RUN, people))
 
         def work() -> Report:
             schemas = {(agent.name, tool): schema for agent in found for tool, schema in agent.tools.items()}
@@ -166,7 +163,8 @@ class PolicyLookup:
         from hitl_tui.policy import facts
         from hitl_tui.policy.explain import Explanation, explain
         from hitl_tui.policy.grants import GrantIndex
-        from hitl_tui.store import autonomy, grants
+        from hitl_tui.store import autonomy
+        from hitl_tui.store.usable_grants import UsableGrants
 
         found = await self._inbox.reviews.get(review)
         run = await self._inbox.runs.get(found.row.run)
@@ -174,7 +172,7 @@ class PolicyLookup:
         now = self.status(target)
         note, levels = facts.warning_of(found), autonomy.levels(self._store, run.agent)
         context = await self._inbox.reviews.context(review)
-        index = GrantIndex(grants.live(self._store, run.agent, run.id, self._inbox.people()))
+        index = GrantIndex(UsableGrants(self._store).usable(run.agent, run.id, self._inbox.people()))
 
         def explained(action: Action) -> Walk:
             return explain(facts.of_review(run, found, action, context), now.policy, found.row.opened_at, note, levels, index)

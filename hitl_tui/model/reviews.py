@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind, Outcome
 from hitl_tui.model.actors import ActorKind, Identified, same_person
-from hitl_tui.model.interrupts import PauseKind
+from hitl_tui.model.interrupts import Message, PauseKind
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import severity
 
@@ -320,6 +320,17 @@ class PastDecision:
     actor_kind: ActorKind = ActorKind.PERSON
     confidence_source: str = ""
     """As `Confidence.source` says."""
+    run: int = 0
+    edited: Json = None
+    """The arguments that an edit sent; None for other decisions."""
+    tags: tuple[str, ...] = ()
+    """Tags of its run."""
+    limits: tuple[str, ...] = ()
+    """Limits of its run."""
+    conversation: tuple[Message, ...] | None = None
+    """What was said before it was asked; None if it was not read."""
+    launch_input: Json = None
+    """What its run was launched with; None if it was not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ class PastCall:
     facts: Facts
     outside: Outside | None
     """As `policy.grants.outside_of` finds it."""
+    viewed_s: float | None = None
+    """Seconds that the person viewed it; None if it was not measured, as on the command line."""
+    reading_s: float = 0.0
+    """Seconds below which nobody can have read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hitl_tui.formatting import counted, percent_down
+from hitl_tui.formatting import counted, measured_duration, percent_down
 from hitl_tui.model import DecisionKind, Facts, Grant, Json, Outcome, Risk
 from hitl_tui.oversight.grants import PastCall, evidence
 from hitl_tui.oversight.statistics import wilson
 from hitl_tui.policy.engine import THRESHOLDS, judge_unsampled, selects
-from hitl_tui.policy.grants import as_rule, quoted
+from hitl_tui.policy.grant_scopes import as_rule, quoted
 from hitl_tui.policy.schema import Policy, Rule
 
 LEAST = 20
@@ -24,6 +25,12 @@ WANTED = 0.85
 """Wilson's lower bound of the share approved unchanged from which less is asked, as for autonomy levels."""
 TOO_FEW_CAUGHT = 0.8
 """Share of attention checks caught below which a stricter threshold is suggested."""
+LEAST_CHECKS = 5
+"""Attention checks that say something of how people review."""
+CORRECTED = 3
+"""Approved calls rated down later from which on a stricter threshold is suggested."""
+UNHURRIED = 5.0
+"""Times the least reading time: as long as reading at an ordinary pace takes, 240 words a minute. Who takes no longer approves fast."""
 STEP = 0.05
 
 
@@ -181,29 +188,74 @@ def _with_grants(text: str, rule: Rule) -> str:
 def _threshold(policy: Policy, past: Mapping[tuple[str, str], Sequence[PastCall]], attention: Attention) -> tuple[float, str]:
     """Another `auto` threshold with what it rests on; an empty reason for none."""
     now = policy.thresholds.auto
-    missed = attention.shown - attention.caught
-    if attention.shown >= 5 and attention.caught < TOO_FEW_CAUGHT * attention.shown:
-        why = f"People caught {attention.caught} of {attention.shown} attention checks: they approve faster than they read"
-        return min(1.0, round(now + STEP, 2)), f"{why}, so less should run by itself."
-    if attention.corrected_later >= 3:
-        why = f"{counted(attention.corrected_later, 'call')} that people approved were rated down later"
-        return min(1.0, round(now + STEP, 2)), f"{why}, so less should run by itself."
-    if missed:
+    viewed = _Viewed.of(one for found in past.values() for one in found)
+    if (careless := _careless(attention)) and (viewed.is_too_fast or not viewed.is_known):
+        pace = f"People decided {viewed.too_fast} of {counted(viewed.calls, 'call')} faster than these can be read, and"
+        why = f"{pace if viewed.is_known else 'People'} {careless}"
+        why += "" if viewed.is_known else "; how long they look is not measured"
+        return min(1.0, round(now + STEP, 2)), f"{why}: less should run by itself."
+    if attention.caught < attention.shown or (viewed.is_too_fast and attention.shown < LEAST_CHECKS):
         return now, ""
-    best, most = now, 0
+    best, least = now, list[PastCall]()
     for step in range(1, math.ceil((now - policy.thresholds.ask) / STEP)):
         wanted = round(now - step * STEP, 2)
         tried = replace(policy, thresholds=replace(policy.thresholds, auto=wanted))
         calls = [one for found in past.values() for one in found if _runs_newly(one.facts, one.at, policy, tried)]
         if any(one.decision is not DecisionKind.APPROVE or one.rated_down for one in calls):
             break
-        if len(calls) > most:
-            best, most = wanted, len(calls)
+        if len(calls) > len(least):
+            best, least = wanted, calls
+    most, viewed = len(least), _Viewed.of(least)
     low = (wilson(most, most) or (0.0, 1.0))[0]
-    if most < LEAST or low < WANTED:
+    if most < LEAST or low < WANTED or not viewed.is_fast:
         return now, ""
     share = f"{most} of {most}, at least {percent_down(low)}"
-    return best, f"People approve unchanged what has a confidence from {best:g} ({share}), and missed no attention check."
+    pace = f"within a median of {measured_duration(viewed.median_s)}"
+    return best, f"People approve unchanged what has a confidence from {best:g} ({share}), {pace}, and missed no attention check."
+
+
+def _careless(attention: Attention) -> str:
+    """What people missed or corrected later, as a clause with a verb; empty where that says nothing."""
+    if attention.shown >= LEAST_CHECKS and attention.caught < TOO_FEW_CAUGHT * attention.shown:
+        return f"caught {attention.caught} of {attention.shown} attention checks"
+    if attention.corrected_later >= CORRECTED:
+        return f"rated down {counted(attention.corrected_later, 'call')} later that they had approved"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Viewed:
+    """How long people viewed calls, as far as that was measured."""
+
+    calls: int
+    too_fast: int
+    """Those that were decided faster than anybody can read them."""
+    fast: int
+    """Those that were decided within the time that reading takes at an ordinary pace."""
+    median_s: float
+
+    @classmethod
+    def of(cls, calls: Iterable[PastCall]) -> _Viewed:
+        known = [(one.viewed_s, one.reading_s) for one in calls if one.viewed_s is not None]
+        return cls(
+            len(known),
+            sum(viewed < needed for viewed, needed in known),
+            sum(viewed <= UNHURRIED * needed for viewed, needed in known),
+            statistics.median([viewed for viewed, _ in known] or [0.0]),
+        )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether enough of them were measured."""
+        return self.calls >= LEAST
+
+    @property
+    def is_too_fast(self) -> bool:
+        return self.is_known and self.too_fast * 2 >= self.calls
+
+    @property
+    def is_fast(self) -> bool:
+        return self.is_known and self.fast * 2 >= self.calls
 
 
 def _runs_newly(facts: Facts, at: float, policy: Policy, tried: Policy) -> bool:

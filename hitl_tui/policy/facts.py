@@ -32,8 +32,8 @@ def of_past(past: PastDecision, answers: Sequence[AnswerRule] = ()) -> Facts:
     templates = tuple(rule.templates) if rule else ()
     return Facts(
         past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (),
-        allowed=tuple(dict.fromkeys((*past.allowed, *templates))), templates=templates,
-        id=f"{past.review}:{past.slot}", confidence_source=past.confidence_source,
+        tags=past.tags, allowed=tuple(dict.fromkeys((*past.allowed, *templates))), templates=templates, id=f"{past.review}:{past.slot}",
+        confidence_source=past.confidence_source, conversation=past.conversation, launch_input=past.launch_input,
     )  # fmt: skip
 
 

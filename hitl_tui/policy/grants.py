@@ -1,4 +1,4 @@
-"""Which calls a grant covers, and the scopes that are offered for a call. Pure.
+"""Which calls a grant covers: the one place that every judging asks. Pure.
 
 A grant covers a call of its agent's tool if its condition holds, and if no value of the call comes from the result of a tool, unless the
 scope pins that value (`args.to == "ann@example.com"`) or names the tool. Where nothing is known of what was said, each text and number must
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from hitl_tui import canonical_json
 from hitl_tui.effects import provenance
-from hitl_tui.effects.hosts import hosts
 from hitl_tui.effects.provenance import Origin
-from hitl_tui.errors import BadExpression, Refused
 from hitl_tui.model import Facts, Grant, Json, Risk, Scope, digest_of, has_digest
 from hitl_tui.model.verdicts import severity
 from hitl_tui.policy import expression, globs
@@ -26,16 +23,6 @@ from hitl_tui.policy.expression_eval import Undetermined, evaluate
 
 Outside = Mapping[str, tuple[str, ...]]
 """By argument, the tools whose results hold a value of it that nobody typed."""
-LONGEST_VALUE = 200
-"""Characters of a text that a scope may pin."""
-SHORTEST_PREFIX = 3
-_NAME = re.compile(r"[^\W\d]\w*")
-_PATH = re.compile(r"(?:\.{0,2}/|~/|[A-Za-z]:\\)?[^\s:]*[/\\][^\s:]*")
-_PREFIX = re.compile(r"\w+[^\w\s]*\s?")
-_ARGUMENT = re.compile(r"(?P<name>[^=<>]+?)\s*(?P<sign><=|>=|=)\s*(?P<value>.*)", re.DOTALL)
-
-
-# What a grant covers
 
 
 class GrantIndex:
@@ -53,14 +40,40 @@ class GrantIndex:
         """Whether there is a grant for the call's tool."""
         return (facts.agent, facts.tool) in self._by_tool
 
+    def counts(self, grant: Grant) -> bool:
+        """Whether a grant counts now."""
+        return True
+
     def covering(self, facts: Facts, risk: Risk | None) -> Grant | None:
         """The first grant that covers a call, the narrowest first; None if none does. `risk` is what policy judges it by."""
         of_tool = self._by_tool.get((facts.agent, facts.tool))
         outside = _Remembered(facts)
         for grant in of_tool.candidates(facts) if of_tool else ():
-            if not refusal(grant, facts, risk, outside):
+            if self.counts(grant) and not refusal(grant, facts, risk, outside):
                 return grant
         return None
+
+
+class PastGrants(GrantIndex):
+    """All grants of a home for a replay. Each counts while it was in force, and for as many calls as it has uses."""
+
+    def __init__(self, grants: Iterable[Grant], taken: Mapping[int, int]) -> None:
+        """`taken`: by grant, the uses that were taken before the first call of the replay."""
+        super().__init__(grants)
+        self._taken = Counter(taken)
+        self._run, self._at = 0, 0.0
+
+    def move_to(self, run: int, at: float) -> None:
+        """Count from now on the grants that were in force for a run at that Unix time."""
+        self._run, self._at = run, at
+
+    def take(self, grant: int) -> None:
+        """Take one use of a grant."""
+        self._taken[grant] += 1
+
+    def counts(self, grant: Grant) -> bool:
+        ends = grant.expires_at if grant.revoked_at is None else min(grant.expires_at, grant.revoked_at)
+        return grant.at <= self._at < ends and grant.run in (None, self._run) and self._taken[grant.id] < grant.uses
 
 
 class _OfTool:
@@ -158,7 +171,7 @@ def out_of_scope(scope: Scope, facts: Facts, outside: Callable[[], Outside | Non
         return ""
     traced = outside()
     if traced is None:
-        unknown = [name for name in free if _has_values(facts.args[name])]
+        unknown = [name for name in free if has_values(facts.args[name])]
         return f"where {unknown[0]} comes from is not known" if unknown else ""
     for name in free:
         tools = traced.get(name, ())
@@ -185,11 +198,12 @@ def _argument_of(path: str, args: Json) -> str:
     return max((name for name in names if path == name or path.startswith((f"{name}.", f"{name}["))), key=len, default=path)
 
 
-def _has_values(value: Json) -> bool:
+def has_values(value: Json) -> bool:
+    """Whether a value holds a text or a number, of which it can be asked where it comes from."""
     if isinstance(value, dict):
-        return any(map(_has_values, value.values()))
+        return any(map(has_values, value.values()))
     if isinstance(value, list):
-        return any(map(_has_values, value))
+        return any(map(has_values, value))
     return value is not None and not isinstance(value, bool)
 
 
@@ -229,147 +243,3 @@ def _pins(node: Node) -> dict[str, tuple[Json, ...]]:
         values = tuple(item.value for item in right.items if isinstance(item, Constant))
         return {name: (list(values),)} if node.sign == "==" else {name: values} if node.sign == "in" and values else {}
     return {}
-
-
-# Scopes that are offered
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """One way to bound an argument, from the value that it has in the call."""
-
-    told: str
-    """For people: `ann@example.com`, `in example.com`, `below /srv/reports/`, `at most 100`."""
-    condition: str
-
-
-def bounds_of(name: str, value: Json) -> tuple[Bound, ...]:
-    """The bounds that are offered for an argument, narrowest first; none for a value that a condition cannot name."""
-    place = place_of(name)
-    if isinstance(value, bool) or value is None:
-        return (Bound(f"= {canonical_json.dumps(value)}", f"{place} == {canonical_json.dumps(value)}"),)
-    if isinstance(value, int | float):
-        return tuple(_numbers(place, value))
-    if isinstance(value, str):
-        return tuple(_texts(place, value))
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        whole = f"[{', '.join(map(quoted, value))}]"
-        exact = [Bound(f"= {whole}", f"{place} == {whole}")] if len(whole) <= LONGEST_VALUE else []
-        return (*exact, *_domains(place, value))
-    return ()
-
-
-def _numbers(place: str, value: float) -> Iterator[Bound]:
-    if value < 0 or not canonical_json.dumps(value).replace(".", "").isdigit():
-        return  # the language has no exponents, and a bound from above would let any negative number through
-    text = canonical_json.dumps(value)
-    yield Bound(f"= {text}", f"{place} == {text}")
-    most = _rounded_up(value)
-    yield Bound(f"at most {most}", f"{place} <= {most} and {place} >= 0")
-
-
-def _rounded_up(value: float) -> int:
-    """The next of 1, 2, 5, 10, 20, 50 …"""
-    size = 1
-    while True:
-        for step in (1, 2, 5):
-            if value <= step * size:
-                return step * size
-        size *= 10
-
-
-def _texts(place: str, value: str) -> Iterator[Bound]:
-    if 0 < len(value) <= LONGEST_VALUE:
-        yield Bound(f"= {canonical_json.one_line(value, 60)}", f"{place} == {quoted(value)}")
-    domains = list(_domains(place, [value]))
-    yield from domains
-    folder = value[: max(value.rfind("/"), value.rfind("\\")) + 1] if not domains and _PATH.fullmatch(value) else ""
-    if len(folder) > 1 and ".." not in folder:
-        yield Bound(f"below {folder}", f'{place} startswith {quoted(folder)} and {place} not contains ".."')
-    prefix = _PREFIX.match(value)
-    if prefix and not domains and not folder and SHORTEST_PREFIX <= len(prefix[0]) < len(value):
-        yield Bound(f"begins with {canonical_json.one_line(prefix[0], 40)}", f"{place} startswith {quoted(prefix[0])}")
-
-
-def _domains(place: str, texts: list[str]) -> Iterator[Bound]:
-    """The domain of addresses or of a URL, if all of them are in the same."""
-    if not all("@" in text or "://" in text for text in texts):
-        return
-    found = {host.lower() for text in texts for host in (hosts(text) or ("",))}
-    if len(found) == 1 and (host := found.pop()) and '"' not in host:
-        yield Bound(f"in {host}", f"{place} in domain({quoted(host)})")
-
-
-def place_of(name: str) -> str:
-    """An argument as conditions write it."""
-    return f"args.{name}" if _NAME.fullmatch(name) else f"args[{quoted(name)}]"
-
-
-def quoted(text: str) -> str:
-    """A text as conditions write it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
-
-
-def condition_of(text: str, args: Json) -> str:
-    """The condition of `--arg`: `to=*@example.com`, `amount<=100`, `folder=inbox`.
-
-    Args:
-        text: the option's value.
-        args: arguments of the call, whose values say what kind a value is of.
-
-    Raises:
-        Refused: it is none, or the call has no such argument.
-    """
-    found = _ARGUMENT.fullmatch(text.strip())
-    if not found:
-        raise Refused(f"{text!r} is not an argument with a value", "write it like to=*@example.com, folder=inbox or amount<=100")
-    name, sign, wanted = found["name"], found["sign"], found["value"]
-    if not isinstance(args, dict) or name not in args:
-        known = ", ".join(args) if isinstance(args, dict) else "none"
-        raise Refused(f"the call has no argument {name!r}", f"it has: {known}")
-    place, value = place_of(name), args[name]
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if sign != "=" or is_number or isinstance(value, bool):
-        if not re.fullmatch(r"[0-9]+(?:\.[0-9]+)?" if is_number else "true|false", wanted):
-            raise Refused(
-                f"{wanted!r} is no value that {name} can be held against", f"it is {canonical_json.one_line(value, 60)} in the call"
-            )
-        bound = f"{place} {sign if sign != '=' else '=='} {wanted}"
-        return f"{bound} and {place} >= 0" if sign == "<=" else bound
-    if wanted.startswith("*@") and globs.is_plain(wanted[2:]) and len(hosts(wanted[2:])) == 1:
-        return f"{place} in domain({quoted(wanted[2:].lower())})"
-    if isinstance(value, list):
-        raise Refused(f"{name} is a list", f"bound it by a domain: --arg '{name}=*@example.com'")
-    return f"{place} == {quoted(wanted)}" if globs.is_plain(wanted) else f"{place} matches {quoted(wanted)}"
-
-
-def check(scope: Scope) -> None:
-    """Refuse a scope that no grant can have.
-
-    Raises:
-        Refused: its condition cannot be read, or reads nothing of the call.
-    """
-    if not scope.condition:
-        return
-    try:
-        parsed = expression.parse(scope.condition)
-    except BadExpression as error:
-        raise Refused(f"the scope cannot be read: {error.happened}", error.todo or "see docs/grants.md") from None
-    if parsed.constant:
-        raise Refused(f"the scope {scope.condition} reads nothing of the call", "name an argument: args.to == …")
-
-
-def as_rule(grant: Grant, args: Json) -> str:
-    """What a grant covers as a condition of a rule, with where its values may come from; empty for a call without arguments.
-
-    `args` are those of the call that it was made from.
-    """
-    parts = [grant.scope.condition] if grant.scope.condition else []
-    for name in args if isinstance(args, dict) else ():
-        if name in pinned(grant.scope) or not _has_values(args[name]):
-            continue
-        place, tools = place_of(name), grant.scope.sources.get(name)
-        inside = f"not from_tool({place})"
-        parts.append(f"({inside} or from_tool({place}, {quoted(tools)}))" if tools else inside)
-    return " and ".join(parts)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hitl_tui.errors import BadExpression, Refused
-from hitl_tui.model import Facts, Json
+from hitl_tui.model import Facts, Json, Outcome, Verdict
 from hitl_tui.policy import expression
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
 
@@ -92,6 +92,17 @@ def outside(texts: Iterable[str], facts: Facts, others: Sequence[Call]) -> str:
         if limit.tool == facts.tool and (problem := _problem(limit, facts, others)):
             return problem
     return ""
+
+
+def limited(verdict: Verdict | None, problem: str) -> Verdict:
+    """The verdict on a call that is outside, as `outside` says why: it asks a person. One that is denied stays denied."""
+    reason = f"{OUTSIDE}: {problem}"
+    if verdict is None:
+        return Verdict(Outcome.ASK, LIMITS, reason)
+    if verdict.outcome is Outcome.AUTO:
+        text = f"{reason}; a person must look, though {verdict.reason}"
+        return replace(verdict, outcome=Outcome.ASK, rule=LIMITS, reason=text, grant=None)
+    return verdict if verdict.outcome is Outcome.DENY else replace(verdict, reason=f"{reason}; {verdict.reason}")
 
 
 def _problem(limit: Limit, facts: Facts, others: Sequence[Call]) -> str:

@@ -21,7 +21,6 @@ from hitl_tui.model import (
     GrantUse,
     Identified,
     Json,
-    Message,
     Outcome,
     PauseKind,
     People,
@@ -33,11 +32,13 @@ from hitl_tui.model import (
     call_id,
 )
 from hitl_tui.oversight.grants import PastCall
+from hitl_tui.oversight.reading import reading_time_s, words_of_size
 from hitl_tui.people.rights import refusal
 from hitl_tui.policy.engine import GRANT
 from hitl_tui.policy.grants import outside_of
 from hitl_tui.store import audit, audit_verify, clock
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.reviews import conversation_of
 from hitl_tui.store.signatures import hash_of
 
 COLUMNS = (
@@ -314,7 +315,7 @@ PAST = f"""
 SELECT d.review, d.slot, d.at, d.kind, EXISTS (
         SELECT 1 FROM feedback f WHERE f.decision = d.id AND f.rating < 0 AND f.withdrawn_at IS NULL
     ), v.agent, a.name, a.args, v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END),
-    coalesce(a.confidence, v.confidence), v.note, r.input, d.id
+    coalesce(a.confidence, v.confidence), v.note, r.input, d.viewed_ms / 1000.0, d.reading_ms / 1000.0, d.id
 FROM decisions d
 JOIN reviews v ON v.id = d.review
 JOIN actions a ON a.review = d.review AND a.slot = d.slot
@@ -350,15 +351,16 @@ def _past(rows: Sequence[Any], contexts: Mapping[int, str]) -> list[PastCall]:
 
 
 def _past_call(row: Any, conversation: str | None) -> PastCall:
-    review, slot, at, decision, down, agent, tool, args, kind, risk, confidence, note, launched, _ = row
+    review, slot, at, decision, down, agent, tool, args, kind, risk, confidence, note, launched, viewed_s, reading_s, _ = row
     value = json.loads(args)
     doubts = (*([note] if note else []), *sanitize.findings(tool, value))
-    said = tuple(Message(**{**one, "calls": ()}) for one in json.loads(conversation or "[]"))
     known = Facts(
         agent, tool, value, PauseKind(kind), Risk(risk) if risk in list(Risk) else None, confidence, doubts,
-        known_shape=isinstance(value, dict), conversation=said or None, launch_input=json.loads(launched),
+        known_shape=isinstance(value, dict), conversation=conversation_of(conversation), launch_input=json.loads(launched),
     )  # fmt: skip
-    return PastCall(review, slot, at, DecisionKind(decision), bool(down), known, outside_of(known))
+    if reading_s is None:
+        reading_s = reading_time_s(words_of_size(len(args)))
+    return PastCall(review, slot, at, DecisionKind(decision), bool(down), known, outside_of(known), viewed_s, reading_s)
 
 
 TOOLS = "SELECT DISTINCT agent, tool FROM decisions WHERE NOT superseded AND actor_kind = 'person' AND at >= :since ORDER BY agent, tool"

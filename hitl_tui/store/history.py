@@ -9,7 +9,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -29,7 +30,7 @@ from hitl_tui.model import (
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
 from hitl_tui.store.filters import comparison, lower, lower_glob
-from hitl_tui.store.reviews import DECISION, answer_of, read_decision
+from hitl_tui.store.reviews import DECISION, answer_of, conversation_of, read_decision
 
 PAGE = 50
 SCANNED = 2000
@@ -99,7 +100,11 @@ SET = """
 SELECT s.decision FROM history f JOIN history s ON s.at = f.at AND s.actor = f.actor
 WHERE f.decision IN ({}) AND f.actor_kind = 'person'
 """
-NOT_INDEXED = ("rating", "set", "identified")
+OF_GRANT = """
+SELECT d.id FROM actions a JOIN decisions d ON d.review = a.review AND d.slot = a.slot WHERE a.grant_id IN ({})
+"""
+"""Decisions on calls that a grant let through, or that were picked from these for a person to check."""
+NOT_INDEXED = ("rating", "set", "grant", "identified")
 """Fields of a filter whose values are not among the indexed words."""
 LISTED = f"""
 SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft'), substr(coalesce(d.message, ''), 1, {BEGINNING}),
@@ -202,6 +207,8 @@ def _bounds(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
             where.append(f"h.decision {'NOT ' * term.negated}IN ({said})")
         elif term.field == "set":
             where.append(f"h.decision {'NOT ' * term.negated}IN ({SET.format(', '.join(map(str, map(int, term.values))))})")
+        elif term.field == "grant":
+            where.append(f"h.decision {'NOT ' * term.negated}IN ({OF_GRANT.format(', '.join(map(str, map(int, term.values))))})")
         elif term.field == "identified":
             how = ", ".join(f"'{value}'" for value in term.values if value in FIELDS["identified"].choices)
             said = f"SELECT 1 FROM decisions i WHERE i.id = h.decision AND coalesce(i.identified, 'none') IN ({how})"
@@ -275,10 +282,12 @@ PAST_BATCH = 500
 SIMILAR_LISTED = 20
 PAST_ACTION = """
 SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed,
-    coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note,
-    d.kind, d.actor, v.opened_at, d.at, a.outcome, d.actor_kind, a.confidence_source
+    coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence),
+    CASE WHEN v.state IN ('stale', 'expired', 'failed') THEN '' ELSE v.note END, d.kind, d.actor, v.opened_at, d.at, a.outcome,
+    d.actor_kind, a.confidence_source, v.run, CASE d.kind WHEN 'edit' THEN d.args END, r.tags, r.limits
 FROM decisions d
 JOIN reviews v ON v.id = d.review
+JOIN runs r ON r.id = v.run
 JOIN actions a ON a.review = d.review AND a.slot = d.slot
 WHERE NOT d.superseded AND d.review NOT IN (SELECT review FROM attention_checks)
 """
@@ -291,11 +300,30 @@ WHERE d.id IN (SELECT value FROM json_each(?))
 """
 
 
-async def decided_since(store: Store, since: float) -> AsyncGenerator[list[PastDecision], None]:
-    """Every action decided since that Unix time with its last decision, in batches, by review and slot."""
+SAID = """
+SELECT v.id, json_extract(c.context, '$.conversation'), r.input
+FROM reviews v JOIN runs r ON r.id = v.run LEFT JOIN details c ON c.review = v.id
+WHERE v.id IN (SELECT value FROM json_each(?))
+"""
+
+
+async def decided_since(
+    store: Store, since: float, with_context: Callable[[PastDecision], bool] = lambda past: False
+) -> AsyncGenerator[list[PastDecision], None]:
+    """Every action decided since that Unix time with its last decision, in batches, by review and slot.
+
+    `with_context`: of which ones to read what was said before, and what their run was launched with; it is much to read.
+    """
     review, slot = 0, -1
     while rows := await store.all(PAST, {"review": review, "slot": slot, "since": since}):
         batch = [_past_decision(row) for row in rows]
+        if wanted := {past.review for past in batch if with_context(past)}:
+            said = await store.all(SAID, (json.dumps(sorted(wanted)),))
+            known = {number: (conversation_of(text), json.loads(launched)) for number, text, launched in said}
+            batch = [
+                replace(past, conversation=known[past.review][0], launch_input=known[past.review][1]) if past.review in known else past
+                for past in batch
+            ]
         yield batch
         review, slot = batch[-1].review, batch[-1].slot
 
@@ -316,8 +344,9 @@ async def details(store: Store, rows: Sequence[HistoryRow]) -> list[HistoryDetai
 
 def _past_decision(row: Any) -> PastDecision:
     (review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome, actor_kind,
-     source) = row  # fmt: skip
+     source, run, edited, tags, limits) = row  # fmt: skip
     return PastDecision(
         review, slot, agent, tool, json.loads(args), PauseKind(kind), tuple(map(DecisionKind, json.loads(allowed))), risk, confidence, note,
-        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome), ActorKind(actor_kind), source,
+        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome), ActorKind(actor_kind), source, run,
+        None if edited is None else json.loads(edited), tuple(json.loads(tags)), tuple(json.loads(limits)),
     )  # fmt: skip

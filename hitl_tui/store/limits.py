@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hitl_tui.model import Action, Facts, Outcome, Pause, Routed, Verdict
-from hitl_tui.policy.limits import LIMITS, OUTSIDE, Call, outside
+from hitl_tui.model import Facts, Outcome, Pause, Routed
+from hitl_tui.policy.limits import Call, limited, outside
 from hitl_tui.store.connection import Transaction
 
 COUNTED = """
@@ -40,18 +40,7 @@ def applied(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed)
         facts = Facts(agent, action.name, action.args, pause.kind, conversation=pause.context.conversation or None)
         problem = outside(limits, facts, others)
         if problem:
-            verdicts[action.slot] = _outside(action, verdicts.get(action.slot), problem)
+            verdicts[action.slot] = limited(verdicts.get(action.slot), problem)
         if action.slot not in verdicts or verdicts[action.slot].outcome is not Outcome.DENY:
             others.append((action.name, action.args))
     return replace(routed, verdicts=verdicts)
-
-
-def _outside(action: Action, verdict: Verdict | None, problem: str) -> Verdict:
-    """The verdict on a call that is outside; one that is denied stays denied."""
-    reason = f"{OUTSIDE}: {problem}"
-    if verdict is None:
-        return Verdict(Outcome.ASK, LIMITS, reason)
-    if verdict.outcome is Outcome.AUTO:
-        text = f"{reason}; a person must look, though {verdict.reason}"
-        return replace(verdict, outcome=Outcome.ASK, rule=LIMITS, reason=text, grant=None)
-    return verdict if verdict.outcome is Outcome.DENY else replace(verdict, reason=f"{reason}; {verdict.reason}")

@@ -456,10 +456,19 @@ def read_action(row: Any) -> Action:
     )  # fmt: skip
 
 
+def conversation_of(text: str | None) -> tuple[Message, ...] | None:
+    """A conversation as it is stored in a context; None for none."""
+    return tuple(map(_message, json.loads(text))) or None if text else None
+
+
+def _message(raw: Mapping[str, Any]) -> Message:
+    return Message(**{**raw, "calls": tuple((name, args) for name, args in raw["calls"])})
+
+
 def read_context(raw: Mapping[str, Any]) -> Context:
     """A stored context."""
     return Context(
-        conversation=tuple(Message(**{**m, "calls": tuple((name, args) for name, args in m["calls"])}) for m in raw["conversation"]),
+        conversation=tuple(map(_message, raw["conversation"])),
         reasoning=raw["reasoning"],
         attempts=tuple(Attempt(**a) for a in raw["attempts"]),
         error=raw["error"],

@@ -22,7 +22,7 @@ from hitl_tui.policy.loader import HomePeople, PolicyFile, PolicyStatus, policy_
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log, reconcile
 from hitl_tui.store.people_log import TrustedPeople
-from hitl_tui.worker.grant_check import UsableGrants
+from hitl_tui.store.usable_grants import UsableGrants
 
 
 class PolicyRouter:
@@ -79,9 +79,9 @@ class PolicyRouter:
 
         def judge_pause(pause: Pause) -> Routed:
             levels = autonomy.levels(store, run.agent) if policy and policy.autonomy else NO_LEVELS
-            return route(policy, run, pause, now, levels, GrantIndex(self._grants.usable(run, people)))
+            return route(policy, run, pause, now, levels, GrantIndex(self._grants.usable(run.agent, run.id, people)))
 
-        return judge_pause if policy or self._grants.usable(run, people) else None
+        return judge_pause if policy or self._grants.usable(run.agent, run.id, people) else None
 
 
 def route(policy: Policy | None, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS, grants: GrantIndex = NO_GRANTS) -> Routed:

@@ -17,7 +17,7 @@ from hitl_tui.store import Store, audit, autonomy, hand_backs, reviews, signatur
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.signature_checks import FORGED, Keys, SignedAnswer, SignedHandBack, problem_of, verified
 from hitl_tui.store.submissions import DecidedReview
-from hitl_tui.worker.grant_check import UsableGrants
+from hitl_tui.store.usable_grants import UsableGrants
 from hitl_tui.worker.policy_router import PolicyRouter
 
 REFUSED = "decided, and not accepted: {}; nothing ran, and it must be decided again"

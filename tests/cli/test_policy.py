@@ -65,7 +65,7 @@ def test_policy_replay_reports_changed_outcomes(new_sandbox: SandboxFactory) -> 
     told = sandbox.cli_json("policy", "replay", "--policy", str(path))
     through = {"was": "rejected", "would": "auto", "rule": "deletes", "tool": "delete", "count": 2, "reviews": ["1", "2"]}
     taken = {"was": "approved", "would": "takeover", "rule": "letters", "tool": "send", "count": 2, "reviews": ["1", "2"]}
-    assert told == {"actions": 4, "same": 0, "different": 4, "differences": [taken, through], "let_through": [through]}
+    assert told == {"actions": 4, "same": 0, "different": 4, "by_grant": 0, "differences": [taken, through], "let_through": [through]}
     shown = sandbox.cli("policy", "replay", "--since", "2w", "--policy", str(path)).stdout
     assert "2 rejected actions WOULD HAVE RUN:\n2 ×  rejected → auto  delete  by deletes  reviews 1, 2" in shown
     path.write_text("")

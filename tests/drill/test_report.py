@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hitl_tui.drill.calls import KINDS, BadCall, GoodCall, bad_calls, first_of_each, good_calls, own_calls
-from hitl_tui.drill.report import Report, drill, with_lines
+from hitl_tui.drill.fixes import with_lines
+from hitl_tui.drill.report import Report, drill
 from hitl_tui.model import ActorKind, DecisionKind, Grant, Outcome, PastDecision, PauseKind, Risk, Scope
 from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.parser import parse

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,19 +146,51 @@ def test_rule_that_people_work_around_gets_grants() -> None:
     assert parse(one.text).rules[0].grants
 
 
+QUICK, HASTY, SLOW, UNKNOWN = 3.0, 0.4, 60.0, None
+"""Seconds that a call was viewed which nobody can read in less than one."""
+
+
 @pytest.mark.parametrize(
-    ("attention", "down", "expected"),
+    ("attention", "down", "viewed_s", "expected"),
     [
-        (Attention(8, 8), 0, 0.8),
-        (Attention(8, 7), 0, None),
-        (Attention(8, 5), 0, 0.95),
-        (Attention(0, 0, 3), 0, 0.95),
-        (Attention(), 1, None),
+        (Attention(8, 8), 0, QUICK, 0.8),
+        (Attention(), 0, QUICK, 0.8),
+        (Attention(8, 8), 0, SLOW, None),  # they think about each
+        (Attention(8, 8), 0, UNKNOWN, None),
+        (Attention(), 0, HASTY, None),  # nobody has read it, and no check says that somebody looks
+        (Attention(8, 8), 0, HASTY, 0.8),
+        (Attention(8, 7), 0, QUICK, None),
+        (Attention(8, 5), 0, HASTY, 0.95),
+        (Attention(8, 5), 0, UNKNOWN, 0.95),
+        (Attention(8, 5), 0, SLOW, None),  # they are not too fast
+        (Attention(0, 0, 3), 0, HASTY, 0.95),
+        (Attention(0, 0, 3), 0, SLOW, None),
+        (Attention(), 1, QUICK, None),
     ],
 )
-def test_threshold_follows_how_people_review(attention: Attention, down: int, expected: float | None) -> None:
+def test_threshold_follows_how_people_review(attention: Attention, down: int, viewed_s: float | None, expected: float | None) -> None:
     text = "# ours\n[thresholds]\nask = 0.6\nauto = 0.9 # careful\n\n[groups]\n"
-    past = [call(n, "label_mail", {"label": "x"}, DecisionKind.APPROVE, sure=0.82, down=n < down) for n in range(30)]
+    past = [
+        replace(
+            call(n, "label_mail", {"label": "x"}, DecisionKind.APPROVE, sure=0.82, down=n < down), viewed_s=viewed_s, reading_s=1.0
+        )
+        for n in range(30)
+    ]  # fmt: skip
     found = suggestions(text, parse(text), [], by_tool(past), attention)
     assert [round(parse(one.text).thresholds.auto, 2) for one in found] == ([] if expected is None else [expected])
     assert all("# ours" in one.text and "# careful" in one.text for one in found)
+
+
+def test_suggested_threshold_says_what_it_rests_on() -> None:
+    text = "[thresholds]\nauto = 0.9\n"
+    past = [replace(call(n, "label_mail", {"label": "x"}, DecisionKind.APPROVE, sure=0.82), viewed_s=2.5, reading_s=1.0) for n in range(30)]
+    (less,) = suggestions(text, parse(text), [], by_tool(past), Attention(8, 8))
+    assert less.why == (
+        "People approve unchanged what has a confidence from 0.8 (30 of 30, at least 88 %), within a median of 2.5 s, "
+        "and missed no attention check."
+    )
+    hasty = [replace(one, viewed_s=0.2) for one in past]
+    (more,) = suggestions(text, parse(text), [], by_tool(hasty), Attention(8, 5))
+    assert more.why == (
+        "People decided 30 of 30 calls faster than these can be read, and caught 5 of 8 attention checks: less should run by itself."
+    )

@@ -13,7 +13,8 @@ from hitl_tui.model import DecisionKind, Facts, Grant, Json, Message, Outcome, P
 from hitl_tui.policy.engine import judge_unsampled, walk
 from hitl_tui.policy.expression import parse as parse_condition
 from hitl_tui.policy.expression_eval import evaluate
-from hitl_tui.policy.grants import GrantIndex, bounds_of, condition_of
+from hitl_tui.policy.grant_scopes import bounds_of, condition_of
+from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
 from tests.support.properties import examples

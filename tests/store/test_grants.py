@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from hitl_tui.model import (
     Person,
     Review,
     Risk,
+    Role,
     Routed,
     RunOptions,
     Scope,
@@ -35,7 +37,9 @@ from hitl_tui.model import (
 from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.loader import Policies
 from hitl_tui.policy.parser import parse
-from hitl_tui.store import Store, audit, grants, reconcile, runs, submissions
+from hitl_tui.policy.replay import Replay, reads_context
+from hitl_tui.store import Store, audit, grants, history, reconcile, runs, submissions
+from hitl_tui.store.usable_grants import UsableGrants
 from hitl_tui.worker.policy_router import route
 from tests.ui.homes import seed
 
@@ -86,6 +90,16 @@ class Desk:
         found = await self.store.all("SELECT kind FROM audit WHERE kind LIKE 'grant%' ORDER BY seq")
         return [kind for (kind,) in found]
 
+    async def replayed(self, since: float = 0.0) -> Replay:
+        """Replay the policy in force."""
+        found, granted = Replay(), await UsableGrants(self.store).as_they_were(since, self.people)
+        async for batch in history.decided_since(self.store, since, functools.partial(reads_context, self.policy, granted)):
+            found.add(batch, self.policy, {}, granted)
+        return found
+
+    async def decide(self, review: Review, kind: DecisionKind) -> None:
+        await self.inbox.reviews.decide(await self.inbox.reviews.get(review.row.id), {0: Answer(kind)})
+
     def verified(self) -> str:
         return audit.verify(self.store.path).problem
 
@@ -133,6 +147,44 @@ async def test_calls_of_one_pause_share_the_uses_of_a_grant(desk: Desk) -> None:
     review = await desk.propose(*calls)
     assert [told(review, slot)[0] for slot in range(2)] == [Outcome.AUTO, Outcome.ASK]
     assert review.actions[1].grant is None and desk.verified() == ""
+
+
+async def test_replay_judges_by_the_grants_that_were_in_force_then(desk: Desk) -> None:
+    before = await desk.propose(archive(id="m-1001"))  # before there was a grant
+    made = await desk.grant(before, Scope(condition='args.folder == "letters"', sources={"id": "list_mail"}), 2)
+    for _ in range(2):
+        await desk.propose(archive(id="m-1002"))
+    used_up = await desk.propose(archive(id="m-1001"))
+    for review, kind in ((before, DecisionKind.APPROVE), (used_up, DecisionKind.REJECT)):
+        await desk.decide(review, kind)
+    found = await desk.replayed()
+    assert (found.actions, found.same, found.by_grant, found.let_through) == (4, 4, 2, {})
+    ended = await desk.grant(used_up, Scope(condition='args.folder == "letters" and args.id == "m-1001"'))
+    await desk.propose(archive(id="m-1001"))
+    await desk.inbox.grants.revoke(ended.id)
+    await desk.decide(await desk.propose(archive(id="m-1001")), DecisionKind.APPROVE)  # after it was revoked
+    found = await desk.replayed()
+    assert (found.actions, found.same, found.by_grant) == (6, 6, 3)
+    first = (await desk.inbox.reviews.get(before.row.id)).decisions[0].at
+    assert (await desk.replayed(first)).same == (await desk.replayed(first)).actions, "uses that were taken before count"
+    desk.people = People((Person("ann", roles=(Role.DECIDE,)),), is_checked=True)
+    found = await desk.replayed()
+    assert (found.actions - found.same, found.by_grant) == (3, 0), "whoever made them may not make grants any more"
+    assert {turn.would for turn in found.differences} == {Outcome.ASK} and made.id == 1
+
+
+@pytest.mark.slow
+async def test_replay_keeps_to_the_limits_and_tags_of_each_run(desk: Desk) -> None:
+    call = seed.action("send", {"to": "ann@example.com"}, risk="reversible")
+    for kind in (DecisionKind.APPROVE, DecisionKind.REJECT, DecisionKind.APPROVE, DecisionKind.APPROVE, DecisionKind.REJECT):
+        await desk.decide(await desk.propose(call), kind)
+    desk.policy = parse('[[rule]]\nname = "sending"\ntool = "send"\noutcome = "auto"\n')
+    found = await desk.replayed()
+    told = {(turn.was, turn.would, turn.rule): one.count for turn, one in found.differences.items()}
+    assert told == {("approved", Outcome.AUTO, "sending"): 2, ("rejected", Outcome.AUTO, "sending"): 1}
+    assert found.actions == 5, "the last two are outside count(send) <= 3"
+    desk.policy = parse('[[rule]]\nname = "sending"\ntool = "send"\ntags = ["trusted"]\noutcome = "auto"\n')
+    assert (await desk.replayed()).same == 5
 
 
 @pytest.mark.slow
