@@ -372,7 +372,9 @@ def review_text(
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         lines += [exact_line(f"  for {action.decider} to decide")] if action.decider else []
         lines += ["  every decision on it needs a signature"] if action.signed else []
-        lines += ["  the two do not see each other's answer"] if action.blind else []
+        answered = sum(one.slot == action.slot for one in endorsements)
+        blind = "the two answers differ, and the next one decides" if answered > 1 else "the two do not see each other's answer"
+        lines += [f"  {blind}"] if action.blind else []
         for one in endorsements:
             if one.slot == action.slot:
                 by = who(one.actor, one.identified)

@@ -246,9 +246,12 @@ async def _decided(inbox: Inbox, review: int, call: str, answer: Answer, digest:
         return output.as_json(await _json(inbox, now))
     if check := inbox.reviews.attention_check(review):
         return visible(check.told(inbox.reviewer))
-    if any(one.slot in now.undecided and one.slot in slots for one in await inbox.reviews.endorsements(review)):
-        blind = all(action.blind for action in found.actions if action.slot in slots)
-        again = "another person answers without seeing it" if blind else "another person must approve the same"
+    answered = [one.slot for one in await inbox.reviews.endorsements(review) if one.slot in now.undecided and one.slot in slots]
+    if answered:
+        again = "another person must approve the same"
+        if all(action.blind for action in found.actions if action.slot in slots):
+            differ = len(answered) > len(set(answered))
+            again = "the answers differ, and the next one decides" if differ else "another person answers without seeing it"
         return visible(f"review {review} has {now.row.decided}; {again}{_undecided(now, slots)}")
     return visible(f"review {review} is {now.row.decided or now.row.state}{_undecided(now, [])}")
 

@@ -56,14 +56,41 @@ SELECT actor FROM (
 HANDED_BACK = "SELECT DISTINCT actor FROM takeovers WHERE run = ? AND state IN ('submitted', 'applied')"
 
 
-ANSWERED = "SELECT actor FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL"
+ANSWERED = "SELECT actor, kind, effect FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL ORDER BY id"
 
 
-def is_first_blind(db: Transaction, people: People, demands: Demands, values: dict[str, Any]) -> bool:
-    """Whether an answer is the first of two that are given blind: then it decides nothing, not even a rejection."""
+@dataclass(frozen=True, slots=True)
+class BlindAnswer:
+    """An answer that is given without having seen another's, and that leaves its action open."""
+
+    differs_from: str = ""
+    """The person who answered first and said something else; empty if this is the first answer."""
+    other: str = ""
+    """The `DecisionKind` of that person's answer."""
+
+
+def blind_answer(db: Transaction, people: People, demands: Demands, values: dict[str, Any]) -> BlindAnswer | None:
+    """What an answer is while two people answer blind: None once both have, and for a second answer that agrees with the first.
+
+    The first answer decides nothing, not even a rejection, and neither does a second one that differs from it.
+
+    Args:
+        db: the transaction.
+        people: those of the home.
+        demands: what the action's rule demands.
+        values: the answer's columns, as of a decision; it is not stored yet.
+    """
     if not demands.blind:
-        return False
-    return all(people.same_person(name, values["actor"]) for (name,) in db.rows(ANSWERED, values))
+        return None
+    given = db.rows(ANSWERED, values)
+    others = {people.key_of(name): (name, kind, effect) for name, kind, effect in given if not people.same_person(name, values["actor"])}
+    if not others:
+        return BlindAnswer()
+    if len(others) > 1 or len(given) > len(others):  # this person has answered before, and sees what the other says
+        return None
+    ((name, kind, effect),) = others.values()
+    both_reject = kind == values["kind"] == DecisionKind.REJECT
+    return None if both_reject or effect == values["effect"] else BlindAnswer(name, kind)
 
 
 def is_enough(db: Transaction, people: People, demands: Demands, run: int, values: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from hitl_tui.model import (
     PROGRAM,
     Action,
     Actor,
+    ActorKind,
     Answer,
     DecisionKind,
     Endorsement,
@@ -125,7 +126,7 @@ FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'h
 WHERE v.id = :review
 """
 FIND_CALLS = """
-SELECT a.slot, a.digest, a.reviewers, a.decider, a.separate, d.id, a.tool_call, a.blind
+SELECT a.slot, a.digest, a.reviewers, a.decider, a.separate, d.id, a.tool_call, a.blind, a.rule
 FROM actions a LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
 WHERE a.review = :review ORDER BY a.slot
 """
@@ -142,6 +143,8 @@ class _LiveCall:
     """The decision in force."""
     tool_call: str | None
     """Id of the tool call, which several calls of a message may have."""
+    rule: str
+    """The rule that matched it; empty if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +186,8 @@ def _find(db: Transaction, review: int) -> _LiveReview:
     if found is None:
         raise errors.unknown(review)
     calls = [
-        _LiveCall(slot, digest, approvals.Demands(reviewers, decider, tuple(json.loads(separate)), bool(blind)), decision, tool_call)
-        for slot, digest, reviewers, decider, separate, decision, tool_call, blind in db.rows(FIND_CALLS, {"review": review})
+        _LiveCall(slot, digest, approvals.Demands(reviewers, decider, tuple(json.loads(separate)), bool(blind)), decision, tool_call, rule)
+        for slot, digest, reviewers, decider, separate, decision, tool_call, blind, rule in db.rows(FIND_CALLS, {"review": review})
     ]
     return _LiveReview({call.slot: call for call in calls}, *found)
 
@@ -253,11 +256,13 @@ def _decide(
     _must_be_allowed(found, chosen.answers, by, people)
     _must_answer_alike(found, chosen.answers)
     _must_be_intact(db, found.id, chosen.answers)
-    deciding, endorsing = [], []
+    deciding, endorsing, disagreeing = [], [], []
     for slot, answer in chosen.answers.items():
         given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together, signed)
-        first = approvals.is_first_blind(db, people, found.calls[slot].demands, given.values)
-        if not first and approvals.is_enough(db, people, found.calls[slot].demands, found.run, given.values):
+        blind = approvals.blind_answer(db, people, found.calls[slot].demands, given.values)
+        if blind and blind.differs_from:
+            disagreeing.append((given, blind))
+        if not blind and approvals.is_enough(db, people, found.calls[slot].demands, found.run, given.values):
             deciding.append(given)
         elif not any(people.same_person(name, by.name) for (name,) in db.rows(approvals.LIVE_APPROVALS, given.values)):
             endorsing.append(given)
@@ -270,7 +275,19 @@ def _decide(
         _endorse(db, found, one)
     for one in deciding:
         _record(db, found, one)
+    if disagreeing:
+        _escalate_disagreement(db, found, *disagreeing[0])
     return _conclude(db, found)
+
+
+def _escalate_disagreement(db: Transaction, found: _LiveReview, given: Given, blind: approvals.BlindAnswer) -> None:
+    """Tell people that two blind answers differ: by the escalation chain, or whom the call's rule names."""
+    from hitl_tui.store import escalations  # it imports this module
+
+    call, answer = found.calls[given.action.slot], DecisionKind(given.values["kind"])
+    did = f"{blind.differs_from} {WORDS[DecisionKind(blind.other)]} and {given.by.name} {WORDS[answer]}"
+    why = f"two blind answers differ: {did} {call_id(found.id, call.slot)}"
+    escalations.add(db, found.id, call.demands.decider, Actor(f"policy:{call.rule}", ActorKind.POLICY), why, given.at)
 
 
 def _must_be_decidable(db: Transaction, found: _LiveReview, digests: Mapping[int, str], by: Actor, now: float) -> None:

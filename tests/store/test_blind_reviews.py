@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hitl_tui.errors import BadPolicy
+from hitl_tui.errors import BadPolicy, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, Review, Routed, Verdict
 from hitl_tui.oversight.statistics import Agreement
 from hitl_tui.policy.parser import parse
 from hitl_tui.store import Store, audit, reconcile, runs
+from hitl_tui.store.decisions import WORDS
 from tests.ui.homes import seed
 
 APPROVE, REJECT = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="not to her")
+EDIT = Answer(DecisionKind.EDIT, {"to": "cleo@example.com", "subject": "Re: invoice 4711", "body": "Paid."})
 
 
 class BlindCalls:
@@ -82,12 +84,46 @@ async def test_answers_that_differ_let_nothing_run_and_count_for_the_agreement(c
         review = await calls.propose() if number else review
         await calls.decide(calls.ann, review, ann)
         state, told = await calls.decide(calls.bob, review, bob)
-        assert (state == "open") == ((ann, bob) == (REJECT, APPROVE)), "a rejection after an approval decides"
-        assert ("approved" in told) == (ann == bob == APPROVE)
+        assert (state == "open") == (ann != bob), "whoever came first"
+        assert told.startswith("approved") == (ann == bob == APPROVE)
     assert await calls.seen_by(calls.bob, review) == [("ann", DecisionKind.REJECT, False), ("bob", DecisionKind.APPROVE, False)]
     assert await calls.decide(calls.ann, review, APPROVE) == ("decided", "approved with bob by ann"), "now that she sees his answer"
     (found,) = (await calls.ann.insights.read()).agreements
     assert (found.name, found.both, found.neither, found.first_only, found.second_only) == ("blind reviews", 2, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("ann", "bob"), [(APPROVE, REJECT), (REJECT, APPROVE), (APPROVE, EDIT)])
+async def test_answers_that_differ_are_escalated_and_the_next_one_decides(calls: BlindCalls, ann: Answer, bob: Answer) -> None:
+    cleo, last = Inbox(calls.store, "cleo"), None
+    for decides, expected in ((APPROVE, "approved"), (REJECT, "rejected")):
+        review = await calls.propose()
+        await calls.decide(calls.ann, review, ann)
+        assert await calls.ann.reviews.escalations(review.row.id) == []
+        assert (await calls.decide(calls.bob, review, bob))[0] == "open"
+        (told,) = await calls.ann.reviews.escalations(review.row.id)
+        assert told.why.startswith("two blind answers differ: ann ") and f" and bob {WORDS[bob.kind]} " in told.why
+        assert (told.actor, told.recipient, (await calls.ann.reviews.get(review.row.id)).row.escalated) == ("policy:mail", "", "anybody")
+        for inbox in (calls.ann, calls.bob, cleo):
+            assert [hidden for _, _, hidden in await calls.seen_by(inbox, review)] == [False, False]
+        last = await calls.decide(cleo, review, decides)
+        assert last[0] == "decided" and last[1].startswith(expected)
+        assert len(await calls.ann.reviews.escalations(review.row.id)) == 1
+    assert audit.verify(calls.store.path).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("by", "answer", "expected"), [("ann", APPROVE, "approved"), ("bob", REJECT, "rejected"), ("ann", REJECT, "rejected")]
+)
+async def test_one_of_two_who_differ_may_give_way_or_insist_on_a_rejection(
+    calls: BlindCalls, by: str, answer: Answer, expected: str
+) -> None:
+    review = await calls.propose()
+    await calls.decide(calls.ann, review, REJECT)
+    await calls.decide(calls.bob, review, APPROVE)
+    with pytest.raises(Refused, match="you said so of review"):
+        await calls.decide(calls.bob, review, APPROVE)
+    state, told = await calls.decide({"ann": calls.ann, "bob": calls.bob}[by], review, answer)
+    assert state == "decided" and told.startswith(expected)
 
 
 def test_kappa_is_the_agreement_beyond_chance() -> None:

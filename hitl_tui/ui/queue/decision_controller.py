@@ -286,8 +286,8 @@ class DecisionController:
         mine = {one.slot: one for one in activity.endorsements if same_person(one.actor, self._inbox.reviewer)}
         if action.slot in undecided and action.slot in mine:
             told = assignment.agreed(action, activity, self._inbox.reviewer)
-            again = "answers without seeing it" if action.blind else f"must {labels.AGAIN[mine[action.slot].answer.kind]}"
-            self._notify(f"{told}: another person {again}")
+            again = f"another person must {labels.AGAIN[mine[action.slot].answer.kind]}"
+            self._notify(f"{told}: {assignment.blind_need(action, activity) if action.blind else again}")
         if set(undecided) <= set(mine):
             self._view.awaiting_others(review)
         else:

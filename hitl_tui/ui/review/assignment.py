@@ -21,6 +21,7 @@ from hitl_tui.model import (
     ReviewRow,
     ReviewState,
     effect_of,
+    person_key,
     same_person,
 )
 from hitl_tui.sanitize import one_line
@@ -163,6 +164,19 @@ def agreed(action: Action, activity: ReviewActivity, reviewer: str) -> str:
     return "; ".join(told) or (
         f"needs {action.reviewers} {'blind answers' if action.blind else 'approvals'}" if action.reviewers > 1 else ""
     )
+
+
+def differ(action: Action, activity: ReviewActivity) -> bool:
+    """Whether two people have answered an action and said different things."""
+    people = {person_key(one.actor) for one in activity.endorsements if one.slot == action.slot}
+    return action.blind and len(people) > 1
+
+
+def blind_need(action: Action, activity: ReviewActivity) -> str:
+    """What an action that two people answer blind waits for."""
+    if differ(action, activity):
+        return "the answers differ, and the next one decides: of somebody else, or of one of the two"
+    return "another person answers without seeing it"
 
 
 def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tuple[str, str]]:

@@ -169,7 +169,7 @@ def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewAc
             if one.is_hidden:
                 need = "you answer without seeing what they say"
             elif action.blind:
-                need = "another person answers without seeing it"
+                need = assignment.blind_need(action, activity)
             yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
             yield from _sent(action, one.answer)
             yield BLANK
