@@ -1,4 +1,4 @@
-"""Links in notifications that decide one call: made for one person, one digest and a short time, and used once.
+"""Links in notifications that decide the calls of one review: for one person, the digest of each call, and a short time.
 
 Links are files in the home, so that only who can write it can make one; only the hash of a link's token is kept. `hitl-tui serve` shows
 what a link is about, and takes the answer (`web/answers.py`).
@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +31,30 @@ class AnswerLink:
 
     person: str
     review: int
-    slot: int
-    digest: str
+    digests: Mapping[int, str]
+    """By slot, the digest of each call of the review. Each is decided once, by an answer of its own."""
     until: float
     """Unix time, seconds."""
 
 
+@dataclass(slots=True)
+class UsedLink:
+    """A link that nobody else can use now."""
+
+    link: AnswerLink
+    is_valid_again: bool = False
+    """Whether it can be used afterwards: calls are left that it may decide."""
+
+
 def obstacle(review: Review, action: Action) -> str:
-    """Why no link may decide a call, as a clause; empty if one may: a plain tool call that waits, and can be undone if it is wrong."""
+    """Why no link may decide a call, and those that get one answer with it, as a clause; empty if one may.
+
+    A link decides plain tool calls that wait, and that can be undone if they are wrong.
+    """
+    return next((why for one in review.sharing(action) if (why := _obstacle(review, one))), "")
+
+
+def _obstacle(review: Review, action: Action) -> str:
     if review.row.state is not ReviewState.OPEN or action.slot not in review.undecided:
         return "it is decided"
     if not review.row.kind.is_tool_call or DecisionKind.APPROVE not in action.allowed or DecisionKind.REJECT not in action.allowed:
@@ -57,11 +73,11 @@ def obstacle(review: Review, action: Action) -> str:
 
 
 def make(home: Home, person: str, review: Review, for_s: float) -> str:
-    """The address of a page where a person decides the one call of a review; empty if no link may, or no `hitl-tui serve` runs."""
-    if len(review.actions) != 1 or obstacle(review, review.actions[0]):
+    """The address of a page where a person decides calls of a review; empty if a link may decide none, or no `hitl-tui serve` runs."""
+    if all(obstacle(review, action) for action in review.actions):
         return ""
-    action, token = review.actions[0], secrets.token_urlsafe(32)
-    link = {"person": person, "review": review.row.id, "slot": action.slot, "digest": action.digest, "until": time.time() + for_s}
+    token, digests = secrets.token_urlsafe(32), [[action.slot, action.digest] for action in review.actions]
+    link = {"person": person, "review": review.row.id, "digests": digests, "until": time.time() + for_s}
     try:
         base = home.web_address.read_text("utf-8").strip()
         path = _path(home, token)
@@ -82,8 +98,8 @@ def read(home: Home, token: str) -> AnswerLink:
 
 
 @contextlib.contextmanager
-def use_up(home: Home, token: str) -> Iterator[AnswerLink]:
-    """Use a link for the block; of two requests at once, one gets it. It is valid again if the block raises `Refused`.
+def use_up(home: Home, token: str) -> Iterator[UsedLink]:
+    """Use a link for the block; of two requests at once, one gets it. It is valid again if the block says so or raises `Refused`.
 
     Raises:
         Refused: there is no such link, it was used, or its time is over.
@@ -94,13 +110,18 @@ def use_up(home: Home, token: str) -> Iterator[AnswerLink]:
         path.rename(taken)
     except OSError:
         raise Refused(GONE) from None
+    used = None
     try:
-        yield _read(taken)
+        used = UsedLink(_read(taken))
+        yield used
     except Refused:
-        with contextlib.suppress(OSError):
-            taken.rename(path)
+        if used:
+            used.is_valid_again = True
         raise
     finally:
+        if used and used.is_valid_again:
+            with contextlib.suppress(OSError):
+                taken.rename(path)
         taken.unlink(missing_ok=True)
 
 
@@ -121,7 +142,8 @@ def _path(home: Home, token: str) -> Path:
 def _read(path: Path) -> AnswerLink:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         raw = json.loads(path.read_text("utf-8"))
-        link = AnswerLink(str(raw["person"]), int(raw["review"]), int(raw["slot"]), str(raw["digest"]), float(raw["until"]))
+        digests = {int(slot): str(digest) for slot, digest in raw["digests"]}
+        link = AnswerLink(str(raw["person"]), int(raw["review"]), digests, float(raw["until"]))
         if link.until > time.time():
             return link
     raise Refused(GONE)

@@ -164,15 +164,16 @@ class ConsoleServer:
         return _page("answer.html")
 
     async def _call_page(self, request: web.Request) -> web.StreamResponse:
-        """Show the call of a link; nothing is decided."""
+        """Show the calls of a link; nothing is decided."""
         pages, person, form = await self._answering(request)
         return _page("call.html", call=await pages.page(form.get("token", ""), person))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Decide the call of a link."""
+        """Decide one call of a link, and show the page again while it may decide others."""
         pages, person, form = await self._answering(request)
-        told = await pages.decide(form.get("token", ""), form.get("digest", ""), form.get("decision", ""), form.get("reason", ""), person)
-        return _told(told, 200)
+        token, call, digest = (form.get(name, "") for name in ("token", "call", "digest"))
+        told, is_left = await pages.decide(token, call, digest, form.get("decision", ""), form.get("reason", ""), person)
+        return _page("call.html", call=await pages.page(token, person, told)) if is_left else _told(told, 200)
 
     async def _answering(self, request: web.Request) -> tuple[AnswerPages, str, dict[str, str]]:
         """The pages of links, who asks where a proxy says so, and the texts of the form.

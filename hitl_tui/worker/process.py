@@ -263,10 +263,10 @@ def _opened(target: AnyTarget, home: Home, store: Store, settings: Callable[[str
 
 
 def _answer_link(home: Home, policy: Callable[[], Policy | None], people: Callable[[], People], review: Review) -> str:
-    """The address of a page where the person that the home's policy names decides a review; empty if it names none, or they may not."""
+    """The address of a page where the person that the home's policy names decides a review's calls; empty if they may decide none."""
     settings, known = policy(), people()
     person = settings.notify.links if settings and not settings.problem else ""
-    may = not known.is_checked or all(not refusal_of_call(known, person, one.decider, "") for one in review.actions)
+    may = not known.is_checked or any(not refusal_of_call(known, person, one.decider, "") for one in review.actions)
     return answer_links.make(home, person, review, settings.notify.links_for_s) if settings and person and may else ""
 
 

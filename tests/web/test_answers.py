@@ -15,7 +15,7 @@ import pytest
 from hitl_tui.errors import BadPolicy
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import EVERYBODY, Outcome, Pause, PauseKind, People, Person, Review, Role, Routed, Verdict
+from hitl_tui.model import EVERYBODY, Action, Outcome, Pause, PauseKind, People, Person, Review, Risk, Role, Routed, Verdict
 from hitl_tui.notify import answer_links
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.store import Store
@@ -47,6 +47,13 @@ class Site:
             return Routed({0: verdict})
 
         id_ = await seed.add_waiting_run(self.store, self.project, "desk", pause, judge=judge)
+        return await Inbox(self.store, "x").reviews.get(id_)
+
+    async def ask_several(self, *calls: Action, **more: Any) -> Review:
+        """Open a review with several calls, each judged by the risk that it states."""
+        verdicts = {one.slot: Verdict(Outcome.ASK, "moves", "rule 'moves' says ask", Risk(one.risk), **more) for one in calls if one.risk}
+        pause = seed.pause(PauseKind.TOOL_CALLS, *calls)
+        id_ = await seed.add_waiting_run(self.store, self.project, "desk", pause, judge=lambda _: Routed(verdicts))
         return await Inbox(self.store, "x").reviews.get(id_)
 
     def link(self, review: Review, person: str = "ann", for_s: float = 60.0) -> str:
@@ -99,6 +106,58 @@ async def test_a_link_shows_the_whole_call_and_decides_it_once_by_a_post(tmp_pat
         status, told = await at.post("/answer/decide", **form)
         assert status == 403 and "this link was used" in told
         assert not list(at.home.web.glob("used-*"))
+
+
+def call(path: str, slot: int, name: str = "move", risk: str = "reversible", **more: Any) -> Action:
+    return seed.action(name, {"path": path}, slot, risk=risk, **more)
+
+
+async def test_a_link_decides_the_calls_of_a_review_one_by_one_and_leaves_others_to_the_console(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        review = await at.ask_several(call("a", 0), call("b", 1, "erase", "irreversible"), call("c", 2))
+        token, (first, second, third) = at.link(review), (one.digest for one in review.actions)
+        _, page = await at.post("/answer", token=token)
+        assert "desk asks about 3 calls" in page and "Approve call 1" in page and "Approve call 3" in page
+        assert "Approve call 2" not in page and "Not decided here: its risk is irreversible." in page
+        form = {"token": token, "decision": "approve"}
+        for bad in ({"call": "2", "digest": second}, {"call": "1", "digest": third}, {"call": "4", "digest": first}, {"digest": first}):
+            assert (await at.post("/answer/decide", **form, **bad))[0] == 403
+        status, page = await at.post("/answer/decide", **form, call="1", digest=first)
+        assert status == 200 and f"Call 1 of review {review.row.id} is approved by ann." in page
+        assert "Not decided here: it is decided." in page and "Approve call 1" not in page and "Approve call 3" in page
+        status, told = await at.post("/answer/decide", **form, call="1", digest=first)
+        assert status == 403 and "it is decided" in told
+        status, told = await at.post("/answer/decide", **{**form, "decision": "reject"}, call="3", digest=third)
+        assert status == 200 and f"Call 3 of review {review.row.id} is rejected by ann." in told and "<form" not in told
+        assert (await at.post("/answer", token=token))[0] == 403 and not list(at.home.web.glob("*answer*"))
+        rows = await at.store.all("SELECT slot, kind FROM decisions ORDER BY slot")
+        assert ([tuple(row) for row in rows], await at.state(review)) == ([(0, "approve"), (2, "reject")], "open")
+
+
+@pytest.mark.slow
+async def test_calls_with_one_id_get_one_answer_by_a_link(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        review = await at.ask_several(call("a", 0, tool_call="t1"), call("b", 1, tool_call="t1"))
+        token = at.link(review)
+        _, page = await at.post("/answer", token=token)
+        assert "Approve calls 1 and 2" in page and "share one id" in page and page.count("<form") == 1
+        form = {"token": token, "decision": "approve", "call": "1", "digest": review.actions[0].digest}
+        status, told = await at.post("/answer/decide", **form)
+        assert status == 200 and f"Calls 1 and 2 of review {review.row.id} are approved by ann." in told
+        assert await at.state(review) == "decided"
+        odd = await at.ask_several(call("a", 0, tool_call="t1"), call("b", 1, risk="irreversible", tool_call="t1"))
+        assert at.link(odd) == "" and answer_links.obstacle(odd, odd.actions[0]) == "its risk is irreversible"
+
+
+@pytest.mark.slow
+async def test_a_call_that_waits_for_another_person_is_not_offered_again(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        review = await at.ask_several(call("a", 0), call("b", 1), reviewers=2)
+        token = at.link(review)
+        form = {"token": token, "decision": "approve", "call": "2", "digest": review.actions[1].digest}
+        status, page = await at.post("/answer/decide", **form)
+        assert status == 200 and f"Your answer to call 2 of review {review.row.id} is stored; another person must answer too." in page
+        assert "you have answered it, and it waits for another person" in page and page.count("<form") == 1
 
 
 @pytest.mark.parametrize(

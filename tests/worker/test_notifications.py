@@ -553,6 +553,6 @@ async def test_link_in_a_message_of_a_real_worker_decides_the_call(new_sandbox: 
         pages = AnswerPages(reviewer.store, sandbox.home, lambda: EVERYBODY)
         digest = (await reviewer.open_review(run)).actions[0].digest
         assert digest in await pages.page(token)
-        assert "is approved by ann" in await pages.decide(token, digest, "approve", "")
+        assert await pages.decide(token, "", digest, "approve", "") == ("Review 1 is approved by ann.", False)
         await reviewer.wait(run, RunState.DONE)
         assert len(reviewer.effects(run)) == 1 and reviewer.effects(letter) == []
