@@ -152,17 +152,23 @@ async def reworded(model: str, lesson: Lesson) -> str:
 
 async def answer_of(model: str, system: str, text: str, timeout_s: float) -> tuple[str, str]:
     """A model's answer to a text, and why there is none, as a clause; one of them is empty. Never raises."""
-    from langchain.chat_models import init_chat_model  # only where a model is configured
-
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await init_chat_model(model).ainvoke([("system", system), ("human", text)])
+            chat = await asyncio.to_thread(_chat_model, model)  # providers' packages take seconds to import
+            answer = await chat.ainvoke([("system", system), ("human", text)])
         return str(answer.text).strip(), ""
     except BaseException as error:  # of a provider's package, a network, a key
         if is_own_cancellation(error):
             raise
         why = f"it took longer than {timeout_s:g} s" if isinstance(error, TimeoutError) else describe(error)
         return "", canonical_json.storable(why)
+
+
+def _chat_model(model: str) -> Any:
+    """The chat model of `provider:model`; raises whatever its package raises, an `ImportError` that names what to install among them."""
+    from langchain.chat_models import init_chat_model  # only where a model is configured
+
+    return init_chat_model(model)
 
 
 def problem_of(text: str, plain: str) -> str:
