@@ -199,9 +199,10 @@ async def _sign_with(text: str, key: Path, by_agent: bool = False) -> str:
         NotSigned: it could not be made.
     """
     process = _started(["-Y", "sign", "-n", NAMESPACE, "-f", str(key)])
-    try:  # in a thread, which costs less than asyncio's own subprocesses
-        out, errors = await asyncio.to_thread(process.communicate, text.encode(), SIGN_S)
-    except subprocess.TimeoutExpired:
+    try:
+        async with asyncio.timeout(SIGN_S):  # `communicate` with a timeout sleeps a millisecond before it looks again for the process's end
+            out, errors = await asyncio.to_thread(process.communicate, text.encode())  # costs less than asyncio's own subprocesses
+    except TimeoutError:
         raise NotSigned(f"the key was not touched, or the agent did not answer, within {SIGN_S:g} s", "decide again") from None
     finally:
         if process.poll() is None:

@@ -148,3 +148,13 @@ async def test_waiting_for_a_touch_ends_when_it_is_cancelled(tmp_path: Path, mon
         signing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await signing
+
+
+async def test_key_that_nobody_touches_is_a_sentence_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, program = make_key(tmp_path), tmp_path / "bin" / openssh.PROGRAM
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setattr(openssh, "SIGN_S", 0.1)
+    assert "was not touched" in await refused(public(key), key_file=key)
