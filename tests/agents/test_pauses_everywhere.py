@@ -132,6 +132,19 @@ async def test_calls_answered_one_by_one_run_once_each(ann: Reviewer) -> None:
     assert did(ann, run) == [("look", "l"), ("send", "a"), ("send", "b2")]
 
 
+async def test_calls_left_of_a_failed_step_are_answered_although_one_with_their_id_has_ended(ann: Reviewer) -> None:
+    run = await ann.launch("gated_agent", [("burst", {"text": "bang"}, "same"), ("send", {"to": "a"}, "same")])  # type: ignore[list-item]
+    await ann.decide(await ann.open_review(run), approve(), approve())
+    await ann.wait(run, RunState.FAILED)
+    await ann.inbox.runs.retry(run.id)
+    left = await ann.open_review(run)
+    assert left.actions[0].name == "burst"
+    await ann.decide(left, *(reject("never mind") for _ in left.actions))
+    results = tool_results(await ann.result_of(run))
+    assert results["burst"] == ["never mind"] and len(results["send"]) == 1
+    assert did(ann, run).count(("send", "a")) == 1
+
+
 async def test_later_turn_shows_the_conversation_so_far(ann: Reviewer) -> None:
     run = await ann.launch("batched", [LETTER], [("send", {"to": "zoe"})])
     await ann.decide(await ann.open_review(run), approve())
