@@ -21,12 +21,16 @@ class ServerLessons:
     Args:
         connection: to the server.
         changed_since: gives all lessons if any changed since a revision, else None.
+        graph_of: gives the name of an agent's graph, by which its code asks for lessons, whatever its assistant is called here.
     """
 
-    def __init__(self, connection: ServerConnection, changed_since: Callable[[int], LessonSet | None]) -> None:
+    def __init__(
+        self, connection: ServerConnection, changed_since: Callable[[int], LessonSet | None], graph_of: Callable[[str], str]
+    ) -> None:
         self._store = _ServerStore(connection)
         self._connection = connection
         self._changed_since = changed_since
+        self._graph_of = graph_of
         self._taught = LessonSet(-1, ())
         self._written: dict[str, int] = {}
         """By agent, the revision that the server has."""
@@ -50,7 +54,7 @@ class ServerLessons:
             self._written[agent] = self._taught.rev
             return ""
         try:
-            await write_lessons(self._store, agent, lessons)
+            await write_lessons(self._store, self._graph_of(agent), lessons)
         except (APIStatusError, ServerProblem) as error:
             return f"the server's store did not take the lessons of its reviewers: {error}"
         self._written[agent] = self._taught.rev

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
+from langgraph.types import StateSnapshot
 from langgraph_sdk.errors import APIStatusError, ConflictError, InternalServerError, NotFoundError, PermissionDeniedError
 from langgraph_sdk.schema import StreamPart
 
@@ -22,7 +23,7 @@ from hitl_tui.agents import interrupts
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
 from hitl_tui.agents.server_state import part_of, read_state, schemas_in
-from hitl_tui.agents.source import Drained, NotPending, ReadOnly, StreamEvent
+from hitl_tui.agents.source import CutOff, Drained, NotPending, ReadOnly, StreamEvent
 from hitl_tui.agents.stream_events import EventReader
 from hitl_tui.errors import HitlError, LeaseLost
 from hitl_tui.formatting import exact_duration
@@ -46,10 +47,25 @@ CANCEL_S = 5.0
 """Time for a server to stop a run."""
 OWN = 20
 """Runs of a thread that are read to find one of this run's."""
+TOO_LATE = "UnknownInterruptError"
+"""LangGraph's refusal of an answer to what is not pending."""
+REPEATED = "the server stopped while the run went on"
+GIVEN_UP = "the server stopped each time it tried this run, and gave it up: nothing says whether its last step took effect"
+UNTOLD = "the server ended the run and does not say why: nothing says whether its last step took effect"
+STOPPED = {
+    DELETED: "its run was deleted on the server",
+    "interrupted": "it was cancelled on the server",
+    "timeout": "it reached the server's time limit",
+}
+"""What became of runs that were stopped within a step, by state."""
+GO_ON = "retry lets it go on from where it stands"
+GIVES_UP = ("Run {} exceeded max attempts", "Run swept after exceeding max retries")
+"""How the errors of runs begin that a server does not begin again."""
+BEGUN_AGAIN = "the server began this again, because its process had stopped: the step it was in may have taken effect twice"
 
 
 class ServerRunFailed(HitlError):
-    """A run ended on the server without reaching a pause or its end."""
+    """A run failed on the server, as the graph or the server says."""
 
 
 @dataclass(slots=True)
@@ -229,6 +245,7 @@ class ServerRuns:
 
         Raises:
             Drained: following was to stop; the run goes on.
+            CutOff: it was stopped within a step.
             NotPending: it refused to resume.
             ServerRunFailed: it did not reach a pause or its end.
         """
@@ -250,7 +267,7 @@ class ServerRuns:
                 await asyncio.shield(asyncio.ensure_future(self.cancel(run)))
             raise
         if followed.status != "success":
-            raise await self.failure(followed.status, followed.error)
+            raise await self.failure(followed.run, followed.status, followed.error)
 
     async def _events_of(self, followed: _Followed) -> AsyncIterator[StreamEvent]:
         """The events after those that were read before, until the stream ends or breaks off."""
@@ -264,6 +281,9 @@ class ServerRuns:
                         self._schemas.update(schemas_in(part.event, part.data))
                         if part.event == "error":
                             followed.error = part.data
+                        elif part.event == "metadata":
+                            for event in _told_of_attempt(followed.run, part.data):
+                                yield event
                         elif read := part_of(part.event, part.data):
                             for event in self._events.read(read):
                                 yield event
@@ -311,23 +331,62 @@ class ServerRuns:
                 followed.status = DELETED
         followed.away_since = None
 
-    async def failure(self, status: str, error: Any) -> Exception:
-        """Why a run of the server ended with this status; `error` is what its stream said."""
-        kind, text = ("", "")
+    async def failure(self, run: str, status: str, error: Any) -> Exception:
+        """Why a run of the server reached neither a pause nor its end. `error` is what its stream said, which is not kept there.
+
+        A server that stops begins the run again, with the answer that it was given. If the thread had gone on by then, that is refused as
+        an answer that comes too late; but the checkpoints say that it was this run which moved the thread.
+        """
+        if status in STOPPED:
+            return CutOff(STOPPED[status], GO_ON)
+        error = error or await self._error_in_row(run)
+        kind, text = "", ""
         if isinstance(error, Mapping):
             kind, text = str(error.get("error") or ""), str(error.get("message") or "")
-        if kind == "UnknownInterruptError":
-            return NotPending("no longer pending", await self.who_answered())
-        if status == DELETED:
-            return ServerRunFailed("its run was deleted on the server", "retry lets it go on from where it stands")
-        if status == "interrupted":
-            return ServerRunFailed("it was cancelled on the server", "retry lets it go on from where it stands")
-        if status == "timeout":
-            return ServerRunFailed("it reached the server's time limit", "retry lets it go on from where it stands")
+        state = await read_state(self._connection, self._thread)
+        if kind == TOO_LATE or (not kind and await self._answers_nothing(run, state)):
+            if not await self._has_moved(run):
+                return NotPending("no longer pending", await self.who_answered())
+            if kind:
+                return CutOff(REPEATED, GO_ON, goes_on=True)
+        if text.startswith(tuple(sentence.format(run) for sentence in GIVES_UP)):
+            return CutOff(GIVEN_UP, GO_ON)
         if not kind or text == "An internal error occurred":
-            told = [str(task.error) for task, _, _ in interrupts.leaves(await read_state(self._connection, self._thread)) if task.error]
-            return ServerRunFailed(told[0] if told else f"{kind or 'it failed'}: the server does not say why")
+            told = [str(task.error) for task, _, _ in interrupts.leaves(state) if task.error]
+            if told or kind:
+                return ServerRunFailed(told[0] if told else f"{kind}: the server does not say more")
+            return CutOff(UNTOLD, GO_ON)
         return ServerRunFailed(f"{kind}: {text}" if text else kind)
+
+    async def _error_in_row(self, run: str) -> Any:
+        """The error in the thread's row, if this run is the last that ended: there the server keeps it. None if there is none."""
+        ended = [one for one in await self.newest(OWN) if one["status"] in ENDED]
+        if not ended or str(ended[0]["run_id"]) != run:
+            return None
+        async with self._connection.talking() as client:
+            try:
+                row: Any = await client.threads.get(self._thread)
+            except NotFoundError:
+                return None
+            with self._connection.reading():
+                return row.get("error")
+
+    async def _answers_nothing(self, run: str, state: StateSnapshot) -> bool:
+        """Whether a run was given answers to questions of which one is not pending any more."""
+        given = next((one for one in await self.newest(OWN) if str(one["run_id"]) == run), {})
+        command = (given.get("kwargs") or {}).get("command") or {}
+        answers = command.get("resume") if isinstance(command, Mapping) else None
+        return bool(isinstance(answers, Mapping) and answers.keys() - {one.id for one in state.interrupts})
+
+    async def _has_moved(self, run: str) -> bool:
+        """Whether a run has written a checkpoint: then it was not refused when it was begun first."""
+        async with self._connection.talking() as client:
+            try:
+                written = await client.threads.get_history(self._thread, limit=1, metadata={"run_id": run})
+            except NotFoundError:
+                return False
+            with self._connection.reading():
+                return any((one.get("metadata") or {}).get("run_id") == run for one in written)
 
     async def error_of(self, run: Any) -> Any:
         """What the stream of a run that has ended said about its failure; None if the server has not kept it."""
@@ -336,6 +395,13 @@ class ServerRuns:
             async for _ in events:
                 pass
         return followed.error
+
+
+def _told_of_attempt(run: str, told: Any) -> Iterator[StreamEvent]:
+    """What the first event of each attempt at a run says to people."""
+    attempt = told.get("attempt") if isinstance(told, Mapping) else None
+    if isinstance(attempt, int) and attempt > 1:
+        yield StreamEvent("error", {"text": BEGUN_AGAIN}, key=f"attempt:{run}:{attempt}")
 
 
 async def _next(parts: AsyncIterator[StreamPart]) -> StreamPart | None:

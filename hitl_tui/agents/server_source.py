@@ -63,7 +63,7 @@ class ServerSource:
         home: Home,
         confidence: Callable[[str], AgentSettings],
         connection: ServerConnection,
-        lessons: ServerLessons,
+        lessons: Callable[[int], LessonSet | None],
     ) -> None:
         self.label = target.label
         self.agents: Sequence[Agent] = ()
@@ -71,7 +71,7 @@ class ServerSource:
         self._home = home
         self._confidence = confidence
         self._connection = connection
-        self._lessons = lessons
+        self._lessons = ServerLessons(connection, lessons, self._name_in_code)
         self._graphs: dict[str, str] | None = None
         """Names of agents by those that runs have for them; None while they are the same."""
         self._assistants: dict[str, Mapping[str, Any]] = {}
@@ -93,7 +93,7 @@ class ServerSource:
     ) -> AsyncIterator[ServerSource]:
         """Connect, and list the assistants if the server can be used. The arguments are those of `LocalSource.open`."""
         async with ServerConnection(target).open() as connection:
-            source = cls(target, home, confidence, connection, ServerLessons(connection, lessons))
+            source = cls(target, home, confidence, connection, lessons)
             with contextlib.suppress(ServerProblem):
                 await source._list()
                 with contextlib.suppress(TimeoutError):
@@ -131,6 +131,11 @@ class ServerSource:
 
     def _graph_of(self, run: Run) -> str:
         return (self._graphs or {}).get(run.agent, run.agent)
+
+    def _name_in_code(self, agent: str) -> str:
+        """The name that an agent has in the server's langgraph.json, where an assistant that people made has its own."""
+        assistant = self._assistants.get((self._graphs or {}).get(agent, agent))
+        return str(assistant["graph_id"]) if assistant else agent
 
     async def _list(self) -> None:
         """Read what the server is, and list its assistants.

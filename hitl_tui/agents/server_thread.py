@@ -17,7 +17,7 @@ from hitl_tui.agents.messages import messages_in
 from hitl_tui.agents.server_checkpoints import ServerCheckpoints, checkpoint_of
 from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_lessons import ServerLessons
-from hitl_tui.agents.server_runs import ServerRunFailed, ServerRuns, actor, running_among
+from hitl_tui.agents.server_runs import GO_ON, ServerRunFailed, ServerRuns, actor, running_among
 from hitl_tui.agents.server_state import ANY_DECISION
 from hitl_tui.agents.snapshots import calls_left, ended_by_person, pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
@@ -25,6 +25,7 @@ from hitl_tui.agents.source import (
     GATE,
     AgentSettings,
     AppliedHandback,
+    CutOff,
     NotPending,
     PendingInterrupt,
     ReadOnly,
@@ -99,6 +100,8 @@ class ServerThread:
         """The run of another program that has the thread, as it was when this turn began."""
         self._may_go_on = run.is_retry
         """Somebody wants the run to go on from where it stands; else only answers let it."""
+        self._is_cut = False
+        """The server has stopped the newest run within a step, and nothing runs since."""
 
     @property
     def _is_foreign(self) -> bool:
@@ -114,8 +117,11 @@ class ServerThread:
     # Reading
 
     async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
-        """Read the newest checkpoint. Whether the thread stands at a static gate is read from the server, and not from `stopped`."""
-        return (await self._read(gates))[0]
+        """Read the newest checkpoint. Whether the thread stands at a static gate is read from the server, and not from `stopped`.
+
+        Only a thread that the server stopped within a step stands at a gate before that step, if `stopped` asks for it.
+        """
+        return (await self._read(gates, True if stopped and self._is_cut else None))[0]
 
     async def _read(self, gates: Collection[str], stopped: bool | None = None) -> tuple[ThreadSnapshot, StateSnapshot]:
         """The newest checkpoint. `stopped`: the thread stands at a gate if it has a next node; None if the server is to tell."""
@@ -234,11 +240,9 @@ class ServerThread:
         async for event in self._run_on():
             yield event
 
-    async def _stopped_elsewhere(self) -> ServerRunFailed:
+    async def _stopped_elsewhere(self) -> HitlError:
         errors = [str(task.error) for task, _, _ in interrupts.leaves(await self._checkpoints.newest()) if task.error]
-        if errors:
-            return ServerRunFailed(errors[0], "retry lets it go on from there")
-        return ServerRunFailed("it was stopped on the server", "retry lets it go on from there")
+        return ServerRunFailed(errors[0], GO_ON) if errors else CutOff("it was stopped on the server", GO_ON)
 
     async def rejoin(self) -> AsyncIterator[StreamEvent]:
         """Follow what still runs for this run, and look for the end of its newest, which may have come unseen.
@@ -246,6 +250,8 @@ class ServerThread:
         Runs of others are not followed, which could take a place among the worker's runs for hours: the thread is reported when they end.
 
         Raises:
+            CutOff: the server stopped this run's newest within a step, which was not known, or nobody wants it to go on.
+            NotPending: this run's newest was refused, because it came too late.
             ServerRunFailed: this run's newest has failed, and nobody wants it to go on.
         """
         runs = await self._runs.newest(NEWEST)
@@ -259,8 +265,19 @@ class ServerThread:
             return
         if not self._runs.is_own(newest):
             self._moved_by = actor(newest)
-        elif newest["status"] != "success" and not self._may_go_on:
-            raise await self._runs.failure(str(newest["status"]), await self._runs.error_of(newest))
+        elif newest["status"] != "success":
+            await self._note_failure(newest, runs)
+
+    async def _note_failure(self, failed: Any, runs: Sequence[Any]) -> None:
+        """Raise why this run's newest has failed, unless the run may go on from there."""
+        why = await self._runs.failure(str(failed["run_id"]), str(failed["status"]), await self._runs.error_of(failed))
+        if isinstance(why, NotPending):  # it changed nothing, so the thread is where others left it
+            self._moved_by = next((actor(one) for one in runs if not self._runs.is_own(one)), "")
+            raise why
+        if isinstance(why, CutOff) and (self._may_go_on or (why.goes_on and self._run.cut)):
+            self._is_cut = self._may_go_on = True
+        elif not self._may_go_on:
+            raise why
 
     def resume(self, answered: Sequence[tuple[PendingInterrupt, Mapping[int, Answer]]]) -> AsyncIterator[StreamEvent]:
         """Resume dynamic interrupts by id and strictly. A gate never gets a value: that would also answer the next question."""
@@ -304,6 +321,7 @@ class ServerThread:
         Raises:
             NotPending: somebody else was first.
         """
+        self._is_cut = False
         head = self._checkpoints.head
         reserved = await self._runs.create(input=None, after_seconds=RESERVE_S, **options)
         state = await self._checkpoints.newest()

@@ -62,6 +62,15 @@ class NotPending(Exception):
         self.told = told
 
 
+class CutOff(HitlError):
+    """The source stopped the run within a step, without its worker's doing: what that step did is unknown."""
+
+    def __init__(self, happened: str, todo: str = "", goes_on: bool = False) -> None:
+        """`goes_on`: the run can go on from its checkpoint, as after a worker's crash. Else a person decides that, by a retry."""
+        super().__init__(happened, todo)
+        self.goes_on = goes_on
+
+
 class ReadOnly(HitlError):
     """Nothing can be decided at this source. Nothing was sent."""
 
@@ -335,7 +344,11 @@ class Thread(Protocol):
     # After a crash
 
     def rejoin(self) -> AsyncIterator[StreamEvent]:
-        """Follow what still runs in the thread without a worker, whoever started it. At a source whose agents end with it, nothing does."""
+        """Follow what still runs in the thread without a worker, whoever started it. At a source whose agents end with it, nothing does.
+
+        Raises `CutOff` if the source has stopped the run within a step, unless that is known (`Run.cut`), and `NotPending` if what was
+        sent last came too late.
+        """
 
     async def was_sent(self, decisions: str) -> bool | None:
         """Whether decisions of this name reached the source; None if it does not know."""

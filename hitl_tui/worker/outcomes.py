@@ -73,6 +73,13 @@ def runs_nothing(sent: Submission) -> bool:
     return sent.kind.is_tool_call and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in sent.by_slot.values())
 
 
+def takes_run(sent: Submission) -> bool:
+    """Whether an answer changes nothing until a run is begun with it. Others are, or may be, an update of the state first."""
+    if sent.kind is PauseKind.GATE:
+        return all(answer.kind is not DecisionKind.REJECT for answer in sent.by_slot.values())
+    return sent.kind not in (PauseKind.TOOL_GATE, PauseKind.FRONTEND_TOOLS)
+
+
 def match_pending(
     decided: Sequence[submissions.DecidedReview], pending: Mapping[str, PendingInterrupt]
 ) -> tuple[list[tuple[PendingInterrupt, submissions.DecidedReview]], Outcomes]:

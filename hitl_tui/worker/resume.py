@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from hitl_tui.worker.outcomes import (
     match_pending,
     outcomes_of,
     runs_nothing,
+    takes_run,
     with_answers,
 )
 from hitl_tui.worker.policy_router import PolicyRouter
@@ -147,7 +149,8 @@ class Turn:
         except NotPending as reason:  # somebody resumed the thread after it was read
             outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
             await reconcile.close(self._store, {review.review: outcome for _, review in answered})
-            await self._stream(self._thread.rejoin())
+            with contextlib.suppress(NotPending):  # that what was sent came too late is known
+                await self._stream(self._thread.rejoin())
         except ReadOnly as reason:
             await reconcile.close(self._store, {review.review: ReviewOutcome(ReviewState.OPEN, str(reason)) for _, review in answered})
 
@@ -231,6 +234,8 @@ class Turn:
         unknown = await reviews.submitted(self._store, run.id)
         keys, sent = await submissions.last_sent(self._store, run.id)
         never_sent = bool(unknown) and await thread.was_sent(keys.decisions) is False
+        if never_sent:
+            unknown = await self._close_overtaken(snapshot, unknown, sent)
         restored, step = await thread.restore_refusals(sent), recovery(snapshot, run, sent)
         if step is Recovery.FINISH_STEP:
             await self._stream(thread.finish_step())
@@ -246,6 +251,15 @@ class Turn:
         note = with_answers(CUT_OFF, sent) if uncertain else NOTHING_RAN
         await self._settle(snapshot, unknown, Doubt(note, uncertain, keys.whole, [one.review for one in sent]))
         return True
+
+    async def _close_overtaken(self, snapshot: ThreadSnapshot, unknown: Mapping[int, str], sent: Sequence[Submission]) -> dict[int, str]:
+        """Close answers that were never sent and to which nothing is pending any more: others answered. Returns those that are left."""
+        pending = {pause.interrupt for pause in snapshot.pauses}
+        late = [one.review for one in sent if one.review in unknown and one.interrupt not in pending and takes_run(one)]
+        if late:
+            told = await self._thread.who_answered() or SUPERSEDED
+            await reconcile.close(self._store, dict.fromkeys(late, ReviewOutcome(ReviewState.STALE, told)))
+        return {review: interrupt for review, interrupt in unknown.items() if review not in late}
 
     async def _snapshot_before(self) -> ThreadSnapshot:
         """The snapshot of a thread that nobody saw stop."""

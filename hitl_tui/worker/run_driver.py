@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.source import Drained, Source, Thread
+from hitl_tui.agents.source import CutOff, Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, LeaseLost, Storage
 from hitl_tui.foreign_errors import frames_of, is_own_cancellation
 from hitl_tui.model import Lease, ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
@@ -151,6 +151,11 @@ class RunDriver:
         except Storage as error:
             await self._put_off(run, error)
             raise  # not the agent's fault
+        except CutOff as error:
+            if run.id in self.due:
+                await self._cut_off(run)
+            else:
+                await (self._put_back(run, cut=True) if error.goes_on else self._fail(run, error, cut=True))
         except BaseException as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
             await (self._cut_off(run) if run.id in self.due else self._fail(run, error))
 

@@ -6,13 +6,15 @@ What is special about an engine is tested elsewhere. Runs of a test go on at the
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hitl_tui.model import Answer, Call, DecisionKind, PauseKind, Review, ReviewState, Run, RunOptions, RunState, TakeoverPlan
+from hitl_tui.model import Answer, Call, DecisionKind, Lesson, PauseKind, Review, ReviewState, Run, RunOptions, RunState, TakeoverPlan
 from tests.support.harness import (
     PROJECTS,
     ForkServer,
@@ -32,6 +34,30 @@ PATIENCE_S = 150.0
 """Seconds that a wait may take: a server and its databases share the machine with other tests."""
 LETTER = ("send", {"to": "bob", "body": "hello"})
 AGENTS = ("batched", "per_call", "react", "gated_agent")
+POLICY = """
+spot_check = 0
+[agents.frontend]
+frontend_tools = ["pick_*"]
+[agents.replaced]
+frontend_tools = ["pick_*"]
+[[rule]]
+name = "no letters to eve"
+tool = "send"
+when = 'args.to == "eve@example.com"'
+outcome = "deny"
+[[rule]]
+name = "letters to the archive"
+tool = "send"
+when = 'args.to == "archive@example.com"'
+outcome = "auto"
+[[rule]]
+name = "letters that cannot wait"
+tool = "send"
+when = 'args.to == "soon@example.com"'
+outcome = "ask"
+deadline = "1s"
+then = "reject"
+"""
 EXACT: dict[str, Any] = {
     "text": 'Grüße, 世界 🎉 \n\ttab "quoted" \\ back\\slash \r\n \x1b[31m end ',
     "empty": "",
@@ -56,9 +82,7 @@ def sandbox(
     found = request.getfixturevalue(server) if server else None
     made = Sandbox(tmp_path_factory.mktemp(f"home-{engine}"), found.url if found else str(PROJECTS / PROJECT), fork_server)
     made.journal = found.journal if found else made.journal
-    (made.home.path / "policy.toml").write_text(
-        '[agents.frontend]\nfrontend_tools = ["pick_*"]\n[agents.replaced]\nfrontend_tools = ["pick_*"]\n'
-    )
+    (made.home.path / "policy.toml").write_text(POLICY)
     made.start()
     yield made
     made.kill_workers()
@@ -313,6 +337,74 @@ async def test_context_and_config_of_a_launch_reach_the_graph(ann: Reviewer) -> 
     assert (await ann.result_of(run))["answer"] == ["ship", 40, "warm"], "also after it was resumed"
 
 
+# What the home adds
+
+
+@pytest.mark.parametrize("agent", ["batched", "gated_agent"])
+async def test_rules_and_deadlines_decide_in_place_of_people(ann: Reviewer, agent: str) -> None:
+    async def case(to: str, ran: bool, by: str, said: str) -> None:
+        run = await ann.launch(agent, [("send", {"to": to})])
+        assert said in tool_results(await ann.result_of(run))["send"][0]
+        assert did(ann, run) == ([("send", to)] if ran else [])
+        (row,) = await ann.inbox.reviews.of_run(run.id)
+        assert [one.actor for one in (await ann.inbox.reviews.get(row.id)).decisions.values()] == [by]
+        assert row.state is ReviewState.APPLIED
+
+    await asyncio.gather(
+        case("eve@example.com", False, "policy:no letters to eve", "no letters to eve"),
+        case("archive@example.com", True, "policy:letters to the archive", "sent to archive"),
+        case("soon@example.com", False, "timeout:letters that cannot wait", "nobody decided it within 1 s"),
+    )
+
+
+async def test_decisions_are_exported_with_their_conversation(ann: Reviewer, tmp_path: Path) -> None:
+    run = await ann.launch("batched", [LETTER, ("send", {"to": "zoe"})])
+    await ann.decide(await ann.open_review(run), edit(to="bob", body="hello, bob"), approve())
+    await ann.result_of(run)
+    options = ("--keep-fast", "--keep-undoable", "--no-masks", "--filter", f"run:r{run.id}")
+    await asyncio.to_thread(ann.sandbox.cli, "export", str(tmp_path / "e"), "--format", "dpo", *options)
+    (example,) = [json.loads(line) for line in (tmp_path / "e").read_text().splitlines()]
+    assert [(one["role"], one["content"]) for one in example["prompt"]] == [("user", run.input["text"])]
+    chosen, rejected = [[call["function"]["arguments"] for call in example[side][0]["tool_calls"]] for side in ("chosen", "rejected")]
+    assert chosen == [{"to": "bob", "body": "hello, bob"}, {"to": "zoe"}]
+    assert rejected == [LETTER[1], {"to": "zoe"}]
+
+
+async def test_accepted_lesson_is_in_the_store_that_agents_read(ann: Reviewer) -> None:
+    for _ in range(2):
+        run = await ann.launch("per_call", [("send", {"to": "owl"})])
+        await ann.decide(await ann.open_review(run), reject("Owls cannot read."))
+        await ann.result_of(run)
+    lesson = await until_proposed(ann, "per_call", "owls cannot read")
+    assert lesson.text not in await lessons_read_by(ann, "per_call")
+    await ann.inbox.lessons.accept(lesson.id)
+    await until_read(ann, "per_call", lesson.text, True)
+    await ann.inbox.lessons.drop(lesson.id)
+    await until_read(ann, "per_call", lesson.text, False)
+
+
+async def until_proposed(ann: Reviewer, agent: str, text: str) -> Lesson:
+    """Wait until a lesson with this text is proposed for an agent."""
+    until = time.monotonic() + PATIENCE_S
+    while not (found := [one for one in await ann.inbox.lessons.proposed() if one.agent == agent and text in one.text.lower()]):
+        assert time.monotonic() < until, await ann.inbox.lessons.find()
+        await asyncio.sleep(0.05)
+    return found[0]
+
+
+async def until_read(ann: Reviewer, agent: str, text: str, is_there: bool) -> None:
+    """Wait until a graph reads a lesson in the store that it is given, or does not any more: workers write it in between."""
+    until = time.monotonic() + PATIENCE_S
+    while (text in await lessons_read_by(ann, agent)) is not is_there:
+        assert time.monotonic() < until, await ann.inbox.lessons.find()
+
+
+async def lessons_read_by(ann: Reviewer, agent: str) -> list[str]:
+    """The texts that a graph finds as the lessons of an agent."""
+    found: list[str] = (await ann.result_of(await ann.launch("taught", given={"value": agent})))["answer"]
+    return found
+
+
 # Takeovers
 
 
@@ -395,3 +487,17 @@ async def test_cancelled_run_closes_its_reviews_and_can_be_retried(ann: Reviewer
         await ann.decide(review, approve())
     await ann.result_of(run)
     assert did(ann, run) == [("send", "a"), ("send", "b")]
+
+
+async def test_call_that_a_cancel_interrupted_is_asked_again_when_retried(ann: Reviewer) -> None:
+    run = await ann.launch("batched", [("slow", {"seconds": 2.0})])
+    await ann.decide(await ann.open_review(run), approve())
+    await ann.until_effect(run, "slow begins")
+    await ann.inbox.runs.cancel(run.id)
+    await ann.wait(run, RunState.CANCELLED)
+    await ann.inbox.runs.retry(run.id)
+    review = await ann.open_review(run)
+    assert "may have run once" in review.row.warning
+    await ann.decide(review, edit(seconds=0))
+    assert tool_results(await ann.result_of(run))["slow"] == ["slept"]
+    assert [one["did"] for one in ann.effects(run)].count("slow begins") == 2

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from enum import Enum
 
 CREATES_RUN = re.compile(rb"POST /threads/[^/ ]+/runs HTTP")
+FOLLOWS_RUN = re.compile(rb"GET /threads/[^/ ]+/runs/[^/ ]+/stream")
 CHUNK = 1 << 16
 
 
@@ -47,8 +48,13 @@ class Proxy:
         """How many were so far."""
         self.requests: list[bytes] = []
         """First lines of the requests that were seen."""
+        self.holds: re.Pattern[bytes] | None = None
+        """Requests that match are kept until this changes."""
+        self.held = 0
+        """How many were so far."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -63,10 +69,13 @@ class Proxy:
             yield self
         finally:
             await self.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def open(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -81,6 +90,12 @@ class Proxy:
         """End all connections that are open."""
         for writer in list(self._writers):
             writer.close()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task of this proxy: asyncio would report one that is cancelled at the end as an error."""
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -104,6 +119,7 @@ class Proxy:
     ) -> None:
         while chunk := await reader.read(CHUNK):
             self.requests.append(chunk.partition(b"\r\n")[0])
+            await self._hold(chunk)
             if answer := ANSWERS.get(self.mode):
                 writer.write(answer)
                 await writer.drain()
@@ -115,6 +131,12 @@ class Proxy:
             theirs.write(chunk)
             await theirs.drain()
         theirs.close()
+
+    async def _hold(self, request: bytes) -> None:
+        if (pattern := self.holds) and pattern.match(request):
+            self.held += 1
+            while self.holds is pattern:
+                await asyncio.sleep(0.01)
 
     async def _answers(
         self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter, theirs: asyncio.StreamWriter, link: _Link

@@ -37,6 +37,8 @@ REQUIREMENTS = {
 """By engine. Both hold packages under Elastic-2.0, so neither belongs into the environment of the product."""
 DONE = "complete"
 """A file in an environment that was made to its end."""
+HEARTBEAT_S = "5"
+"""Twice as long without a sign of a process and langhost begins its runs again: on a busy machine, that must not befall a living one."""
 READY_S = 300.0
 """For a machine that is busy with other tests; an idle one needs 5 to 10 s."""
 STOP_S = 15.0
@@ -146,6 +148,12 @@ class ServerProcess:
             ended = self._process is None or self._process.poll() is not None
             assert not ended and time.monotonic() < until, f"{self._command} never answered:\n{self.log.read_text()[-4000:]}"
             time.sleep(0.1)
+
+    @property
+    def group(self) -> int:
+        """The process group of the process and what it started."""
+        assert self._process
+        return self._process.pid
 
     def answers(self) -> bool:
         """Whether the process answers now."""
@@ -262,7 +270,7 @@ class LangHost:
         """Run the databases and the processes."""
         with _postgres(self._python, self._folder) as database, _redis(self._python, self._folder) as queue:
             self._database = database
-            env = {**_env(self.journal), "DATABASE_URI": database, "REDIS_URI": queue, "LG_BG_JOB_HEARTBEAT": "3"}
+            env = {**_env(self.journal), "DATABASE_URI": database, "REDIS_URI": queue, "LG_BG_JOB_HEARTBEAT": HEARTBEAT_S}
             for port in (free_port() for _ in range(self._count)):
                 command = [f"{self._python.parent}/langhost", "serve", "--host", "127.0.0.1", "--port", f"{port}"]
                 self.processes.append(ServerProcess([*command, "--n-jobs-per-worker", "10"], self._place, env, port))

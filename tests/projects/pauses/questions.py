@@ -45,6 +45,15 @@ def ask_with_settings(state: Ask, config: RunnableConfig, runtime: Runtime[Tone]
 settings = StateGraph(Ask, context_schema=Tone).add_node("ask", ask_with_settings).add_edge(START, "ask").compile()
 
 
+async def read_lessons(state: Ask, runtime: Runtime) -> Ask:
+    """Tells the lessons of an agent, as `hitl_tui.patterns.alessons` reads them; a server's environment need not have hitl-tui."""
+    assert runtime.store
+    return {"answer": [item.value["text"] for item in await runtime.store.asearch(("hitl", "lessons", state["value"]), limit=100)]}
+
+
+taught = graph_of(read_lessons)
+
+
 class Address(pydantic.BaseModel):
     street: str
     number: int = pydantic.Field(ge=1)

@@ -1,0 +1,95 @@
+"""What is special about `langgraph dev`, which people start and stop while runs go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.model import RunState
+from tests.support.harness import ForkServer, Reviewer, Sandbox, approve, edit, open_reviewer, reject, tool_results
+from tests.support.servers import DevServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("dev")]
+PATIENCE_S = 150.0
+
+
+def ask(server: DevServer, path: str, body: Any = None) -> Any:
+    """Read something from the server, or post `body` to it."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{server.url}{path}", data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
+        return json.load(reply)
+
+
+@pytest.fixture
+async def ann(dev_server: DevServer, tmp_path: Path, fork_server: ForkServer) -> AsyncIterator[Reviewer]:
+    """A reviewer of a home of her own, whose worker has listed the server's agents."""
+    sandbox = Sandbox(tmp_path, dev_server.url, fork_server)
+    sandbox.journal = dev_server.journal
+    sandbox.start()
+    async with open_reviewer(sandbox) as reviewer:
+        reviewer.timeout_s = PATIENCE_S
+        await until_agent(reviewer, "batched")
+        yield reviewer
+    sandbox.kill_workers()
+
+
+async def until_agent(reviewer: Reviewer, name: str) -> None:
+    """Wait until the worker has listed an agent: text is refused for one that is not known yet."""
+    until = time.monotonic() + PATIENCE_S
+    while not any(agent.name == name and agent.takes_text for agent in await reviewer.inbox.agents.all()):
+        assert time.monotonic() < until, reviewer.sandbox.worker_stderr()
+        await asyncio.sleep(0.1)
+
+
+async def test_call_that_a_restart_interrupted_is_asked_again(dev_server: DevServer, ann: Reviewer) -> None:
+    """The server begins the run again with the same answer, refuses that as too late, and fails the run."""
+    run = await ann.launch("batched", [("slow", {"seconds": 4.0})])
+    first = await ann.open_review(run)
+    await ann.decide(first, approve())
+    await ann.until_effect(run, "slow begins")
+    until = time.monotonic() + PATIENCE_S
+    while (await asyncio.to_thread(ask, dev_server, f"/threads/{run.thread}/state"))["next"] != ["tools"]:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.1)
+    await asyncio.to_thread(dev_server.processes[0].restart)
+    await ann.until_applied(first)
+    again = await ann.open_review(run)
+    assert "may have run once" in again.row.warning and [action.name for action in again.actions] == ["slow"]
+    assert [one["did"] for one in ann.effects(run)].count("slow begins") == 1, "nobody has begun it again"
+    await ann.decide(again, edit(seconds=0))
+    assert tool_results((await ann.wait(run, RunState.DONE)).result)["slow"] == ["slept"]
+    assert [one["did"] for one in ann.effects(run)].count("slow begins") == 2
+    assert await ann.review_states(run) == ["applied", "applied"]
+
+
+async def test_lessons_of_an_assistant_are_those_of_its_graph(dev_server: DevServer, ann: Reviewer) -> None:
+    """Its code asks for them by the name in langgraph.json, whatever people call the assistant."""
+    name = f"desk {uuid.uuid4().hex[:8]}"
+    await asyncio.to_thread(ask, dev_server, "/assistants", {"graph_id": "per_call", "name": name})
+    ann.sandbox.kill_workers()
+    ann.sandbox.start()  # agents are listed again once a minute
+    await until_agent(ann, name)
+    reason = f"not on {uuid.uuid4().hex}"
+    for _ in range(2):
+        run = await ann.launch(name, [("send", {"to": "owl"})])
+        await ann.decide(await ann.open_review(run), reject(reason))
+        await ann.result_of(run)
+    until = time.monotonic() + PATIENCE_S
+    while not (found := await ann.inbox.lessons.proposed()):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.1)
+    assert found[0].agent == name
+    accepted = await ann.inbox.lessons.accept(found[0].id)
+    wanted = {"namespace_prefix": ["hitl", "lessons", "per_call"], "limit": 100}
+    while accepted.text not in [one["value"]["text"] for one in (await asyncio.to_thread(ask, dev_server, "/store/items/search", wanted))["items"]]:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.1)
