@@ -82,7 +82,8 @@ class LessonSync:
 async def write_lessons(store: BaseStore, agent: str, lessons: Sequence[Lesson], exclusive: bool = False) -> None:
     """Make a store hold an agent's accepted lessons and none of its others. Only differences are written.
 
-    `agent` is the name by which its code asks for lessons. Other items in the namespace stay, unless the store is the console's alone (`exclusive`).
+    `agent` is the name by which its code asks for lessons. Other items in the namespace stay, unless the store is the console's alone
+    (`exclusive`).
     """
     namespace = lessons_namespace(agent)
     held = {item.key: item.value for item in await _held(store, namespace)}

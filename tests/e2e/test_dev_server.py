@@ -90,6 +90,8 @@ async def test_lessons_of_an_assistant_are_those_of_its_graph(dev_server: DevSer
     assert found[0].agent == name
     accepted = await ann.inbox.lessons.accept(found[0].id)
     wanted = {"namespace_prefix": ["hitl", "lessons", "per_call"], "limit": 100}
-    while accepted.text not in [one["value"]["text"] for one in (await asyncio.to_thread(ask, dev_server, "/store/items/search", wanted))["items"]]:
+    while accepted.text not in [
+        one["value"]["text"] for one in (await asyncio.to_thread(ask, dev_server, "/store/items/search", wanted))["items"]
+    ]:
         assert time.monotonic() < until
         await asyncio.sleep(0.1)

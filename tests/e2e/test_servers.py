@@ -186,7 +186,7 @@ async def test_four_reviewers_on_two_homes_when_they_answer_at_once_have_one_eff
                 else:  # somebody of this home was, whether or not that one won; or it was known already who had
                     assert winner in str(found) or any(f"by {other}" in str(found) for other in names if other != name), str(found)
             for home in people:  # also where all have lost, since their answers changed nothing
-                assert tool_results((await home[0].wait(await run_of(home[0], thread), RunState.DONE)).result)["send"] == [f"sent to {winner}"]
+                assert f"sent to {winner}" in tool_results(await home[0].result_of(await run_of(home[0], thread)))["send"][0]
 
         for start in range(0, ROUNDS, AT_ONCE):
             await asyncio.gather(*(one_round(number) for number in range(start, min(start + AT_ONCE, ROUNDS))))
@@ -211,7 +211,7 @@ async def test_answer_that_comes_when_the_other_has_run_is_stale(langhost: LangH
         proxy.holds = None
         found = await settled(ann, late)
         assert found.row.state is ReviewState.STALE and "bob answered" in found.row.warning, found.row
-        assert tool_results(await ann.result_of(runs[0]))["send"] == ["sent to bob"]
+        assert "sent to bob" in tool_results(await ann.result_of(runs[0]))["send"][0]
         assert [one["to"] for one in effects(langhost, thread)] == ["bob"]
 
 
@@ -231,7 +231,7 @@ async def test_answer_that_was_never_sent_is_stale_if_another_was(langhost: Lang
         sandbox.start()
         found = await settled(ann, late)
         assert found.row.state is ReviewState.STALE and "bob answered" in found.row.warning, found.row
-        assert tool_results(await ann.result_of(runs[0]))["send"] == ["sent to bob"]
+        assert "sent to bob" in tool_results(await ann.result_of(runs[0]))["send"][0]
 
 
 async def test_gate_that_two_homes_pass_at_once_is_passed_once(langhost: LangHost, homes: Homes) -> None:

@@ -135,7 +135,7 @@ class Proxy:
     async def _hold(self, request: bytes) -> None:
         if (pattern := self.holds) and pattern.match(request):
             self.held += 1
-            while self.holds is pattern:
+            while self.holds is pattern:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def _answers(
