@@ -373,7 +373,7 @@ class ServerRuns:
 
     async def _answers_nothing(self, run: str, state: StateSnapshot) -> bool:
         """Whether a run was given answers to questions of which one is not pending any more."""
-        given = next((one for one in await self.newest(OWN) if str(one["run_id"]) == run), {})
+        given: Any = next((one for one in await self.newest(OWN) if str(one["run_id"]) == run), {})
         command = (given.get("kwargs") or {}).get("command") or {}
         answers = command.get("resume") if isinstance(command, Mapping) else None
         return bool(isinstance(answers, Mapping) and answers.keys() - {one.id for one in state.interrupts})
