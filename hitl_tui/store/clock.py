@@ -29,10 +29,13 @@ Read = Callable[[str, Mapping[str, Any]], list[Any]]
 JUMP_S = 2.0
 """Smaller differences are taken for imprecise readings; several of them add up until they count."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LIVE = "state IN ('open', 'decided', 'submitted')"
+"""Reviews that may still be asked again or sent again: their limits go on, whatever state they are in now."""
 LIMITS = (
-    "UPDATE reviews SET effective_at = effective_at + :by WHERE state = 'decided' AND effective_at IS NOT NULL",
-    "UPDATE reviews SET deadline_at = deadline_at + :by WHERE state = 'open' AND deadline_at IS NOT NULL",
-    f"UPDATE reviews SET claimed_until = claimed_until + :by WHERE state = 'open' AND claimed_until < {UNTIL_HANDED_BACK}",
+    f"UPDATE reviews SET effective_at = effective_at + :by WHERE {LIVE} AND effective_at IS NOT NULL",
+    f"UPDATE reviews SET deadline_at = deadline_at + :by WHERE {LIVE} AND deadline_at IS NOT NULL",
+    f"UPDATE reviews SET claimed_until = claimed_until + :by WHERE {LIVE} AND claimed_until < {UNTIL_HANDED_BACK}",
+    f"UPDATE decisions SET effective_at = effective_at + :by WHERE NOT superseded AND review IN (SELECT id FROM reviews WHERE {LIVE})",
     "UPDATE escalations SET next_at = next_at + :by WHERE next_at IS NOT NULL",
     "UPDATE notifications SET due_at = due_at + :by WHERE state = 'due'",
     "UPDATE workers SET beat_at = beat_at + :by",

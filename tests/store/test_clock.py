@@ -93,6 +93,45 @@ async def test_sending_when_the_clock_was_just_set_waits_for_the_grace_time(home
 
 
 @JUMPS
+async def test_answer_that_did_nothing_when_the_clock_is_set_is_sent_again_at_once(home: Home, jump: float) -> None:
+    """A worker took it and was stopped before it did anything; meanwhile the clock was set."""
+    await home.approve()
+    await home.store.write("UPDATE reviews SET effective_at = effective_at - 61")
+    found = submissions.ready(home.store, home.project, ["mail_assistant"], ())
+    assert found and await submissions.submit(home.store, "w1", found[1]) == {home.review}
+    home.clock.set(jump)
+    await home.touch()
+    asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail())
+    again = {home.review: ReviewOutcome(ReviewState.DECIDED)}
+    await reconcile.reconcile(home.store, found[0].id, "mail_assistant", "w1", [asked], again)
+    assert home.ready()
+
+
+@JUMPS
+async def test_calls_of_a_review_when_the_clock_is_set_between_them_share_one_grace_time(home: Home, jump: float) -> None:
+    asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail(), seed.mail("bob", 1), interrupt="i2")
+    home.review = await seed.add_waiting_run(home.store, home.project, "mail_assistant", asked)
+    inbox = home.inbox()
+    for slot in (0, 1):
+        review = await inbox.reviews.get(home.review)
+        assert await inbox.reviews.decide(review, {slot: Answer(DecisionKind.APPROVE)}) is (ReviewState.OPEN, ReviewState.DECIDED)[slot]
+        home.clock.set(jump)
+    await home.touch()
+    until = (await inbox.reviews.get(home.review)).row.effective_at
+    assert until is not None and 0 < until - time.time() <= 60
+
+
+@JUMPS
+async def test_deadline_of_a_decided_review_when_the_clock_is_set_is_as_far_away_after_an_undo(home: Home, jump: float) -> None:
+    await home.store.write("UPDATE reviews SET deadline_at = ?", (time.time() + 600,))
+    await home.approve()
+    home.clock.set(jump)
+    await home.inbox().reviews.undo(home.review)
+    left = (escalations.next_deadline(home.store, home.project, time.time()) or 0.0) - time.time()
+    assert escalations.overdue(home.store, home.project, time.time()) == [] and 0 < left <= 600
+
+
+@JUMPS
 async def test_claim_when_the_clock_is_set_keeps_others_out_as_long(home: Home, jump: float) -> None:
     await home.inbox().reviews.claim(home.review)
     home.clock.set(jump)
