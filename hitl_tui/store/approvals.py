@@ -165,10 +165,12 @@ OPENED = """
 SELECT v.slots,
     (SELECT body FROM audit WHERE review = v.id AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL LIMIT 1),
     (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
-        FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = v.id ORDER BY slot))
+        FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = v.id ORDER BY slot)),
+    (SELECT (t.run, json_extract(t.body, '$.kind'), json_extract(t.body, '$.interrupt')) IS (v.run, v.kind, v.interrupt)
+        FROM audit t WHERE t.review = v.id AND t.kind = 'opened' LIMIT 1)
 FROM reviews v WHERE v.id = :review
 """
-"""How many calls a review has, what the log says of them, and what their rows say now."""
+"""How many calls a review has, what the log says of them, what their rows say now, and whether it asks where and what the log says."""
 BY_HAND = "was written past the console: it is not what the log says"
 
 
@@ -232,7 +234,9 @@ class _InForce:
 def _changed(db: Transaction, review: int, decided: Sequence[_InForce]) -> str:
     """What was written past the console of a review's demands, decisions and approvals, as a clause; empty if nothing was."""
     values = {"review": review}
-    slots, opened, calls = db.row(OPENED, values)
+    slots, opened, calls, is_same = db.row(OPENED, values)
+    if is_same == 0:
+        return f"of which run review {review} is, or what it asks, was changed in hitl.db"
     if opened and audit_verify.demanded(opened) != json.loads(calls):
         return f"what the rules demand of review {review} was changed in hitl.db"
     if len(decided) != slots:

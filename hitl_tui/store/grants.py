@@ -171,12 +171,23 @@ SELECT r.actor, r.revoked_at IS NULL AND r.expires_at > :now AND d.actor = 'gran
     EXISTS (
         SELECT 1 FROM audit t
         WHERE t.review = r.review AND t.kind = 'granted' AND json_extract(t.body, '$.grant') = r.id AND {audit_verify.SAME_GRANT}
+            AND (r.revoked_at IS NOT NULL OR NOT EXISTS (
+                SELECT 1 FROM audit e WHERE e.kind = 'grant_revoked' AND json_extract(e.body, '$.grant') = r.id
+            ))
+            AND r.expires_at <= r.at + r.for_s + 1 + coalesce(
+                (SELECT sum(json_extract(c.body, '$.by_s')) FROM audit c WHERE c.kind = 'clock' AND c.seq > t.seq), 0
+            )
+    )
+    AND r.uses >= (
+        SELECT count(*) FROM actions o JOIN decisions p ON p.review = o.review AND p.slot = o.slot
+        WHERE o.grant_id = r.id AND p.actor_kind = 'grant'
     )
 FROM decisions d
 JOIN actions a ON a.review = d.review AND a.slot = d.slot
 LEFT JOIN grants r ON r.id = a.grant_id
 WHERE d.review = :review AND d.slot = :slot AND NOT d.superseded AND d.actor_kind = 'grant' AND d.kind = 'approve' AND a.outcome = 'auto'
 """
+"""Whether a grant is live, is for such calls, and is what the log says: not revoked there, nor prolonged, nor used too often."""
 
 
 def problem_of_use(db: Transaction, review: int, slot: int, people: People) -> str:

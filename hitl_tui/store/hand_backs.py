@@ -24,12 +24,13 @@ FROM reviews v JOIN runs r ON r.id = v.run JOIN actions a ON a.review = v.id
 WHERE v.run = :run AND (v.state IN ('open', 'decided') OR (v.state = 'stale' AND r.state != 'waiting')) ORDER BY v.id, a.slot
 """
 """What a takeover decides. A run that was cancelled or failed closed its reviews, and its graph may still stand where it asked."""
-ENDED = audit_verify.ENDED
-HIDDEN = f"""
-SELECT v.id FROM reviews v WHERE v.run = :run AND v.state IN {ENDED}
-    AND NOT EXISTS (SELECT 1 FROM audit t WHERE t.review = v.id AND t.kind IN {ENDED}) LIMIT 1
+OPENED = """
+SELECT t.review, v.run IS t.run, v.state IN ('open', 'decided') OR EXISTS (
+    SELECT 1 FROM audit e WHERE e.review = t.review AND e.kind = v.state
+)
+FROM audit t LEFT JOIN reviews v ON v.id = t.review WHERE t.run = :run AND t.kind = 'opened' ORDER BY t.review
 """
-"""A review that its row calls ended and the log does not."""
+"""Reviews that the log says a run has opened: whether they are there, and whether one that its row calls ended has ended."""
 LOGGED = """
 SELECT seq, actor, body FROM audit WHERE run = :run AND kind = :kind AND json_extract(body, '$.takeover') = :takeover
 ORDER BY seq DESC LIMIT 1
@@ -154,15 +155,16 @@ def _is_logged(db: Transaction, takeover: Takeover) -> bool:
 
 def _changed(db: Transaction, run: int) -> str:
     """What was changed past the console of what a run asks, as a clause; empty if nothing was."""
-    for (review,) in db.rows(HIDDEN, {"run": run}):
-        return f"the log does not say that review {review} has ended"
-    found = asked(db.rows(ASKED, {"run": run}))
-    for review in dict.fromkeys(one.review for one in found):
-        _, opened, calls = db.row(approvals.OPENED, {"review": review})
-        signed = [slot for slot, one in enumerate(one for one in found if one.review == review) if one.signed]
-        if opened is None:  # versions before 0.2.0 logged no calls
-            continue
-        is_same = audit_verify.demanded(opened) == json.loads(calls)
-        if not is_same or json.loads(opened).get("signed", []) != signed:
+    for review, is_there, is_logged in db.rows(OPENED, {"run": run}):
+        if not is_there:
+            return f"review {review} of run r{run} is in the log, and gone from its table"
+        if not is_logged:
+            return f"the log does not say that review {review} has ended"
+        _, opened, calls, is_same = db.row(approvals.OPENED, {"review": review})
+        signed = [slot for (slot,) in db.rows("SELECT slot FROM actions WHERE review = ? AND signed ORDER BY slot", (review,))]
+        is_same = is_same and (
+            opened is None or audit_verify.demanded(opened) == json.loads(calls)
+        )  # versions before 0.2.0 logged no calls
+        if not is_same or (opened is not None and json.loads(opened).get("signed", []) != signed):
             return f"what the rules demand of review {review} was changed in hitl.db"
     return ""

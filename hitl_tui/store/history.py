@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -100,6 +100,9 @@ SET = """
 SELECT s.decision FROM history f JOIN history s ON s.at = f.at AND s.actor = f.actor
 WHERE f.decision IN ({}) AND f.actor_kind = 'person'
 """
+WAS_IDENTIFIED = "coalesce((SELECT i.identified FROM decisions i WHERE i.id = h.decision), 'none') IN ({})"
+BY_IDENTIFIED = "FROM decisions i INDEXED BY decisions_identified CROSS JOIN history h ON h.decision = i.id AND i.identified {}"
+"""The decisions of people who were identified in one way, in the order of their numbers."""
 OF_GRANT = """
 SELECT d.id FROM actions a JOIN decisions d ON d.review = a.review AND d.slot = a.slot WHERE a.grant_id IN ({})
 """
@@ -133,9 +136,8 @@ async def search(store: Store, wanted: Filter, before: int | None = None, limit:
     found = await _source(store, wanted, "<", before)
     if found is None:
         return []
-    source, key, values = found
-    page = f"SELECT {ROW} {source} ORDER BY {key} DESC LIMIT :limit"
-    return await _with_ratings(store, await store.all(LISTED.format(page), {**values, "limit": limit}))
+    page = found.page(ROW, "DESC")
+    return await _with_ratings(store, await store.all(LISTED.format(page), {**found.values, "limit": limit}))
 
 
 async def rows(store: Store, ids: Sequence[int]) -> list[HistoryRow]:
@@ -154,8 +156,7 @@ async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
     """The review of every decision in force that matches, oldest first; a review with several comes several times."""
     last = 0
     while found := await _source(store, wanted, ">", last):
-        source, key, values = found
-        page = await store.all(f"SELECT h.decision, h.review, h.in_force {source} ORDER BY {key} LIMIT {SCANNED}", values)
+        page = await store.all(found.page("h.decision, h.review, h.in_force", "ASC"), {**found.values, "limit": SCANNED})
         for number, review, in_force in page:
             last = number
             if in_force:
@@ -164,35 +165,62 @@ async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
             return
 
 
-async def _source(store: Store, wanted: Filter, sign: str, number: int | None) -> tuple[str, str, dict[str, Any]] | None:
-    """The FROM and WHERE clauses of the decisions that match, the column to order them by, and values; None if none can match.
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the decisions that match are found, in the order of their numbers."""
+
+    parts: Sequence[str]
+    """FROM and WHERE clauses, each of other decisions."""
+    key: str
+    """The column of the numbers."""
+    values: Mapping[str, Any]
+
+    def page(self, columns: str, order: str) -> str:
+        """The query of the first `:limit` rows. Each part is read in its order, and no further than the page needs."""
+        parts = [f"SELECT * FROM (SELECT {columns} {part} ORDER BY {self.key} {order} LIMIT :limit)" for part in self.parts]
+        return parts[0] if len(parts) == 1 else f"{' UNION ALL '.join(parts)} ORDER BY 1 {order} LIMIT :limit"
+
+
+async def _source(store: Store, wanted: Filter, sign: str, number: int | None) -> _Source | None:
+    """The decisions that match; None if none can.
 
     A page begins before (`<`) or after (`>`) the decision of that number; None is the first page.
     """
     await catch_up(store)
     match = await _match(store, wanted)
-    if match is None:
+    how = _identified(wanted)
+    if match is None or how == []:
         return None
-    clauses, values = _bounds(wanted)
-    source, key = "FROM history h", "h.decision"
+    sources, key = ["FROM history h"], "h.decision"
+    if match and any(term.field == "rating" and not term.negated for term in wanted.terms):  # ratings are fewer than the rows of a word
+        sources = ["FROM history h CROSS JOIN history_text t ON t.rowid = h.decision"]
+    elif match:
+        sources, key = ["FROM history_text t CROSS JOIN history h ON h.decision = t.rowid"], "t.rowid"
+    elif how:
+        sources, key = [BY_IDENTIFIED.format("IS NULL" if one == "none" else f"= '{one}'") for one in how], "i.id"
+    clauses, values = _bounds(wanted, key)
     if match:
         values["match"] = match
-        if any(term.field == "rating" and not term.negated for term in wanted.terms):  # ratings are fewer than the rows of a word
-            source = "FROM history h CROSS JOIN history_text t ON t.rowid = h.decision"
-        else:
-            source, key = "FROM history_text t CROSS JOIN history h ON h.decision = t.rowid", "t.rowid"
         clauses.append("history_text MATCH :match")
+        clauses += [WAS_IDENTIFIED.format(", ".join(f"'{one}'" for one in how))] if how else []
     if number is not None:
         values["number"] = number
         clauses.append(f"{key} {sign} :number")
-    return f"{source} WHERE {' AND '.join(clauses)}" if clauses else source, key, values
+    condition = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    return _Source([source + condition for source in sources], key, values)
 
 
-def _bounds(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
-    """Conditions that the index of words does not hold, and their values."""
+def _identified(wanted: Filter) -> list[str] | None:
+    """How the people of decisions that match can have been identified: choices of the field `identified`; None for in any way."""
+    terms = [term for term in wanted.terms if term.field == "identified"]
+    return [how for how in FIELDS["identified"].choices if all((how in term.values) != term.negated for term in terms)] if terms else None
+
+
+def _bounds(wanted: Filter, key: str) -> tuple[list[str], dict[str, Any]]:
+    """Conditions that no index of words holds, and their values; `key` is the column of the decisions' numbers."""
     where, values = list[str](), dict[str, Any]()
     if wanted.since is not None:
-        where += ["h.at >= :since", "h.decision >= coalesce((SELECT min(decision) FROM history WHERE at >= :since), 9223372036854775807)"]
+        where += ["h.at >= :since", f"{key} >= coalesce((SELECT min(decision) FROM history WHERE at >= :since), 9223372036854775807)"]
         values["since"] = wanted.since
     if wanted.until is not None:
         where.append("h.at <= :until")
@@ -209,10 +237,6 @@ def _bounds(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
             where.append(f"h.decision {'NOT ' * term.negated}IN ({SET.format(', '.join(map(str, map(int, term.values))))})")
         elif term.field == "grant":
             where.append(f"h.decision {'NOT ' * term.negated}IN ({OF_GRANT.format(', '.join(map(str, map(int, term.values))))})")
-        elif term.field == "identified":
-            how = ", ".join(f"'{value}'" for value in term.values if value in FIELDS["identified"].choices)
-            said = f"SELECT 1 FROM decisions i WHERE i.id = h.decision AND coalesce(i.identified, 'none') IN ({how})"
-            where.append(f"{'NOT ' * term.negated}EXISTS ({said})")
     return where, values
 
 

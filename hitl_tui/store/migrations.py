@@ -49,6 +49,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("14_remarks"),
     _step("15_hand_backs"),
     _step("16_blind_reviews"),
+    _step("17_indexes"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from hitl_tui.errors import Refused
+from hitl_tui.errors import BadPeople, Refused
 from hitl_tui.model import PROGRAM, Actor, Identified, People, PersonKey, Role
 from hitl_tui.model.signatures import people_text, sha256
 from hitl_tui.people.file import PeopleFile, PeopleStatus, read_text
@@ -207,10 +207,13 @@ class TrustedPeople:
         status, noted = self._file.now(), [digest for (digest,) in self._store.read_now(NEWEST)]
         if status.people.problem or noted == [status.digest] or not (status.digest or noted):  # or there never was one
             return
+        text = self._text(status)
+        if text is None:
+            return  # it is noted once it stays as it is
         async with self._store.transaction() as db:
             if db.row(NEWEST) != (status.digest,):
                 because = self._because(self._last())
-                self._keep(db, status)
+                _keep(db, status.digest, text)
                 audit.note(db, time.time(), "people", PROGRAM, _body(status, because))
 
     async def accept(self, signature: Signature, text: str, by: str) -> None:
@@ -220,10 +223,11 @@ class TrustedPeople:
             Refused: people.toml has changed once more since it was signed.
         """
         status, last = self._file.now(), self._last()
-        if last is None or text_differs(text, last.digest, status.digest):
+        content = self._text(status)
+        if last is None or content is None or text_differs(text, last.digest, status.digest):
             raise Refused("people.toml was changed again while it was signed", "read it, then accept it again")
         async with self._store.transaction() as db:
-            self._keep(db, status)
+            _keep(db, status.digest, content)
             body = {**_body(status, Because.SIGNED), **SignedText(text, signature.text).store(db)}
             audit.note(db, time.time(), "people", Actor(by, identified=Identified.SIGNED), body)
 
@@ -243,15 +247,26 @@ class TrustedPeople:
         home, head = audit.home_id(self._store), audit.head(self._store.path)
         return people_text(home, str(head), last.digest, status.digest, by, time.time()), last.people
 
-    def _keep(self, db: Transaction, status: PeopleStatus) -> None:
-        if status.digest:
-            db.execute(KEEP, (status.digest, read_text(self._file.path)))
+    def _text(self, status: PeopleStatus) -> str | None:
+        """The text of the file, empty if it was removed; None if it has changed since it was read."""
+        if not status.digest:
+            return ""
+        try:
+            text = read_text(self._file.path)
+        except (OSError, BadPeople):
+            return None
+        return text if sha256(text) == status.digest else None
 
 
 def change_waits(db: sqlite3.Connection, file: PeopleFile) -> bool:
     """`TrustedPeople.waiting` of a database that is only read, and that no program need have open."""
     reader: Any = SimpleNamespace(read_now=lambda sql, values=(): db.execute(sql, values).fetchall())
     return TrustedPeople(reader, file).waiting()
+
+
+def _keep(db: Transaction, digest: str, text: str) -> None:
+    if digest:
+        db.execute(KEEP, (digest, text))
 
 
 def _body(status: PeopleStatus, because: Because | None) -> dict[str, Any]:
@@ -302,10 +317,10 @@ def signers(people: People, now: float) -> list[str]:
 
 
 def belongs_to_another(path: Path) -> bool:
-    """Whether a file belongs to another account and this one can neither write nor replace it."""
+    """Whether a file belongs to another account and this one can neither write nor replace it; a link to it must belong to another, too."""
     try:
-        found, folder = path.stat(), path.parent.stat()
+        owners, folder = {path.stat().st_uid, path.lstat().st_uid}, path.parent.stat()
     except OSError:
         return False
     owns_folder = folder.st_uid == os.geteuid() and not folder.st_mode & 0o1000
-    return found.st_uid != os.geteuid() and not os.access(path, os.W_OK) and (found.st_uid == 0 or not owns_folder)
+    return os.geteuid() not in owners and not os.access(path, os.W_OK) and (owners == {0} or not owns_folder)

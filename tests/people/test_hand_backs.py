@@ -199,7 +199,54 @@ async def write_hand_back_and_confirmation(office: Office) -> None:
     confirm_in_the_log(office, taken, "bob")
 
 
+async def move_the_review_to_another_run(office: Office) -> None:
+    other, run = await office.ask(), await asking(office)
+    move = "UPDATE reviews SET run = (SELECT min(id) FROM runs) WHERE run = ?"
+    office.sql(("DELETE FROM reviews WHERE id = ?", (other,)), (move, (run,)))
+    await handed_back(office, run)
+
+
+async def delete_the_review(office: Office) -> None:
+    run = await asking(office)
+    office.sql(("DELETE FROM reviews WHERE run = ?", (run,)))
+    await handed_back(office, run)
+
+
+async def delete_its_calls(office: Office) -> None:
+    run = await asking(office)
+    office.sql(("DELETE FROM actions", ()))
+    await handed_back(office, run)
+
+
+async def say_that_it_was_sent(office: Office) -> None:
+    run = await asking(office)
+    ann = office.inbox("ann")
+    taken = await ann.takeovers.take(run)
+    office.sql(("UPDATE reviews SET state = 'submitted' WHERE run = ?", (run,)))
+    await ann.takeovers.hand_back(taken.id, TakeoverPlan(**PLAN))
+
+
+async def say_that_a_cancelled_review_was_applied(office: Office) -> None:
+    run = await asking(office)
+    await office.inbox("carl").runs.cancel(run)
+    office.sql(("UPDATE reviews SET state = 'applied' WHERE run = ?", (run,)))
+    await handed_back(office, run)
+
+
+async def hand_back_in_another_name(office: Office) -> None:
+    shown = await handed_back(office, await asking(office, reviewers=1))
+    office.sql(("UPDATE takeovers SET actor = 'bob', actor_key = 'bob' WHERE id = ?", (shown.id,)))
+
+
+async def confirm_twice_by_one_person_of_three(office: Office) -> None:
+    shown = await handed_back(office, await asking(office, reviewers=3))
+    confirm_in_the_log(office, shown, "bob")
+    confirm_in_the_log(office, shown, "BOB")
+
+
 ATTACKS = (
+    move_the_review_to_another_run, delete_the_review, delete_its_calls, say_that_it_was_sent, say_that_a_cancelled_review_was_applied,
+    hand_back_in_another_name, confirm_twice_by_one_person_of_three,
     confirm_under_an_alias, put_a_withdrawn_hand_back_back, end_the_review_by_hand,
     say_that_nobody_is_missing, confirm_as_somebody_who_is_not_meant, confirm_as_a_stranger, confirm_a_name_that_looks_like_bobs,
     confirm_another_plan, change_the_plan_after_it_was_confirmed, lower_the_number_of_people, remove_the_group,
@@ -208,7 +255,7 @@ ATTACKS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("attack", sampled(ATTACKS, gate=3))
+@pytest.mark.parametrize("attack", sampled(ATTACKS, gate=4))
 async def test_plan_nobody_may_have_handed_back_is_not_applied(office: Office, attack: Callable[[Office], Awaitable[None]]) -> None:
     await attack(office)
     assert not await applied(office)

@@ -358,7 +358,64 @@ async def become_one_person_after_approving(office: Office) -> int:
     return review
 
 
+async def move_the_review_to_a_run_that_somebody_else_launched(office: Office) -> int:
+    other, review = await office.ask(by="bob"), await office.ask(by="ann", separate=("launch",))
+    move = "UPDATE reviews SET run = (SELECT min(id) FROM runs) WHERE id = ?"
+    office.sql(("DELETE FROM reviews WHERE id = ?", (other,)), (move, (review,)))
+    await office.say("ann", review)
+    return review
+
+
+async def let_the_answer_mean_something_else(office: Office) -> int:
+    """A rejection of a call becomes the answer to a question, which is its reason."""
+    review = await office.ask()
+    await office.say("ann", review, reject("yes"))
+    office.sql(("UPDATE reviews SET kind = 'question' WHERE id = ?", (review,)))
+    return review
+
+
+async def send_the_answer_to_another_pause(office: Office) -> int:
+    review = await office.ask()
+    await office.say("ann", review)
+    office.sql(("UPDATE reviews SET interrupt = 'another' WHERE id = ?", (review,)))
+    return review
+
+
+async def swap_the_answers_of_two_calls(office: Office) -> int:
+    review = await office.ask(calls=2)
+    await office.say("ann", review, approve(), reject())
+    swap = "UPDATE decisions SET slot = ? WHERE review = ? AND slot = ?"
+    office.sql(*((swap, (slot, review, was)) for slot, was in ((2, 0), (0, 1), (1, 2))))
+    return review
+
+
+async def take_the_decision_on_a_review_of_the_same_call(office: Office) -> int:
+    decided, review = await office.ask(), await office.ask()
+    await office.say("ann", decided)
+    office.sql(("UPDATE decisions SET review = ? WHERE review = ?", (review, decided)), (DECIDED, (review,)))
+    office.sql(("UPDATE reviews SET state = 'stale' WHERE id = ?", (decided,)))
+    return review
+
+
+async def take_the_approval_of_a_review_of_the_same_call(office: Office) -> int:
+    approved, review = await office.ask(reviewers=2), await office.ask(reviewers=2)
+    await office.say("bob", approved)
+    office.sql(("UPDATE endorsements SET review = ? WHERE review = ?", (review, approved)))
+    await office.say("ann", review)
+    return review
+
+
+async def say_that_an_alias_is_somebody_else(office: Office) -> int:
+    review = await office.ask(reviewers=2)
+    await office.say("ann", review)
+    office.sql((APPROVAL, ("a.meyer", "a.meyer", review)), (DECISION, ("Anna", "person", "anna", review)), (DECIDED, (review,)))
+    return review
+
+
 ATTACKS = (
+    move_the_review_to_a_run_that_somebody_else_launched, let_the_answer_mean_something_else, send_the_answer_to_another_pause,
+    swap_the_answers_of_two_calls, take_the_decision_on_a_review_of_the_same_call, take_the_approval_of_a_review_of_the_same_call,
+    say_that_an_alias_is_somebody_else,
     write_a_decision, write_the_second_approval, change_what_was_approved, lower_the_number_of_reviewers,
     lose_the_right_after_deciding, change_the_arguments,
     write_a_decision_of_a_rule, write_a_decision_of_the_program, write_a_decision_under_a_foreign_key, write_a_name_that_looks_like_anns,
@@ -368,7 +425,7 @@ ATTACKS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("attack", sampled(ATTACKS, gate=5))
+@pytest.mark.parametrize("attack", sampled(ATTACKS, gate=6))
 async def test_decision_nobody_may_have_made_is_asked_again(office: Office, attack: Callable[[Office], Awaitable[int]]) -> None:
     review = await attack(office)
     assert await office.sent() == set()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +24,13 @@ from hitl_tui.doctor import Finding, check_installation
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Actor, Answer, DecisionKind, PauseKind
+from hitl_tui.model import Actor, Answer, DecisionKind, PauseKind, Role
 from hitl_tui.model.signatures import people_text, sha256
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.settings import login
 from hitl_tui.store import Store, audit, signature_history
 from hitl_tui.store.audit import chained
-from hitl_tui.store.people_log import ACCEPT, WAITS, TrustedPeople
+from hitl_tui.store.people_log import ACCEPT, WAITS, TrustedPeople, belongs_to_another
 from hitl_tui.store.signatures import hash_of
 from tests.support.empty_database import open_store
 from tests.support.ssh import make_key, needs_openssh, public
@@ -157,6 +160,73 @@ async def test_entry_that_a_program_writes_lets_no_version_count(signers: Signer
         audit.note(db, time.time(), "people", Actor("ann"), body)
     assert signers.people.current().find("eve") is None and signers.people.current().find("ann") is not None
     assert signers.people.waiting() and "(people.toml)" in signers.verify()
+
+
+async def test_former_version_gives_nothing_back_though_its_signature_is_replayed(signers: Signers) -> None:
+    signers.write(bob="revoked = 2999-01-01")
+    former = signers.file.read_text()
+    await signers.accept("ann")
+    [(body,)] = signers.store.read_now("SELECT body FROM audit WHERE kind = 'people' ORDER BY seq DESC LIMIT 1")
+    signers.write(bob="revoked = 2026-01-02")
+    await signers.accept("ann")
+    signers.file.write_text(former)
+    async with signers.store.transaction() as db:
+        audit.note(db, time.time(), "people", Actor("ann"), json.loads(body))
+    with pytest.raises(openssh.NotSigned, match=r"your key .* was revoked"):
+        await signers.decide("bob")
+    assert signers.people.waiting() and "its signature is of something else" in signers.verify()
+
+
+async def test_signatures_that_somebody_switched_off_in_the_file_are_still_needed(signers: Signers) -> None:
+    signers.file.write_text(
+        signers.file.read_text().replace("'always'", "'rules'").replace("roles = ['decide']", "roles = ['decide', 'people']")
+    )
+    await signers.people.note()
+    now = signers.people.current()
+    assert now.sign == "always" and now.is_waiting and not now.may("bob", Role.PEOPLE)
+
+
+async def test_file_that_is_replaced_while_it_is_noted_takes_no_rights_away(signers: Signers, tmp_path: Path) -> None:
+    signers.write(bob="revoked = 2999-01-01")
+    text, people = await signers.people.to_sign("ann")
+    signature = await signers.inbox("ann").signing.made_of(text, people)
+    with contextlib.closing(sqlite3.connect(signers.store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        accepting = asyncio.ensure_future(signers.people.accept(signature, text, "ann"))
+        await asyncio.sleep(0)  # it has read the file, and waits for the database
+        signers.write(EVE.format("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJrrdxpqAaUfIcnCEWyu9LPb4jfD3jzoRzqqjQsHRxT"))
+        other.execute("COMMIT")
+    await accepting
+    again = TrustedPeople(signers.store, PeopleFile(signers.home))
+    assert again.current().find("eve") is None and again.current().may("ann", Role.PEOPLE) and again.waiting()
+    assert signers.verify() == "people.toml is not the version that counts: nobody has signed the change"
+
+
+NOBODY = 65534
+
+
+@contextlib.contextmanager
+def ordinary_account() -> Iterator[None]:
+    """Be an account without root's rights."""
+    if os.geteuid():
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_link_of_the_homes_account_to_a_file_of_root_is_its_own() -> None:
+    of_root = Path("/etc/passwd")
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, NOBODY if os.geteuid() == 0 else -1, -1)
+        link = Path(name) / "people.toml"
+        with ordinary_account():
+            link.symlink_to(of_root)
+            assert belongs_to_another(of_root) and link.stat().st_uid == 0
+            assert not belongs_to_another(link), "whoever can write the home chose the file"
 
 
 def digest_of(signers: Signers) -> str:

@@ -105,6 +105,16 @@ async def test_typed_text_returns_when_the_other_decision_is_undone(start_consol
         assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "reject", None, "mine")]
 
 
+async def until_looking(console: ConsoleDriver, name: str, places: int) -> str:
+    """Wait until so many places of the screen say that somebody is looking: the list, and the details of the review under the cursor."""
+    for _ in range(200):
+        screen = console.screen_text()
+        if screen.count(f"{name} is looking") == places:
+            return screen
+        await console.pilot.pause(0.05)
+    raise AssertionError(f"never in {places} places: {console.screen_text()}")
+
+
 @pytest.mark.slow
 async def test_who_looks_at_a_review_is_shown_to_others_until_they_leave(start_console: StartConsole) -> None:
     async with start_console() as ann:
@@ -113,15 +123,11 @@ async def test_who_looks_at_a_review_is_shown_to_others_until_they_leave(start_c
             screen = await ann.until_shown("bob is looking at it")
             assert screen.count("bob is looking") == 1  # in the list; ann has another review in the details
             await ann.press("j")
-            screen = await ann.until_shown("bob is looking at it")
-            assert screen.count("bob is looking") == 2 and "ann is looking" not in screen
+            screen = await until_looking(ann, "bob", places=2)
+            assert "ann is looking" not in screen
             await bob.until_shown("ann is looking at it")
             await bob.press("f2")
-            for _ in range(200):
-                if "bob is looking" not in ann.screen_text():
-                    break
-                await ann.pilot.pause(0.05)
-            assert "bob is looking" not in ann.screen_text()
+            await until_looking(ann, "bob", places=0)
             await bob.press("f1")
             await ann.until_shown("bob is looking at it")
         assert await ann.store.all("SELECT reviewer FROM presence") == [("ann",)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sqlite3
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from hitl_tui import openssh, takeover_plan
+from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Actor, Answer, DecisionKind, Identified, Review, ReviewState, Takeover, TakeoverPlan, Viewing
 from hitl_tui.model.signatures import Statement, hand_back_text, state
@@ -40,6 +43,7 @@ reviewers = 2
 signed = true
 """
 NOW = Viewing()
+APPROVE = Answer(DecisionKind.APPROVE)
 
 
 class Office:
@@ -88,7 +92,10 @@ class Office:
 
     async def store_signed(self, review: Review, answer: Answer, statement: Statement, key: Path, by: str = "ann") -> None:
         made = await openssh.sign(statement.text, [public(key)], key)
-        signed = SignedStatements({(review.row.id, 0): statement}, made.text)
+        await self.store_with(review, SignedStatements({(review.row.id, 0): statement}, made.text), answer, by)
+
+    async def store_with(self, review: Review, signed: SignedStatements, answer: Answer = APPROVE, by: str = "ann") -> None:
+        """Store a decision with any signature."""
         shown = {0: review.actions[0]}
         chosen = decisions.ReviewAnswers(review.row.id, {0: answer}, shown, 0.0, {0: NOW})
         await decisions.decide(self.store, chosen, Actor(by, identified=Identified.SIGNED), signed)
@@ -230,6 +237,28 @@ async def signature_of_another_text(office: Office, review: Review) -> None:
     )
 
 
+async def signature_for_another_namespace(office: Office, review: Review) -> None:
+    """The key also signs commits: a signature of git's, of a text that says what this one would."""
+    statement = state(
+        audit.home_id(office.store), str(audit.head(office.store.path)), review.row.id, review.actions[0], approve(), "ann", 1.0, None
+    )
+    command = ["ssh-keygen", "-Y", "sign", "-n", "git", "-f", str(office.keys["ann"])]
+    made = (
+        await asyncio.to_thread(subprocess.run, command, input=statement.text.encode(), check=True, capture_output=True)
+    ).stdout.decode()
+    await office.store_with(review, SignedStatements({(review.row.id, 0): statement}, made))
+
+
+async def statement_smuggled_into_a_batch(office: Office, review: Review) -> None:
+    home, head = audit.home_id(office.store), str(audit.head(office.store.path))
+    mine, *others = [state(home, head, number, review.actions[0], approve(), "ann", 1.0, None) for number in (review.row.id, 98, 99)]
+    batch = SignedStatements({(one.review, 0): one for one in others}, "").text
+    made = await openssh.sign(batch, [public(office.keys["ann"])], office.keys["ann"])
+    smuggled = SignedStatements({(review.row.id, 0): mine}, made.text)
+    smuggled.__dict__["text"] = batch  # in place of what is computed of its statements
+    await office.store_with(review, smuggled)
+
+
 async def second_person_by_hand(office: Office, review: Review) -> None:
     """The review of a rule that wants two people has an approval that nobody signed."""
     office.sql(
@@ -259,6 +288,8 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "key added by hand": (key_in_nobodys_name, "is not in people.toml"),
     "other log": (forged(head="1 " + "0" * 64), "the log before it is another one"),
     "signature of another text": (signature_of_another_text, "is not of what it says"),
+    "other namespace": (signature_for_another_namespace, "is none of ssh-keygen's"),
+    "smuggled into a batch": (statement_smuggled_into_a_batch, "its signature is of something else"),
     "later log": (forged(head="999999 " + "0" * 64), "the log before it is another one"),
     "second person by hand": (second_person_by_hand, "it needs the signatures of 2 people"),
 }
@@ -294,6 +325,25 @@ async def test_key_revoked_after_the_decision_runs_nothing(office: Office) -> No
     await office.bob.reviews.decide(await office.ann.reviews.get(review.row.id), {0: approve()})
     assert office.sandbox.run_until_idle() == 0
     assert office.effects() == ["send0"]
+
+
+@pytest.mark.slow
+async def test_second_key_of_a_person_makes_no_second_person(office: Office, tmp_path: Path) -> None:
+    office.keys["second"] = make_key(tmp_path, "second")
+    office.write_people(ann=f"[[person.key]]\nkey = '{public(office.keys['second'])}'")
+    move, other = await office.ask("move", "move")
+    await office.ann.reviews.decide(move, {0: approve()})
+    await office.forge(move, approve(), key="second", by="bob")
+    await office.forge(other, approve(), key="second", by="ann")
+    office.ann.signing_key = office.keys["second"]
+    with pytest.raises(Refused, match="you said so of review"):
+        await office.ann.reviews.decide(other, {0: approve()})
+    assert office.sandbox.run_until_idle() == 0
+    assert office.effects() == []
+    assert "is ann's" in (await office.bob.reviews.get(move.row.id)).row.note
+    await office.bob.reviews.decide(other, {0: approve()})
+    assert office.sandbox.run_until_idle() == 0
+    assert office.effects() == ["move1"], "each of ann's keys counts, once for both"
 
 
 async def test_rejection_is_signed_too_and_nothing_is_stored_without_key(office: Office) -> None:
@@ -373,6 +423,27 @@ async def signature_of_a_decision(office: Office, review: Review) -> None:
     await takeovers.hand_back(office.store, taken.id, by, plan, signed=SignedText(text, signature))
 
 
+async def confirm_unsigned(office: Office, review: Review) -> None:
+    taken, plan = await plan_of(office, review)
+    await office.ann.takeovers.hand_back(taken.id, plan)
+    await takeovers.confirm(office.store, taken.id, Actor("bob"), takeover_plan.as_json(plan), office.people.current())
+
+
+def confirm_signed(person: str) -> Attack:
+    """A confirmation in bob's name that ann's key has signed, of a text that names this person."""
+
+    async def attack(office: Office, review: Review) -> None:
+        taken, plan = await plan_of(office, review)
+        await office.ann.takeovers.hand_back(taken.id, plan)
+        said = takeover_plan.as_json(plan)
+        text = hand_back_text(audit.home_id(office.store), str(audit.head(office.store.path)), taken, said, person, 1.0)
+        made = await openssh.sign(text, [public(office.keys["ann"])], office.keys["ann"])
+        by = Actor("bob", identified=Identified.SIGNED)
+        await takeovers.confirm(office.store, taken.id, by, said, office.people.current(), SignedText(text, made.text))
+
+    return attack
+
+
 async def revoke_the_key_after_handing_back(office: Office, review: Review) -> None:
     taken, plan = await plan_of(office, review)
     await office.ann.takeovers.hand_back(taken.id, plan)
@@ -392,15 +463,26 @@ HAND_BACKS: dict[str, tuple[Attack, str]] = {
     "other checkpoint": (hand_back_signed(taken={"head": "elsewhere"}), "of something else"),
     "other home": (hand_back_signed(home="f" * 64), "of something else"),
     "signature of a decision": (signature_of_a_decision, "of something else"),
+    "confirmed unsigned": (confirm_unsigned, "by bob: it is not signed"),
+    "confirmed by the author's signature": (confirm_signed("ann"), "by bob: its signature is of something else"),
+    "confirmed by the author's key": (confirm_signed("bob"), "is ann's"),
     "key revoked": (revoke_the_key_after_handing_back, "was revoked"),
 }
 
 
+CONFIRMED = tuple(name for name in HAND_BACKS if name.startswith("confirmed"))
+
+
 @pytest.mark.parametrize(
-    "names", [pytest.param(tuple(HAND_BACKS)[:2], id="some"), pytest.param(tuple(HAND_BACKS)[2:], marks=pytest.mark.slow, id="all")]
+    "names",
+    [
+        pytest.param(tuple(HAND_BACKS)[:2], id="some"),
+        pytest.param(tuple(name for name in HAND_BACKS if name not in CONFIRMED)[2:], marks=pytest.mark.slow, id="handed back"),
+        pytest.param(CONFIRMED, marks=pytest.mark.slow, id="confirmed"),
+    ],
 )
 async def test_forged_hand_back_is_not_applied(office: Office, names: tuple[str, ...]) -> None:
-    real, *reviews = await office.ask("send", *["send" for _ in names])
+    real, *reviews = await office.ask("send", *["move" if name.startswith("confirmed") else "send" for name in names])
     await office.ann.reviews.decide(real, {0: approve()})
     for name, review in zip(names, reviews, strict=True):
         await HAND_BACKS[name][0](office, review)

@@ -48,6 +48,8 @@ SNOOZES = (("15 min", 900.0), ("1 h", 3600.0), ("4 h", 14_400.0), ("1 d", 86_400
 NO_REVIEW = "there is no review here"
 AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
+REFRESH_S = 1.0
+"""Seconds between two drawings of ages, deadlines, claims and who looks at what. What others do is drawn at once."""
 
 
 class QueueView(ListDetail[QueueList, ReviewPane]):
@@ -82,7 +84,13 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def on_mount(self) -> None:
         self.query_one("#queue-trace").border_title = "Trace"
         self.query_one("#empty", TextView).display = False
-        self.set_interval(1, self._tick)
+        self.set_interval(REFRESH_S, self._tick)
+
+    def on_show(self) -> None:
+        self._tracker.at(self.items.cursor)
+
+    def on_hide(self) -> None:
+        self._tracker.away()  # nobody looks at a review behind another view
 
     async def on_unmount(self) -> None:
         await self._tracker.leave()

@@ -62,7 +62,7 @@ class ViewTracker:
             self._looked = self._owner.set_timer(LOOKED_S, self._look)
 
     def away(self) -> None:
-        """Stop tracking: the pane is hidden."""
+        """Stop tracking: the review is no longer on the screen."""
         self.at(None)
 
     def renew(self) -> None:
@@ -107,6 +107,8 @@ class ViewTracker:
             self._do(self._inbox.reviews.record_view(self._review, int((self._counted - self._since) * 1000)), "looks")
 
     def _stay(self) -> None:
+        if self._review is not None and not self._shown and self._pane.size.width > 0:
+            self._stayed = self._owner.set_timer(STAYED_S, self._stay)  # a busy machine has not painted it yet
         if self._review is not None and self._shown:
             self._do(self._show_context(self._review), "around")
         if self._review != self._present_at:
