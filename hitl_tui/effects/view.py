@@ -7,7 +7,7 @@ for an event loop.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -241,6 +241,12 @@ def is_empty(found: Sequence[Section]) -> bool:
     plain = (one for section in found if section.kind in ("file", "url", "mail") for one in section.effects)
     others = any(section.kind not in ("file", "url", "mail") or section.problem for section in found)
     return not others and not any(one.marks or one.detail for one in plain)
+
+
+def destruction(found: Iterable[Section]) -> str:
+    """The words of the first command or statement that deletes data, or changes every row: `delete, no WHERE`; empty if none does."""
+    effects = (effect for section in found if section.kind in ("shell", "sql") for effect in section.effects)
+    return next((", ".join(effect.marks) for effect in effects if effect.style == "error"), "")
 
 
 def worth_showing(found: Sequence[Section]) -> Iterator[Section]:

@@ -47,6 +47,10 @@ READABLE = 4.5
 """The same for text."""
 FIELD = 0.15
 """Share of the focused edge's colour in the ground of a field."""
+BEHIND = 0.2
+"""Share of the background in what stands behind a dialog: little enough that it can still be read."""
+QUIET = 0.6
+"""Share of the foreground in quiet text, where it is readable with so little."""
 
 
 def completed(variables: Mapping[str, str]) -> dict[str, str]:
@@ -54,10 +58,12 @@ def completed(variables: Mapping[str, str]) -> dict[str, str]:
 
     `edge` and `edge-focus` are the borders of what has the keys not and has them; many themes give both the same colour. `text-accent`
     differs from `text-warning` in every theme. `field-focus` is the ground of the field that has the keys: `panel` with a little of its
-    edge. The colours of ANSI themes are the terminal's own, and stay.
+    edge. `text-muted` is readable on whatever text stands on, `text-disabled`, of placeholders, in fields too. `backdrop` lies over what is
+    behind a dialog. The colours of ANSI themes are the terminal's own, and stay.
     """
     if Color.parse(variables["background"]).ansi is not None:
-        return {**variables, "edge": "ansi_bright_black", "edge-focus": variables["border"], "field-focus": variables["panel"]}
+        edges = {"edge": "ansi_bright_black", "edge-focus": variables["border"]}
+        return {**variables, **edges, "field-focus": variables["panel"], "backdrop": "transparent"}
 
     def colour(name: str) -> Color:
         found = Color.parse(variables[name])
@@ -72,13 +78,25 @@ def completed(variables: Mapping[str, str]) -> dict[str, str]:
 
         return variables[next((name for name in names if is_good(colour(name))), "foreground")]
 
+    def muted(*grounds: Color) -> str:
+        """The quietest text that is readable on all these grounds."""
+        mixed = (background.blend(colour("foreground"), share / 50, alpha=1.0) for share in range(round(QUIET * 50), 50))
+        good = (one for one in mixed if all(contrast_of(one, ground) >= READABLE for ground in grounds))
+        return next(good, colour("foreground")).hex
+
     quiet = background.blend(colour("foreground"), 0.3, alpha=1.0)
     focus = first(("primary", "text-primary", "text-secondary", "secondary", "accent"), CONTRAST)
     accent = first(("text-accent", "text-primary", "primary", "text-secondary", "secondary", "accent"), READABLE)
     is_calm = contrast_of(colour("border"), background) < CONTRAST and distance(colour("border"), Color.parse(focus)) >= DISTANCE
     ground = colour("panel").blend(Color.parse(focus), FIELD, alpha=1.0)
     edge = variables["border"] if is_calm else quiet.hex
-    return {**variables, "edge": edge, "edge-focus": focus, "field-focus": ground.hex, "text-accent": accent}
+    texts = {
+        "text-accent": accent,
+        "text-muted": muted(background, colour("surface"), colour("panel")),
+        "text-disabled": muted(colour("panel"), ground),
+    }
+    grounds = {"field-focus": ground.hex, "backdrop": background.with_alpha(BEHIND).hex}
+    return {**variables, **texts, **grounds, "edge": edge, "edge-focus": focus}
 
 
 def distance(a: Color, b: Color) -> float:

@@ -161,12 +161,12 @@ async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(sta
     async with start_console("", size=(80, 24)) as console:
         calls = [seed.action("delete", {"path": f"/srv/{name}"}, place) for place, name in enumerate("abcde")]
         (review,) = [await seed.add_waiting_run(console.store, console.project, "ops", seed.pause(PauseKind.TOOL_CALLS, *calls))]
-        await console.until_shown("Waiting 1", "path /srv/a", "▸1 delete ○ undecided 2 ○ 3 ○ 4 ○ 5 ○")
+        await console.until_shown("Waiting 1", "path /srv/a", "delete ▸1 ○ undecided 2 ○ 3 ○ 4 ○ 5 ○")
         await console.until_keys_accepted()
         await console.until_shown("a approve")
         await console.press("a")
         assert [one[0] for one in await console.decisions_of(review)] == [0], "what is below the list has been seen"
-        await console.until_shown("1 delete ✓ ▸2 delete ○ undecided 3 ○ 4 ○ 5 ○", "a approve")
+        await console.until_shown("delete 1 ✓ ▸2 ○ undecided 3 ○ 4 ○ 5 ○", "a approve")
         await console.press("f2")
         await console.until_shown("Runs 1", "Trace")
         await console.press("f1")

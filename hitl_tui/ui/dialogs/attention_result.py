@@ -31,7 +31,7 @@ class CheckScreen(DialogScreen[None]):
         )
         yield Static(Content(visible(f"What was wrong: {self._check.wrong}.")), classes="gap")
         note = "The call was a test: it would never have run, and it is not part of the history or of any rate."
-        yield Static(Content.styled(note, "$foreground 60%"), classes="gap")
+        yield Static(Content.styled(note, "$text-muted"), classes="gap")
 
 
 def show_result(owner: Widget, check: AttentionCheck | None) -> None:

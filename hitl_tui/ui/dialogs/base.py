@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -32,12 +33,24 @@ from hitl_tui.ui.widgets.status_line import StatusLine
 from hitl_tui.ui.widgets.text_view import TextView
 
 T = TypeVar("T")
+MARGIN = 5
+"""Columns that stay free on either side of a dialog, if any do."""
+SLACK = 3
+"""Rows that a dialog has beyond what its content needs, for what is typed next."""
+LEAST_ROWS, SHARE = 18, 0.94
+"""Rows of a tall dialog at least, and the share of the screen's at most."""
 ARGS_CELLS = 40
 """Characters of the arguments of a call that has one row."""
 
 
 class DialogScreen(KeyQueueScreen[T | None]):
-    """Returns a value, or None if the person went back."""
+    """Returns a value, or None if the person went back.
+
+    It has so many columns as `WIDTH` says, or all of the screen's where too few would be left beside it to mean anything.
+    """
+
+    WIDTH: ClassVar[int] = 84
+    """Columns, with the borders."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,13 +69,26 @@ class DialogScreen(KeyQueueScreen[T | None]):
         """The widgets between title and key hints."""
         raise NotImplementedError
 
+    @property
+    def columns(self) -> int:
+        """Columns that it takes where there are as many."""
+        return self.WIDTH
+
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog") as frame:
             frame.border_title = Content(self._heading)
+            self._fit_width(frame, self.app.size.width)
             yield from self.body()
             yield Static(id="problem")
             yield KeyHints(self._keys)
         yield StatusLine(in_dialog=True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        for frame in self.query("#dialog"):
+            self._fit_width(frame, event.size.width)
+
+    def _fit_width(self, frame: Widget, room: int) -> None:
+        frame.styles.width = self.columns if room - self.columns >= 2 * MARGIN else "100%"
 
     def rekey(self, keys: Iterable[tuple[str, str]]) -> None:
         """Change the key hints."""
@@ -120,6 +146,52 @@ def edit_focused(screen: Screen[Any]) -> None:
         focused.value = " ".join(text.split("\n"))
     else:
         raise Refused("there is no text here to open in $EDITOR")
+
+
+class TallScreen(DialogScreen[T]):
+    """A dialog as high as its content, up to the height of the screen. It grows with its content, and does not shrink while it is open."""
+
+    FILLED: ClassVar[str]
+    """Selector of what takes the rows that nothing else needs."""
+    _height_now = LEAST_ROWS
+
+    def content_rows(self) -> int:
+        """Rows that `FILLED` needs to show all that is in it."""
+        raise NotImplementedError
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._height_now = LEAST_ROWS
+        self._set_rows(self._height_now)
+        self.fit()
+
+    def fit(self) -> None:
+        """Give it the rows that its content needs; to be called when that may have changed."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        filled = next((one for one in self.query(self.FILLED) if one.region.height), None)
+        if filled is None or self._is_cramped:
+            return
+        beside = self.query_one("#dialog").region.height - filled.region.height  # both of the same layout, as sizes need not be
+        needed = self.content_rows() + beside + SLACK
+        rows = min(max(self._height_now, needed), self._most_rows)
+        if rows != self._height_now:
+            self._height_now = rows
+            self._set_rows(rows)
+
+    @property
+    def _most_rows(self) -> int:
+        return int(self.app.size.height * SHARE)
+
+    @property
+    def _is_cramped(self) -> bool:
+        """Whether the terminal is so small that the style sheet gives it all rows. The screen's classes are set only after `on_resize`."""
+        least = {name: at for points in (self.app.HORIZONTAL_BREAKPOINTS, self.app.VERTICAL_BREAKPOINTS) for at, name in points or ()}
+        return self.app.size.width < least["-two"] or self.app.size.height < least["-high"]
+
+    def _set_rows(self, rows: int) -> None:
+        for frame in self.query("#dialog"):
+            frame.styles.height = None if self._is_cramped else min(rows, self._most_rows)
 
 
 class ReviewScreen(DialogScreen[T]):
@@ -190,5 +262,5 @@ class KeyHints(Static):
         shown = list(self._keys)
         while len(shown) > 2 and sum(cell_len(key) + cell_len(what) + 3 for key, what in shown) - 2 > self.size.width:
             del shown[-2]
-        pieces = [piece for key, what in shown for piece in ((f"{key} ", "$text-accent"), (f"{what}  ", "$foreground 60%"))]
+        pieces = [piece for key, what in shown for piece in ((f"{key} ", "$text-accent"), (f"{what}  ", "$text-muted"))]
         self.update(Content.assemble(*pieces))

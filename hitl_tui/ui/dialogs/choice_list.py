@@ -17,6 +17,8 @@ from hitl_tui.ui.widgets.text_view import row_starts
 
 MARK = 3
 """Cells of the mark and the number before a choice."""
+BESIDE = 2
+"""Cells of the scrollbar, which lies over the last column, and of the one beside it."""
 
 
 class ChoiceList(ScrollSurface):
@@ -32,9 +34,11 @@ class ChoiceList(ScrollSurface):
         place: int
         sent: bool
 
-    def __init__(self, choices: Sequence[str], picked: int | None = None, id: str | None = None) -> None:
+    def __init__(self, choices: Sequence[str], picked: int | None = None, id: str | None = None, leads: Sequence[str] = ()) -> None:
+        """`leads`: words before the choices, all of the same length; a choice that needs more rows goes on below itself."""
         super().__init__(id=id)
         self.choices = choices
+        self._leads = leads
         self.picked = picked
         self._texts = [visible_line(choice)[0] for choice in choices]
         self._rows: list[tuple[int, int, int]] = []
@@ -60,7 +64,10 @@ class ChoiceList(ScrollSurface):
         place, start, end = self._rows[row]
         here = place == self.picked
         number = f"{place + 1} " if place < 9 and not start else "  "
-        pieces = [("▌" if here else " ", "accent"), (number, "accent"), (self._texts[place][start:end], "strong" if here else "")]
+        style = "strong" if here else ""
+        lead = self._leads[place] if self._leads else ""
+        pieces = [("▌" if here else " ", "accent"), (number, "accent"), (" " * len(lead) if start else lead, style)]
+        pieces.append((self._texts[place][start:end], style))
         return self.strip(pieces, self.size.width, marked=here)
 
     def on_key(self, event: events.Key) -> None:
@@ -82,9 +89,9 @@ class ChoiceList(ScrollSurface):
             self._pick(self._rows[row][0])
 
     def _wrapped(self, width: int) -> list[tuple[int, int, int]]:
-        rows = list[tuple[int, int, int]]()
+        rows, room = list[tuple[int, int, int]](), width - MARK - BESIDE - max(map(len, self._leads), default=0)
         for place, text in enumerate(self._texts):
-            starts = list(row_starts(text, width - MARK))
+            starts = list(row_starts(text, room))
             rows += [(place, start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
         return rows
 

@@ -35,7 +35,7 @@ class ConfirmScreen(DialogScreen[bool]):
             yield calls_view(self._calls)
         yield Static(Content(visible(self._question)))
         if self._about:
-            yield Static(Content.styled(visible(self._about), "$foreground 60%"), classes="gap")
+            yield Static(Content.styled(visible(self._about), "$text-muted"), classes="gap")
         if self._text:
             yield TextView(id="page")
 

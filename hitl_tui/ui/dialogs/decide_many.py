@@ -26,7 +26,7 @@ from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.dialogs.base import TallScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
 from hitl_tui.ui.text.labels import Viewer
@@ -149,9 +149,11 @@ class ManyDecision:
     """By digest: the share of the call's lines that had been on the screen, 0 to 1. Missing where a value is too long for the table."""
 
 
-class DecideManyScreen(DialogScreen[ManyDecision]):
+class DecideManyScreen(TallScreen[ManyDecision]):
     """Returns the decision and the calls it holds for. Nothing is decided that must be decided alone or was not seen."""
 
+    WIDTH = 140
+    FILLED = "#calls-table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "approve", "approve", show=False),
         Binding("r", "reject", "reject", show=False),
@@ -188,6 +190,9 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
     def on_mount(self) -> None:
         self._draw()
         self.query_one(CallTable).focus()
+
+    def content_rows(self) -> int:
+        return self.query_one(CallTable).virtual_size.height
 
     def field(self) -> Widget | None:
         reason = self.query_one("#many-reason", Input)
@@ -316,6 +321,7 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         (reason if shown else self.query_one(CallTable)).focus()
         self.complain("")
         self._say()
+        self.fit()
 
     def _reason(self) -> str:
         """The preset that was chosen by its number, else the text."""

@@ -17,7 +17,7 @@ from hitl_tui.argument_text import name_line
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, ProposalVersion
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.dialogs.base import AnswerScreen
+from hitl_tui.ui.dialogs.base import AnswerScreen, TallScreen
 from hitl_tui.ui.dialogs.edited_value import EditedValue, same_json
 from hitl_tui.ui.dialogs.fields import fields_of
 from hitl_tui.ui.dialogs.form import FormChanged
@@ -34,9 +34,11 @@ CHECK_S = 0.15
 """Pause in typing after which the text is checked."""
 
 
-class EditScreen(AnswerScreen):
+class EditScreen(TallScreen[Answer], AnswerScreen):
     """Returns an edit, or with `decision` reject a rejection that sends the arguments back with a note. Untouched values stay exact."""
 
+    WIDTH = 140
+    FILLED = "#edit-panes"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "mode", "JSON or fields", show=False, priority=True),
         Binding("ctrl+o", "older", "older version", show=False, priority=True),
@@ -80,6 +82,9 @@ class EditScreen(AnswerScreen):
     @property
     def _editor(self) -> ValueEditor:
         return self.query_one(ValueEditor)
+
+    def content_rows(self) -> int:
+        return max(self._editor.content_rows, self.query_one("#edit-difference", TextView).virtual_size.height)
 
     def field(self) -> Widget | None:
         note = next(iter(self.query("#note")), None)
@@ -171,6 +176,7 @@ class EditScreen(AnswerScreen):
         difference.set_class(not problems and same_json(value, self._action.args), "-same")
         difference.show(self._difference(value, problems))
         self._draw_effect(value, problems)
+        self.fit()
         revise = self._decision is DecisionKind.REJECT
         try:
             if problems:
@@ -204,7 +210,7 @@ class EditScreen(AnswerScreen):
             does = f"It {means}" if means else f"{name} runs with these arguments"
         changed = ", ".join(_changed_keys(self._action.args, value))
         says = f"{does}; {f'changed: {changed}' if changed else 'nothing is changed yet'}."
-        self.query_one("#effect", Static).update(Content.styled("" if problems else one_line(says, 200), "$foreground 60%"))
+        self.query_one("#effect", Static).update(Content.styled("" if problems else one_line(says, 200), "$text-muted"))
 
 
 def _changed_keys(before: Json, after: Json) -> list[str]:

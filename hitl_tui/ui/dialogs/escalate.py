@@ -87,10 +87,10 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
         if self._actions:
             yield calls_view(self._actions)
         yield Static(Content("The review stays open, marked for the recipient, who is notified as policy.toml says."), classes="label")
-        yield Static(Content.styled("to", "$foreground 60%"))
+        yield Static(Content.styled("to", "$text-muted"))
         yield ToInput(to)
         yield Static(id="names")
-        yield Static(Content.styled("note", "$foreground 60%"), classes="gap")
+        yield Static(Content.styled("note", "$text-muted"), classes="gap")
         yield Input(note, placeholder="what they need to know", id="note", select_on_focus=False)
 
     def on_mount(self) -> None:
@@ -132,9 +132,9 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
             Content.assemble(
                 ("▌" if place == to.place else " ", "$text-accent"),
                 (f"{one_line(name, 30):<{width}}  ", "$text" if place == to.place else "$foreground 80%"),
-                (one_line(about, 50), "$foreground 60%"),
+                (one_line(about, 50), "$text-muted"),
             )
             for place, (name, about) in enumerate(shown)
         ]
         unknown = " unknown name; it may still be right" if any_known and to.value.strip() and not rows else ""
-        self.query_one("#names", Static).update(Content("\n").join(rows or [Content.styled(unknown, "$foreground 60%")]))
+        self.query_one("#names", Static).update(Content("\n").join(rows or [Content.styled(unknown, "$text-muted")]))

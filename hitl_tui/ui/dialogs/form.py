@@ -123,7 +123,7 @@ class LongField(Static, can_focus=True):
     @text.setter
     def text(self, text: str) -> None:
         self._text = text
-        self.update(Content.styled(f"{len(text):,} characters: too long to edit here; ctrl+e opens it in $EDITOR", "$foreground 60%"))
+        self.update(Content.styled(f"{len(text):,} characters: too long to edit here; ctrl+e opens it in $EDITOR", "$text-muted"))
 
 
 Editor = ChoiceField | LineField | LongField | TextArea
@@ -151,6 +151,12 @@ class Form(VerticalScroll, can_focus=False):
             if isinstance(area, TextArea):
                 area.styles.max_height = max(LEAST, self.size.height - 1)  # the cursor and the field's name stay in view
         self._below.draw()
+
+    @property
+    def content_rows(self) -> int:
+        """Rows that all fields need with all of their texts."""
+        texts = sum(editor.wrapped_document.height if isinstance(editor, TextArea) else 1 for editor in self._editors)
+        return texts + sum(label.size.height for label in self._labels) + len(self._editors)
 
     def _told_below(self) -> str:
         """The fields below, and how much of the last one in view: `▾ 12 more lines of body · 4 more fields`."""
@@ -216,7 +222,7 @@ def _heading(field: Field, mark: str) -> Content:
         (f"{mark} " if mark else "", style),
         (one_line(field.name, 40), f"bold {style}" if mark else "bold"),
         (" *" if field.required else "", "$text-warning"),
-        (f"   {one_line(field.help, 200)}" if field.help else "", "$foreground 60%"),
+        (f"   {one_line(field.help, 200)}" if field.help else "", "$text-muted"),
     )
 
 

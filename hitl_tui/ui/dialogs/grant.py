@@ -102,16 +102,16 @@ class SettingList(ScrollSurface):
         if row >= len(self.settings):
             return self.strip([], self.size.width)
         one, here = self.settings[row], row == self.here
-        faint = one in self.muted
-        more = f" {one.place + 1}/{len(one.values)}" if len(one.values) > 1 and not faint else ""
-        room = max(1, self.size.width - LABEL - 5 - len(more))
+        is_muted = one in self.muted
+        more = f" {one.place + 1}/{len(one.values)}" if len(one.values) > 1 and not is_muted else ""
+        room = max(1, self.size.width - LABEL - 7 - len(more))  # the scrollbar and the column before it stay free
         value = fit(visible_line(one.value)[0], room).rstrip()
         pieces: list[Piece] = [
             ("▌" if here else " ", "accent"),
-            (fit(name_line(one.name, LABEL - 1), LABEL), "faint" if faint else "muted"),
-            ("◂ " if here and one.place and not faint else "  ", "accent"),
-            (value, "faint" if faint else "strong" if here else ""),
-            (" ▸" if here and one.place + 1 < len(one.values) and not faint else "", "accent"),
+            (fit(name_line(one.name, LABEL - 1), LABEL), "muted"),
+            ("◂ " if here and one.place and not is_muted else "  ", "accent"),
+            (value, "muted" if is_muted else "strong" if here else ""),
+            (" ▸" if here and one.place + 1 < len(one.values) and not is_muted else "", "accent"),
             (more, "muted"),
         ]
         return self.strip(pieces, self.size.width, marked=here)
@@ -254,7 +254,7 @@ class GrantScreen(DialogScreen[Wanted]):
         lines = [
             Content(visible(wanted.scope.told())),
             Content.styled(visible(found.told()), "$foreground 80%"),
-            *(Content.styled(visible(text), "$foreground 60%") for text in (unseen, once) if text),
+            *(Content.styled(visible(text), "$text-muted") for text in (unseen, once) if text),
             *([Content.styled(visible(f"{problem}; {_in_dialog(todo)}"), "$text-warning")] if problem else []),
         ]
         self.query_one("#evidence", Static).update(Content("\n").join(lines))

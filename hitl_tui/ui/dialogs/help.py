@@ -8,12 +8,17 @@ from hitl_tui.ui.commands import all_keys, grouped, is_offered
 from hitl_tui.ui.dialogs.text_page import PageScreen
 from hitl_tui.ui.text.lines import BLANK, Line, line
 
+HELP_COLUMNS = 96
 KEYS = 16
 """Cells of the column of keys."""
 
 
 class HelpScreen(PageScreen):
     """Lists all commands by group, those of the present screen first."""
+
+    @property
+    def columns(self) -> int:
+        return HELP_COLUMNS
 
     def __init__(self, keymap: Mapping[str, str], here: Collection[str] = ()) -> None:
         super().__init__("Keys", list(help_lines(keymap, here)))
@@ -26,7 +31,7 @@ def help_lines(keymap: Mapping[str, str], here: Collection[str] = ()) -> Iterato
         yield BLANK
         yield line(heading, "title")
         for command in commands:
-            drawn = line(f"{command.about}  {command.id}", "", all_keys(command.id, keymap), KEYS, "accent")
+            drawn = line(f"{command.about} · {command.id}", "", all_keys(command.id, keymap), KEYS, "accent")
             spans = ((len(drawn.text) - len(command.id), len(drawn.text), "muted"),)
             yield Line(drawn.text, "", spans, drawn.lead, drawn.lead_style, KEYS)
     yield BLANK

@@ -20,9 +20,9 @@ from hitl_tui.errors import HitlError, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Assistant, Json, RunOptions
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.dialogs.base import TallScreen
 from hitl_tui.ui.dialogs.fields import is_form
-from hitl_tui.ui.dialogs.form import FormChanged
+from hitl_tui.ui.dialogs.form import Form, FormChanged
 from hitl_tui.ui.dialogs.run_forms import ContextForm, InputForm
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
@@ -71,9 +71,11 @@ class AgentList(OptionList):
         self._below.draw()
 
 
-class NewRunScreen(DialogScreen[int]):
+class NewRunScreen(TallScreen[int]):
     """Returns the id of the new run. The agent that this reviewer launched last is selected."""
 
+    WIDTH = 120
+    FILLED = "#new-run-panes"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "mode", "text, form or JSON", show=False, priority=True),
         Binding("ctrl+o", "context", "context", show=False, priority=True),
@@ -112,6 +114,14 @@ class NewRunScreen(DialogScreen[int]):
     @property
     def _context_form(self) -> ContextForm:
         return self.query_one(ContextForm)
+
+    def content_rows(self) -> int:
+        about = self.query_one("#agent-about").outer_size.height + 1
+        shown = [one.content_rows for one in self.query(Form) if one.size.height]
+        shown += [one.wrapped_document.height for one in self.query("#text, #json").results(TextArea) if one.size.height]
+        error = self.query_one("#agent-error", TextView)
+        shown += [error.virtual_size.height] if error.size.height else []
+        return max(len(self._agents), about + max(shown, default=0))
 
     async def on_mount(self) -> None:
         await self._read_last()
@@ -192,11 +202,13 @@ class NewRunScreen(DialogScreen[int]):
         if event.text_area.has_focus and self._agent:
             self._keep(event.text_area.id or "", event.text_area.text)
             self._check()
+            self.fit()
 
     def on_form_changed(self, message: FormChanged) -> None:
         self._keep("form", self._input_form.typed)
         self._keep("context", self._context_form.typed)
         self._check()
+        self.fit()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
         await self.action_submit()
@@ -297,6 +309,7 @@ class NewRunScreen(DialogScreen[int]):
             keys = [start, *beside, *more, *other, *tab, ("esc", "back")]
             self.rekey([*([("↑ ↓", "agents")] if len(self._agents) > 1 else []), *BROKEN_KEYS] if broken else keys)
         self._check()
+        self.fit()
 
     @property
     def _next_mode(self) -> str:
@@ -345,7 +358,7 @@ def _put(area: TextArea, text: str) -> None:
 
 def _prompt(agent: Agent) -> Content:
     if agent.error:
-        return Content.styled(f"✗ {one_line(agent.name, 40)}", "$foreground 50%")
+        return Content.styled(f"✗ {one_line(agent.name, 40)}", "$text-muted")
     return Content(one_line(agent.name, 40))
 
 

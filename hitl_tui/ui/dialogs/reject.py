@@ -89,7 +89,7 @@ class RejectScreen(AnswerScreen):
         means = self._sends() or labels.meaning(self._action, self.KIND)
         reads = f"reads: {one_line(self._reason(), 100)}" if self._reason() else "is told that it was rejected, with no reason"
         says = f"It {one_line(means)}." if means else f"{name_line(self._action.name, 60)} does not run; the agent {reads}"
-        self.query_one("#effect", Static).update(Content.styled(visible(says), "$foreground 60%"))
+        self.query_one("#effect", Static).update(Content.styled(visible(says), "$text-muted"))
 
     def _sends(self) -> str:
         """What the answer template sends with the present text; empty without one."""

@@ -34,6 +34,12 @@ class ValueEditor(Vertical):
             return Form(edited.fields, edited.texts, id="form")
         return JsonArea(edited.json, id="edit-text") if len(edited.json) <= SHOWN else LongField(edited.json, id="edit-text")
 
+    @property
+    def content_rows(self) -> int:
+        """Rows that all of it needs."""
+        areas = self.query(JsonArea).results(TextArea) if self.edited.is_raw else ()
+        return sum(form.content_rows for form in self.query(Form)) + sum(area.wrapped_document.height for area in areas)
+
     def first(self, longest: bool = False) -> Widget | None:
         """What takes the focus: the first field, or the one with the longest text."""
         for form in self.query(Form):

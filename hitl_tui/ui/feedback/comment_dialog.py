@@ -21,9 +21,9 @@ class CommentScreen(DialogScreen[tuple[str, str]]):
     def body(self) -> Iterable[Widget]:
         tags, _, comment = self.draft.partition("\n")
         yield Static(Content("Saved in the history and exported; agents do not see it."), classes="label")
-        yield Static(Content.styled("comment", "$foreground 60%"))
+        yield Static(Content.styled("comment", "$text-muted"))
         yield Input(comment, placeholder="what was good or bad", id="comment", select_on_focus=False)
-        yield Static(Content.styled("tags", "$foreground 60%"), classes="gap")
+        yield Static(Content.styled("tags", "$text-muted"), classes="gap")
         yield Input(tags, placeholder="such as tone, wrong person", id="tags", select_on_focus=False)
 
     def field(self) -> Widget | None:

@@ -78,6 +78,7 @@ class MessageList(VirtualList[Event]):
 class MessagesScreen(DialogScreen[None]):
     """Stays open for any number of ratings; returns nothing."""
 
+    WIDTH = 110
     BINDINGS = group("ratings")
     acts_at_once = True
 

@@ -72,7 +72,7 @@ class HistoryPane(DetailPane):
         self.draw_title()
         self._draw_facts()
         self.text.show(entry_lines(entry, self._viewer) if entry else ())
-        self.query_one("#history-tabs", TabBar).retitle(titles(entry))
+        self.query_one("#history-tabs", TabBar).retitle(told := titles(entry), render.short_tab_titles(told))
         self._draw_tab()
 
     def on_resize(self) -> None:

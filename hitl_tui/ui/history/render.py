@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hitl_tui import canonical_json
@@ -18,6 +19,8 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_li
 from hitl_tui.ui.text.ratings import rating_lines
 
 TABS = ("Log", "People", "Conversation", "Done so far", "Graph", "State", "Raw")
+HASH, HASH_SHOWN = re.compile(r"\b[0-9a-f]{32,}\b"), 12
+"""Hashes in the log, and the characters of them that are shown."""
 CHANGED = frozenset({DecisionKind.EDIT, DecisionKind.REJECT})
 """Decisions whose arguments are an edited proposal."""
 
@@ -126,7 +129,7 @@ def _log_entry(one: AuditEntry, viewer: Viewer) -> Iterator[Line]:
     yield line(f"{one.kind.replace('_', ' ')}{by} {at_time(one.at, viewer.now)}", "", number, len(number) + 2, "accent")
     if fields := _fields(one.body):
         yield line(fields, "muted", "", 1)
-    yield line(one.hash, "faint", "", 1)
+    yield line(f"hash {_short(one.hash)}", "muted", "", 1)
 
 
 def _fields(body: Json) -> str:
@@ -135,9 +138,13 @@ def _fields(body: Json) -> str:
         return canonical_json.dumps(body)
     parts = [(name, value) for name, value in body.items() if value is not None and value != ""]
     parts = [("call", value + 1) if name == "slot" and isinstance(value, int) else (name, value) for name, value in parts]
-    return " · ".join(
-        f"{name} {value if isinstance(value, str) else canonical_json.dumps(value)}".replace("\n", "⏎") for name, value in parts
-    )
+    texts = [(name, value if isinstance(value, str) else canonical_json.dumps(value)) for name, value in parts]
+    return " · ".join(f"{name} {_short(text)}".replace("\n", "⏎") for name, text in texts)
+
+
+def _short(text: str) -> str:
+    """A text with the beginnings of its hashes: `hitl-tui audit` has them whole."""
+    return HASH.sub(lambda found: f"{found[0][:HASH_SHOWN]}…", text)
 
 
 def _people(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:

@@ -122,7 +122,7 @@ class InsightsList(VirtualList[InsightsRow]):
         name = width - bars - SHARE - COUNT - 1
         if row.is_heading:
             yield fit(f"{row.name} {row.detail}", name + bars - 6), "title"
-            yield f"{'unchanged':>{SHARE + 6}}{'decisions':>{COUNT}} ", "faint"
+            yield f"{'unchanged':>{SHARE + 6}}{'decisions':>{COUNT}} ", "muted"
             return
         if row.status:
             yield fit(f" {row.name}", width - cell_len(row.status) - COUNT - 1), "strong"

@@ -91,7 +91,7 @@ def _level(level: Level, tool_autonomy: ToolAutonomy, policy: Policy) -> Line:
     current, proposed = level is tool_autonomy.level, level is tool_autonomy.proposed
     glyph = CURRENT if current else labels.PROPOSED if proposed else OTHER
     style = "strong" if current else "accent" if proposed else "muted"
-    return line(does(level, policy) + ("  (proposed)" if proposed else ""), style, f"{glyph} {level}", LEAD, style)
+    return line(does(level, policy) + (" (proposed)" if proposed else ""), style, f"{glyph} {level}", LEAD, style)
 
 
 def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,8 @@ class LevelScreen(DialogScreen[Level]):
         current = self._tool.level
         yield Static("From strict to autonomous:", classes="label", markup=False)
         width = max(map(len, LEVELS)) + 2
-        yield ChoiceList([f"{CURRENT if level is current else ' '} {level:<{width}}{does(level, self._policy)}" for level in LEVELS])
+        leads = [f"{CURRENT if level is current else ' '} {level:<{width}}" for level in LEVELS]
+        yield ChoiceList([does(level, self._policy) for level in LEVELS], leads=leads)
 
     def field(self) -> Widget | None:
         return self.query_one(ChoiceList)

@@ -291,7 +291,7 @@ def _third_line(row: PolicyRow, room: int, now: float) -> Iterator[Piece]:
     right = fit(right, room).rstrip() if cell_len(right) > room else right
     left = room - cell_len(right)
     yield fit(row.terms, max(0, left - 2)) + " " * min(2, left), "accent" if row.autonomy and row.autonomy.proposed else "muted"
-    yield right, "muted" if row.counts else "faint"
+    yield right, "muted"
 
 
 def _match_counts(counts: Sequence[RuleCount]) -> str:

@@ -78,7 +78,7 @@ class PolicyPane(DetailPane):
         where = "in the home" if folder == self._home else f"in {visible(str(folder))}"
         room = max(1, self.size.width - len(name) - 8)
         where = where if len(where) <= room else f"…{where[1 - room :]}"
-        self.border_title = Content.assemble(Content.styled(name, "bold $text"), Content.styled(f"  {where} ", "$foreground 60%"))
+        self.border_title = Content.assemble(Content.styled(name, "bold $text"), Content.styled(f"  {where} ", "$text-muted"))
 
     def show_walk(self, found: Explanation | None, slot: int | None = None) -> None:
         """Show why policy routed a review's calls as it did; `slot` chooses one of them."""

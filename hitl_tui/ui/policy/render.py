@@ -22,7 +22,7 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, table
 
 LEAD = 24
 """Most cells of the column with the names of rules."""
-MARKS = {Mark.NO_MATCH: ("·", "muted"), Mark.MATCHED: ("▶", "accent"), Mark.NO_EFFECT: ("✓", "muted"), Mark.SKIPPED: ("–", "faint")}
+MARKS = {Mark.NO_MATCH: ("·", "muted"), Mark.MATCHED: ("▶", "accent"), Mark.NO_EFFECT: ("✓", "muted"), Mark.SKIPPED: ("–", "muted")}
 OUTCOMES = {
     Outcome.AUTO: "runs without asking",
     Outcome.ASK: "a person decides",

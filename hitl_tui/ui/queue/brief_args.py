@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -14,6 +15,9 @@ VALUE_CELLS = 40
 """Cells of one value."""
 NAME_CELLS = 20
 """Cells of a name."""
+LONG, SAME, KEPT = 24, 6, 8
+"""Characters of a value from which its beginning may be left out, of what is worth leaving out, and of what stays before a difference."""
+_BREAKS = re.compile(r"[\s/,;]+")
 VALUES = 3
 """Values of an argument that are named where the calls of a review differ in it."""
 
@@ -59,8 +63,10 @@ def _uneven(args: Sequence[Mapping[str, Json]]) -> list[str]:
 
 
 def _listed(name: str, args: Sequence[Mapping[str, Json]]) -> str:
-    values = dict.fromkeys(_brief(one[name]) if name in one else "none" for one in args)
-    return ", ".join([*list(values)[:VALUES], *(["…"] if len(values) > VALUES else [])])
+    values = {_plain(one[name]) if name in one else "none": None for one in args}
+    first, *others = values
+    told = [shortened(first, VALUE_CELLS), *(_apart(one, first) for one in others)]
+    return ", ".join([*told[:VALUES], *(["…"] if len(told) > VALUES else [])])
 
 
 def _differing(call: CallVariant, other: CallVariant) -> str:
@@ -70,7 +76,7 @@ def _differing(call: CallVariant, other: CallVariant) -> str:
         return ""
     names = [name for name in mine if name not in theirs or mine[name] != theirs[name]]
     gone = [f"no {shortened(name, NAME_CELLS)}" for name in theirs if name not in mine]
-    return " · ".join([f"{shortened(name, NAME_CELLS)} {_brief(mine[name])}" for name in names] + gone)
+    return " · ".join([f"{shortened(name, NAME_CELLS)} {_apart(mine[name], theirs.get(name))}" for name in names] + gone)
 
 
 def group_differences(args: Sequence[str]) -> str:
@@ -85,8 +91,8 @@ def group_differences(args: Sequence[str]) -> str:
     if len(differ) > 1:
         return f"{', '.join(shortened(name, 20) for name in differ)} differ"
     (name,) = differ
-    first, *_, last = sorted(_brief(one.get(name)) for one in known)
-    return f"only {shortened(name, 20)} differs: {first} … {last}"
+    first, *_, last = sorted(_plain(one.get(name)) for one in known)
+    return f"only {shortened(name, 20)} differs: {shortened(first, VALUE_CELLS)} … {_apart(last, first)}"
 
 
 @lru_cache(2048)
@@ -99,5 +105,19 @@ def _read(text: str) -> dict[str, Json] | None:
     return value if isinstance(value, dict) else None
 
 
+def _apart(value: Json, other: Json) -> str:
+    """A value; where it is long and begins as another one does, from a word or two before the difference."""
+    mine, theirs = _plain(value), _plain(other)
+    pairs = enumerate(zip(mine, theirs, strict=False))
+    same = next((place for place, (one, another) in pairs if one != another), min(len(mine), len(theirs))) - KEPT
+    begin = max((found.end() for found in _BREAKS.finditer(mine, 0, max(0, same))), default=0)
+    is_cut = begin >= SAME and len(mine) > LONG and not mine[:begin].isspace()
+    return f"…{shortened(mine[begin:], VALUE_CELLS)}" if is_cut else shortened(mine, VALUE_CELLS)
+
+
 def _brief(value: Json) -> str:
-    return shortened(value if isinstance(value, str) else canonical_json.dumps(value), VALUE_CELLS)
+    return shortened(_plain(value), VALUE_CELLS)
+
+
+def _plain(value: Json) -> str:
+    return value if isinstance(value, str) else canonical_json.dumps(value)

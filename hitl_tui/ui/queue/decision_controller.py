@@ -149,10 +149,16 @@ class DecisionController:
             self._begin(review, action, DecisionKind.APPROVE, PromptOptions())
         elif not arguments.page_seen:
             self._refuse("ignored: this page has just come on the screen")
-        elif unseen == "confirm" and (arguments.end_seen or arguments.page[1] > LONG_PAGES):
+        elif self.approve_asks(review, action):
             self._begin(review, action, DecisionKind.APPROVE, PromptOptions(unseen_rows=arguments.unseen_rows))
         else:
             arguments.read_on()
+
+    def approve_asks(self, review: Review, action: Action) -> bool:
+        """Whether approve asks about what has not been seen, because the policy lets a person skip it."""
+        arguments = self._pane.arguments
+        is_late = arguments.end_seen or arguments.page[1] > LONG_PAGES
+        return is_late and not arguments.all_seen and self._unseen(review, action) == "confirm"
 
     def _unread_beside(self, review: Review, action: Action) -> list[Action]:
         """The calls that an approval of this one lets run too, as far as they have not been seen whole and the policy wants that."""

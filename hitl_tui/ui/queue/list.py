@@ -16,7 +16,7 @@ from hitl_tui.ui.queue.brief_args import asked
 from hitl_tui.ui.queue.queue_order import Groups
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, fit, fit_name
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
@@ -154,15 +154,15 @@ def _tools(tools: Sequence[str], cells: int) -> str:
         if cell_len(text) <= cells:
             return text
     more = f" +{len(tools) - 1}" if len(tools) > 1 else ""
-    return fit(tools[0], cells - len(more), drawn=True).rstrip() + more
+    return fit_name(tools[0], cells - len(more)) + more
 
 
 def _source(source: str, cells: int) -> str:
-    """Agent and run; where room is short the agent is cut off, and never the run's number."""
+    """Agent and run; where room is short the agent is cut, and never the run's number."""
     agent, _, run = source.rpartition(" ")
     if cell_len(source) <= cells:
         return fit(source, cells, drawn=True)
-    return fit(run, cells) if cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1, drawn=True)} {run}"
+    return fit(run, cells) if cells < len(run) + 3 else f"{fit_name(agent, cells - len(run) - 1)} {run}"
 
 
 def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str | None) -> Iterator[Piece]:

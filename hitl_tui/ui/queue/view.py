@@ -16,7 +16,7 @@ from hitl_tui import pinned_session
 from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
-from hitl_tui.model import Action, DecisionKind, ReviewRow, ReviewState, Subject
+from hitl_tui.model import Action, DecisionKind, Review, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
@@ -69,6 +69,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
         self.items = QueueList(lambda ids: self._queue.fetch(ids), self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
+        self.pane.approve_asks = self._decisions.approve_asks
         self._loading, self._missed = asyncio.Lock(), list[ReviewRow]()
         self._queue = QueueModel(self, inbox, self.items, self._let_go, clock)
         self._tracker = ViewTracker(self, self.pane, inbox, self._cache)
@@ -201,9 +202,11 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     async def follow(self) -> None:
         """Show new events in the trace beside the review, if there is room for it."""
         trace = self.query_one(TracePane)
-        if trace.display and trace.size.width and trace.run is not None:
+        has_room = self.is_on("-three") and self.size.width and not self.has_class("-empty")
+        if has_room and trace.run is not None:
             trace.rate(await self._inbox.feedback.of_run(trace.run), self.viewer)
             trace.take(await self._inbox.runs.trace(trace.run, trace.after))
+            self.set_class(trace.is_bare, "-bare-trace")  # the review gets its columns
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._follow_again)  # there may be room for the trace only now
@@ -614,7 +617,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
         if action and review and review.row.state == ReviewState.OPEN and not review.row.read_only:
-            hints += render.decision_hints(review, action, not self.shows_details or self.pane.arguments.reads_on)
+            hints += render.decision_hints(review, action, self._approve_does(review, action))
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
             claim = [("claim", self._claims.claim_does)]
@@ -646,6 +649,12 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 MESSAGE_HINT,
             ]
         return [*self._hints_of_several(), *hints]
+
+    def _approve_does(self, review: Review, action: Action) -> str:
+        """What approve does before all of a call has been seen; empty if it approves."""
+        if self.shows_details and not self.pane.arguments.reads_on:
+            return ""
+        return "approve anyway" if self.shows_details and self._decisions.approve_asks(review, action) else "read on"
 
     def _hints_of_several(self) -> list[Hint]:
         """The keys for several calls at once, and for the list as a whole."""

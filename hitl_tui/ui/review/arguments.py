@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import ceil
@@ -72,8 +72,8 @@ class ArgumentsView(TextView):
 
     def __init__(self) -> None:
         super().__init__(id="arguments")
-        self.how_to_read_on = ""
-        """The keys that show the next page, e.g. `a or space reads on`."""
+        self.how_to_read_on: Callable[[], str] = str
+        """Tells the keys that show the next page, e.g. `a or space reads on`."""
         self._known: OrderedDict[str, Coverage] = OrderedDict()
         self._seen_whole: set[str] = set()
         """The digests among them of which every row has been seen."""
@@ -165,6 +165,13 @@ class ArgumentsView(TextView):
         rows = max(1, self.text_rows)
         return 1 + ceil(self.scroll_offset.y / rows), max(1, ceil(len(self._row_line) / rows))
 
+    def action_page_down(self) -> None:
+        """Go a page down; at the end, back to the first row that has not been seen."""
+        if self._whole and self.scroll_offset.y >= self.max_scroll_y and not self.all_seen:
+            self.read_on()
+        else:
+            super().action_page_down()
+
     def read_on(self) -> None:
         """Show the first row that has not been seen, at the top where there is enough below it."""
         gap = next(self._gaps(), None)
@@ -174,12 +181,13 @@ class ArgumentsView(TextView):
     def status(self) -> list[str]:
         page, pages = self.page
         unseen = self.unseen_rows
-        where = f"page {page} of {pages}{'' if self._whole else ' or more'}{' seen' if self.page_seen else ''}"
+        where = f"page {page} of {pages}{'' if self._whole else ' or more'}"
+        seen = f"{where}{' seen' if self.page_seen else ''}"
         if self._whole and self.scroll_offset.y + self.text_rows >= len(self._row_line):
-            return ["▴ end", where, *([f"{counted(unseen, 'line')} not seen above", self.how_to_read_on] if unseen else [])]
+            return ["▴ end", f"{counted(unseen, 'line')} above not seen", "space shows them", where] if unseen else ["▴ end", seen]
         if self._whole and not unseen:
             return [*super().status(), f"all {pages} pages seen"]
-        return [*super().status(), where, *([self.how_to_read_on] if unseen and self.how_to_read_on else [])]
+        return [*super().status(), seen, *([how] if unseen and (how := self.how_to_read_on()) else [])]
 
     def remark(self, text: str) -> bool:
         """Show why a key did nothing, for a moment, or with an empty text no longer.

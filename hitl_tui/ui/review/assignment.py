@@ -96,7 +96,7 @@ def phrases(row: ReviewRow, reviewer: str, now: float, viewers: Sequence[str] = 
     if row.escalated:
         to = one_line(row.escalated, NAME)
         unassigned = row.escalated == ANYBODY
-        said.append(Phrase(("escalated, unassigned", "unassigned") if unassigned else (f"escalated to {to}", f"to {to}"), "warning"))
+        said.append(Phrase(("escalated, unassigned", "unassigned") if unassigned else (f"escalated to {to}", f"↑ {to}"), "warning"))
     elif row.recipient:
         said.append(Phrase((f"for {one_line(row.recipient, NAME)}",), "accent"))
     if (end := _deadline(row, now)) is not None:
@@ -120,17 +120,19 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
         return Phrase((f"taken over by {name}", f"taken by {name}"), "warning")
     mine, end = same_person(who, reviewer), until_time(row.claimed_until, now)
     name = "you" if mine else one_line(who, NAME)
-    return Phrase((f"claimed by {name} {end}", f"{name} {end}", f"by {name}"), "accent" if mine else "muted")
+    return Phrase((f"claimed by {name} {end}", f"claimed by {name}"), "accent" if mine else "muted")
 
 
 def _deadline(row: ReviewRow, now: float) -> Phrase | None:
     """What happens if nobody decides, and when."""
     if row.deadline_at is None or row.state != ReviewState.OPEN:
         return None
-    seconds, then = row.deadline_at - now, "rejected" if row.deadline_then == "reject" else "escalated"
+    seconds, is_reject = row.deadline_at - now, row.deadline_then == "reject"
     when = f"in {remaining(seconds)}" if seconds > 0 else "now"
     is_near = seconds <= LAST * (row.deadline_at - row.opened_at)
-    return Phrase((f"{then} by itself {when}", f"{then} {when}"), "warning" if is_near else "muted")
+    done, does = ("rejected", "reject") if is_reject else ("escalated", "escalate")
+    forms = (f"{done} by itself {when}", f"auto-{does} {when}", f"{does} {when}")  # never `rejected in 4 min`, as if that had been
+    return Phrase(forms, "warning" if is_near else "muted")
 
 
 def told(
@@ -142,7 +144,9 @@ def told(
         return []
     plain = replace(row, progress=Progress(), deadline_at=None)
     lines = reversed(phrases(plain, reviewer, now, viewers))  # there is room for all: who waits comes first
-    parts = [Phrase(tuple(f"↑ {form}" for form in one.forms), one.style) if one.style == "warning" else one for one in lines]
+    parts = [
+        Phrase(tuple(f"↑ {form.removeprefix('↑ ')}" for form in one.forms), one.style) if one.style == "warning" else one for one in lines
+    ]
     if action.may_need_several and action.slot in review.undecided and (agreed_so_far := agreed(action, activity, reviewer)):
         parts.append(Phrase((agreed_so_far,), "warning"))
     if (end := _deadline(row, now)) is not None:

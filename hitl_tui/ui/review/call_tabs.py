@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
@@ -10,9 +12,12 @@ from hitl_tui.argument_text import name_line
 from hitl_tui.model import Action, Review
 from hitl_tui.ui.messages import CallChosen
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import fit_name
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 NAME = 18
+WHOLE_NAME, SHORT_NAME = 60, 9
+"""Cells of a name where there is little room."""
 HIDDEN = "… "
 """Stands for calls before the first that is shown, and after the last."""
 
@@ -46,8 +51,8 @@ class CallTabs(StyledWidget):
     def _drawn(self) -> list[tuple[list[Piece], int | None]]:
         """What the row holds, each with the call that a click on it shows.
 
-        Where there is too little room, names that are the same as before are left out, and the words beside the marks; then the number of
-        decided ones, then calls.
+        Where there is too little room, the calls of a tool stand behind its name, without the words beside the marks; then the number of
+        decided ones goes, then the middle of long names, then calls.
         """
         if self._review is None:
             return []
@@ -56,14 +61,21 @@ class CallTabs(StyledWidget):
         decided = len(actions) - len(self._review.undecided)
         head: list[Piece] = [(f"{decided} of {len(actions)} decided  ", "warning" if decided else "muted")]
         named = [(self._call(action, name, True), action.slot) for action, name in zip(actions, names, strict=True)]
-        short = [
-            (self._call(action, "" if place and names[place - 1] == name and action.slot != self._slot else name, False), action.slot)
-            for place, (action, name) in enumerate(zip(actions, names, strict=True))
-        ]
-        for first, calls in ((head, named), (head, short), ([], short)):
+        short = self._by_tool(actions, names)
+        shortest = self._by_tool(actions, [fit_name(name_line(action.name, WHOLE_NAME), SHORT_NAME) for action in actions])
+        for first, calls in ((head, named), (head, short), ([], short), ([], shortest)):
             if _cells(first) + sum(_cells(pieces) for pieces, _ in calls) <= room:
                 return [(first, None), *calls]
         return self._part_of(named, room)
+
+    def _by_tool(self, actions: Sequence[Action], names: Sequence[str]) -> list[tuple[list[Piece], int]]:
+        """The calls, each tool's behind its name."""
+        calls: list[tuple[list[Piece], int]] = []
+        for action, name, before in zip(actions, names, ["", *names], strict=False):
+            is_here = name == names[self._slot]
+            heading: list[Piece] = [(f"{name} ", "strong" if is_here else "muted")] if name != before else []
+            calls.append(([*heading, *self._call(action, "", False)], action.slot))
+        return calls
 
     def _part_of(self, calls: list[tuple[list[Piece], int]], room: int) -> list[tuple[list[Piece], int | None]]:
         """As many calls as fit, with the shown one among them."""

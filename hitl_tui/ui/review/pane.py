@@ -17,7 +17,7 @@ from textual.widgets import Static
 from hitl_tui.argument_text import name_line
 from hitl_tui.effects import remark_sections
 from hitl_tui.effects.provenance import Provenance, of_call
-from hitl_tui.effects.view import Section, sections, worth_showing
+from hitl_tui.effects.view import Section, destruction, sections, worth_showing
 from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
 from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
@@ -42,15 +42,17 @@ WHY_ROWS = 5
 """Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""
 EFFECT_ROWS = 10
 """Most rows of what a call would do; the rest can be scrolled to."""
-LOW = 22
-"""Rows of the pane below which what a call would do has only its tab."""
+LOW, TINY = 22, 15
+"""Rows of the pane below which long arguments leave little for their reasons, and none for what the call would do."""
+WOULD_DO = "What it would do"
 KNOWN_EFFECTS = 50
 """Calls of which it is remembered what they would do."""
 LEAST = 3
 """Rows that reasons and surroundings keep when the arguments need all there is."""
 SHARE = 0.36
 """Of the pane, for the surroundings, when the arguments need less."""
-FACT_STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$foreground 60%"}
+SPACE_READS_ON = "space reads on"
+FACT_STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$text-muted"}
 """Style → style of a piece of the first line."""
 
 
@@ -61,6 +63,8 @@ class ReviewPane(DetailPane):
         super().__init__(id="review")
         self._reviewer = reviewer
         self._clock = clock
+        self.approve_asks: Callable[[Review, Action], bool] = lambda review, action: False
+        """Whether approve asks before all of an action has been seen, rather than show the next page."""
         self.review: Review | None = None
         self.surroundings = Context()
         self._activity = NO_ACTIVITY
@@ -89,7 +93,7 @@ class ReviewPane(DetailPane):
         yield Static(id="facts")
         yield CallTabs()
         yield ArgumentsView()
-        yield TabBar({"Effects": "What it would do"}, id="effects-rule")
+        yield TabBar({effects.TAB: WOULD_DO}, id="effects-rule")
         yield TextView(id="effects")
         yield TabBar({"Why": "Why"}, id="why-rule")
         yield TextView(id="why")
@@ -191,7 +195,7 @@ class ReviewPane(DetailPane):
         """What was read meanwhile of what surrounds it."""
         if self.review is not None and self.review.row.id == review and review_context != self.review_context:
             self.review_context = review_context
-            self.query_one("#tabs", TabBar).retitle(self._titles())
+            self._retitle()
             if self.query_one("#tabs", TabBar).chosen in ("Similar", "People"):
                 self._draw_tab()
 
@@ -213,7 +217,8 @@ class ReviewPane(DetailPane):
         """Say anew how long it can be taken back, who has it, and when its time is over."""
         facts = Content("")
         if self.review and self.action:
-            facts = render.facts(self.review, self.action, self.surroundings, self.viewer, max(0, self.size.width - 2))
+            room, destroys = max(0, self.size.width - 2), destruction(self._sections())
+            facts = render.facts(self.review, self.action, self.surroundings, self.viewer, room, destroys)
         self.query_one("#facts", Static).update(facts, layout=False)
         line_, told = self.query_one("#hands", Static), self._hands()
         shown, line_.display = line_.display, bool(told)
@@ -284,7 +289,6 @@ class ReviewPane(DetailPane):
         review, action = self.review, self.action
         self.draw_title()
         self.query_one(CallTabs).show(review, self.slot)
-        self.count_down()
         viewer = self.viewer
         if review and action:
             key = action.digest if action.answer_schema is None else f"{review.row.id} {action.digest}"  # its lines hold the schema too
@@ -292,15 +296,20 @@ class ReviewPane(DetailPane):
                 key = f"{review.row.id} {action.digest} {list(action.templates.values())}"
             head = list(render.head_lines(review, action, viewer, self._activity))
             approves = review.row.state is ReviewState.OPEN and DecisionKind.APPROVE in action.allowed
-            self.arguments.how_to_read_on = f"{active_key(self.app, 'approve') or 'a'} or space reads on" if approves else "space reads on"
+            self.arguments.how_to_read_on = self._how_to_read_on if approves else lambda: SPACE_READS_ON
             self.arguments.show_call(key, head, render.argument_lines(review, action))
         else:
             self.arguments.show_call("", (), ())
         self._look_up_effects()
+        self.count_down()
         self._draw_why(action)
         if not only_action or self._activity.versions:
-            self.query_one("#tabs", TabBar).retitle(self._titles())
+            self._retitle()
             self._draw_tab()
+
+    def _how_to_read_on(self) -> str:
+        asks = self.review and self.action and self.approve_asks(self.review, self.action)
+        return SPACE_READS_ON if asks else f"{active_key(self.app, 'approve') or 'a'} or {SPACE_READS_ON}"
 
     def _look_up_effects(self) -> None:
         """Show what the action would do, or have it read once the arguments have been painted."""
@@ -336,14 +345,19 @@ class ReviewPane(DetailPane):
     def _draw_found(self) -> None:
         """Draw what was found out of the action while it is shown."""
         self._draw_effects()
+        self.count_down()  # the first line tells the worst of it
         tabs = self.query_one("#tabs", TabBar)
-        tabs.retitle(self._titles())
+        self._retitle()
         if tabs.chosen == effects.TAB:
             self._draw_tab()
         self._fit()
 
     def _draw_effects(self) -> None:
-        self.query_one("#effects", TextView).show(effect_lines(self._sections()))
+        heading = self._only_heading
+        self.query_one("#effects-rule", TabBar).retitle(
+            {effects.TAB: f"{WOULD_DO}: {heading}" if heading else WOULD_DO}, {effects.TAB: WOULD_DO}
+        )
+        self.query_one("#effects", TextView).show(self._effect_lines())
         self.arguments.mark_values(effects.value_marks(self.action.args if self.action else None, self._origins))
 
     def _sections(self) -> tuple[Section, ...]:
@@ -373,6 +387,10 @@ class ReviewPane(DetailPane):
         others = render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)
         return {**drafts.titles(self.versions), **others, **told}
 
+    def _retitle(self) -> None:
+        titles = self._titles()
+        self.query_one("#tabs", TabBar).retitle(titles, render.short_tab_titles(titles))
+
     def _draw_tab(self) -> None:
         tabs = self.query_one("#tabs", TabBar)
         review, action, review_context = self.review, self.action, self.review_context
@@ -394,6 +412,7 @@ class ReviewPane(DetailPane):
         surroundings, why = self.query_one("#surroundings", TextView), self.query_one("#why", TextView)
         surroundings.display = self.zoomed or not self._bare
         review, action = self.review, self.action
+        self.arguments.styles.height = "1fr"
         if not review or not action or not self.size.height or self.zoomed:
             self.query_one("#effects").display = self.query_one("#effects-rule").display = False
             surroundings.styles.height = "1fr" if self.zoomed else None
@@ -403,13 +422,8 @@ class ReviewPane(DetailPane):
         reasons = list(self._why(action)) if why.display else []
         head = render.head_lines(review, action, self.viewer, self._activity)
         asked = self._rows(chain(head, render.argument_lines(review, action)), room)
-        told = 0
-        if self._has_effects and self.size.height >= LOW:  # with less room it is in its tab
-            told = self._rows(effect_lines(self._sections()), EFFECT_ROWS)
-            told = min(told, max(LEAST, room - asked - 2 * LEAST))
-            room -= told + 1
-            self.query_one("#effects").styles.height = told
-        self.query_one("#effects").display = self.query_one("#effects-rule").display = bool(told)
+        told = self._effect_rows(room, asked)
+        room -= told + 1 if told else 0
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))
@@ -423,6 +437,39 @@ class ReviewPane(DetailPane):
                 above, below = min(above, LEAST - 1), 0
         surroundings.display = below > 0
         why.styles.height, surroundings.styles.height = max(1, above), below
+        self._spread(room - asked - above - below, asked, told)
+
+    def _effect_rows(self, room: int, asked: int) -> int:
+        """Rows for what the action would do, of those that the arguments leave; where they leave none, for the worst of it."""
+        if not self._has_effects:
+            return 0
+        needed = self._rows(self._effect_lines(), EFFECT_ROWS)
+        told = min(needed, max(LEAST, room - asked - 2 * LEAST))
+        is_tiny = self.size.height < TINY and asked + told + LEAST > room
+        return 0 if is_tiny else told  # then it is in its tab
+
+    def _spread(self, spare: int, asked: int, told: int) -> None:
+        """Give the rows that nothing needs to what the action would do, and to the surroundings: none stay empty between two parts."""
+        if told and spare > 0:
+            more = self._rows(self._effect_lines(), told + spare) - told
+            told, spare = told + more, spare - more
+        self.query_one("#effects").styles.height = max(1, told)
+        self.query_one("#effects").display = self.query_one("#effects-rule").display = bool(told)
+        if spare > 0:
+            self.arguments.styles.height = asked + 1  # a row says why a key did nothing
+            self.query_one("#surroundings").styles.height = "1fr"
+
+    def _effect_lines(self) -> Iterator[Line]:
+        """What the action would do; the heading of a single section stands on the rule above it."""
+        lines = effect_lines(self._sections())
+        return islice(lines, 1, None) if self._only_heading else lines
+
+    @property
+    def _only_heading(self) -> str:
+        """The heading of what the action would do, where its commands or statements are all there is to say."""
+        shown = list(worth_showing(self._sections()))
+        is_only = len(shown) == 1 and shown[0].kind in ("shell", "sql") and not shown[0].problem
+        return next(effect_lines(shown)).text if is_only else ""
 
     def _rows(self, lines: Iterable[Line], limit: int) -> int:
         """How many rows the lines take, counted up to a limit."""

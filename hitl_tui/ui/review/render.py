@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -40,6 +40,8 @@ from hitl_tui.validation import can_revise
 TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
 GAP = 3
 """Cells between the facts of the first line."""
+AFTER = " · "
+"""Begins a fact that belongs to the one before it."""
 SPEAKER = 14
 """Cells of the column that says who speaks."""
 GONE = (ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED)
@@ -55,10 +57,13 @@ STATES = {
 ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
 
 
-def facts(review: Review, action: Action, context: Context, viewer: Viewer, room: int) -> Content:
+def facts(review: Review, action: Action, context: Context, viewer: Viewer, room: int, destroys: str = "") -> Content:
     """The first line of a review: its state once it is decided, the kind of pause, and risk and confidence of the action.
 
     Where `room`, in cells, is short, the bar of the confidence goes first, then the model, then the kind; never a number.
+
+    Args:
+        destroys: what the arguments say the action destroys, in words. It stands before a stated risk that says less.
     """
     row, confidence, risk = review.row, action.confidence.value, review.risk_of(action)
     confidence = row.confidence if confidence is None else confidence
@@ -68,16 +73,25 @@ def facts(review: Review, action: Action, context: Context, viewer: Viewer, room
         parts.append((f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
     elif row.route == Outcome.TAKEOVER:
         parts.append(("take over", "bold $error"))
-    if risk:
+    if destroys and risk not in labels.RISKY:
+        parts += [(destroys, "bold $text-error"), (f"{AFTER}stated risk {one_line(risk, 20) if risk else 'unknown'}", "$text-muted")]
+    elif risk:
         parts.append((one_line(risk, 20), f"bold ${'error' if labels.risk_style(risk) == 'error' else 'warning'}"))
     elif row.kind.is_tool_call:
-        parts.append(("risk unknown", "$foreground 60%"))
-    kind, model = (labels.KINDS[row.kind], "$foreground 60%"), (one_line(context.model, 40), "$foreground 60%")
-    said = [] if confidence is None else [(f"confidence {confidence:.2f}", "$text-warning" if confidence < 0.5 else "$foreground 60%")]
+        parts.append(("risk unknown", "$text-muted"))
+    kind, model = (labels.KINDS[row.kind], "$text-muted"), (one_line(context.model, 40), "$text-muted")
+    said = [] if confidence is None else [(f"confidence {confidence:.2f}", "$text-warning" if confidence < 0.5 else "$text-muted")]
     bar = [(f"{text} {labels.gauge(confidence or 0.0)}", style) for text, style in said]
     choices = ([*parts, kind, *bar, model], [*parts, kind, *said, model], [*parts, kind, *bar], [*parts, kind, *said], [*parts, *said])
-    shown = next((one for one in choices if sum(cell_len(text) + GAP for text, _ in one) <= room + GAP), choices[-1])
-    return Content.assemble(*[piece for part in shown if part[0] for piece in (part, " " * GAP)])
+    drawn = [_apart(one) for one in choices]
+    return Content.assemble(*next((one for one in drawn if sum(cell_len(text) for text, _ in one) <= room), drawn[-1]))
+
+
+def _apart(parts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parts with a gap between them, but for one that belongs to the one before."""
+    shown = [part for part in parts if part[0]]
+    gaps = ["" if place == 0 or text.startswith(AFTER) else " " * GAP for place, (text, _) in enumerate(shown)]
+    return [piece for gap, part in zip(gaps, shown, strict=True) for piece in ((gap, ""), part)]
 
 
 def outcome(review: Review, viewer: Viewer) -> str:
@@ -302,6 +316,14 @@ def tab_titles(context: Context, row: ReviewRow | None, review_context: ReviewCo
     return {**titles, "Similar": similar_title(review_context), "People": people_title(row, review_context, viewer.reviewer, viewer.now)}
 
 
+def short_tab_titles(titles: Mapping[str, str]) -> dict[str, str]:
+    """The titles for where there is little room: no number that is 0, and the shortest words."""
+    return {
+        tab: title.removesuffix(" 0").replace("Done so far", "Done").replace(" of ", "/").removesuffix(" approved")
+        for tab, title in titles.items()
+    }
+
+
 def message_lines(message: Message) -> Iterator[Line]:
     """Who says what, and the calls it makes."""
     who = one_line(message.name or message.role, SPEAKER - 2) if message.role == "tool" else one_line(message.role, SPEAKER - 2)
@@ -348,10 +370,10 @@ def _graph(review: Review, context: Context) -> Iterator[Line]:
     yield line(review.interrupt, "", "interrupt", SPEAKER)
 
 
-def decision_hints(review: Review, action: Action, reads_on: bool = False) -> list[tuple[str, str]]:
-    """Command id and what its key does here, for the allowed decisions only. `reads_on`: approve still shows the next page."""
-    if reads_on:
-        return [(command, "read on" if command == DecisionKind.APPROVE else does) for command, does in decision_hints(review, action)]
+def decision_hints(review: Review, action: Action, approve_does: str = "") -> list[tuple[str, str]]:
+    """Command id and what its key does here, for the allowed decisions only. `approve_does`: what approve does before all has been seen."""
+    if approve_does:
+        return [(command, approve_does if command == DecisionKind.APPROVE else does) for command, does in decision_hints(review, action)]
     plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
     if review.row.kind is PauseKind.DRAFT:
         drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),

@@ -99,7 +99,7 @@ class RunPane(DetailPane):
 
     def _facts(self, run: Run) -> Content:
         glyph, style = labels.RUNS[run.state]
-        style = {"muted": "$foreground 60%", "accent": "$text-accent"}.get(style, f"$text-{style}")
+        style = {"muted": "$text-muted", "accent": "$text-accent"}.get(style, f"$text-{style}")
         parts: list[tuple[str, str]] = [(f"{glyph} {labels.run_state(run, self._clock())}", f"bold {style}")]
         if silent_s := run.silent_s(self._clock()):
             parts.append((f"   its worker has not responded for {age(silent_s)}", "$text-error"))
@@ -107,11 +107,11 @@ class RunPane(DetailPane):
             parts.append((f"   {one_line(run.activity, 60)}", "$foreground"))
         if run.started_at:
             took = (run.ended_at or self._clock()) - run.started_at
-            parts.append((f"   {'took' if run.ended_at else 'for'} {age(took)}", "$foreground 60%"))
+            parts.append((f"   {'took' if run.ended_at else 'for'} {age(took)}", "$text-muted"))
         if run.crashes:
             parts.append((f"   its worker died {run.crashes}×", "$text-warning"))
         asked = labels.options(run.options)
-        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"), *self._ratings())
+        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$text-muted"), *self._ratings())
 
     def _ratings(self) -> Iterator[tuple[str, str]]:
         """Each rating on the whole run on a line, and how many there are on what is in it."""
@@ -122,7 +122,7 @@ class RunPane(DetailPane):
                 yield f"\n{glyph} {one_line(ratings.said(one, viewer), 200)}", f"$text-{style}"
                 yield f"  {one_line(one.comment, 200)}" if one.comment else "", "$foreground"
         if told := ratings.counted(self._feedback):
-            yield f"\n{told}", "$foreground 60%"
+            yield f"\n{told}", "$text-muted"
 
     def _draw_tab(self) -> None:
         chosen = self.query_one("#run-tabs", TabBar).chosen

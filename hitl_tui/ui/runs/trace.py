@@ -33,6 +33,11 @@ class TracePane(TextView):
         """By the number of the line they are on."""
 
     @property
+    def is_bare(self) -> bool:
+        """Whether nothing has happened yet."""
+        return not self._events
+
+    @property
     def after(self) -> int:
         """The `seq` beyond which to read again."""
         return self._events[-REREAD].seq - 1 if len(self._events) >= REREAD else 0
@@ -82,7 +87,7 @@ COLUMN = 12
 GLYPHS = {
     "input": ("you", "accent"),
     "start": ("▸", "muted"),
-    "end": ("·", "faint"),
+    "end": ("·", "muted"),
     "custom": ("note", "muted"),
     "paused": ("◆", "warning"),
     "decided": ("✓", "success"),
@@ -118,7 +123,7 @@ def event_lines(event: Event) -> Iterator[Line]:
             yield line(f"▸ {where or 'starts'}", "muted", "", COLUMN)
         case "end":
             took = body.get("ms")
-            yield line(f"· {where}" + (f"  {took:g} ms" if isinstance(took, int | float) else ""), "faint", "", COLUMN)
+            yield line(f"· {where}" + (f"  {took:g} ms" if isinstance(took, int | float) else ""), "muted", "", COLUMN)
         case "decided" if isinstance(body.get("answers"), list):
             for answer in body["answers"]:
                 yield from _answer_lines(answer)

@@ -108,6 +108,6 @@ class ActionPanel(Vertical):
             self.say(self.draft.summary(), "$text-success")
         except Refused as refused:
             if is_empty:
-                self.say(str(refused), "$foreground 60%")
+                self.say(str(refused), "$text-muted")
             else:
                 self.complain(str(refused))

@@ -31,6 +31,8 @@ SIGNING = "waiting for your key: touch it, or answer your ssh-agent"
 class PlanScreen(ConfirmScreen):
     """Returns True once the plan was read to its end and confirmed."""
 
+    WIDTH = 120
+
     async def action_submit(self) -> None:
         """Only `y` confirms."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -30,6 +31,7 @@ from hitl_tui.ui.takeover.action_list import InterventionList
 from hitl_tui.ui.takeover.action_panel import ActionPanel
 from hitl_tui.ui.takeover.draft import Draft, Intervention
 from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
+from hitl_tui.ui.text.lines import first_words
 from hitl_tui.ui.views import TOO_SMALL, OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
 from hitl_tui.ui.widgets.status_line import StatusLine
@@ -40,6 +42,7 @@ POLL_S = 1.0
 HAND_BACK_WAIT_S = 4.0
 """How long to wait for the result of a hand-back before the screen closes anyway."""
 HAND_BACK_POLL_S = 0.1
+BEFORE_TITLE = "   "
 TINY = 20
 """Height in rows below which the list of interventions gives way to the field that is typed in."""
 SIGNING = "waiting for your key: touch it, or answer your ssh-agent; escape takes the hand-back back"
@@ -138,8 +141,11 @@ class TakeOverScreen(OverlayScreen):
         run = self._details.run
         since = at_time(self._takeover.at, self._clock())
         what = f"{one_line(run.agent, 40)} · run r{run.id}"
-        muted = f"   taken over by you {since}   {one_line(run.title, 120)}"
-        return Content.assemble((" Takeover ", "bold $text-accent"), (what, ""), (muted, "$foreground 60%"))
+        muted = f"   taken over by you {since}"
+        room = self.app.size.width - cell_len(f" Takeover {what}{muted}") - len(BEFORE_TITLE)
+        if title := first_words(run.title, min(room, 120)):
+            muted += f"{BEFORE_TITLE}{title}"
+        return Content.assemble((" Takeover ", "bold $text-accent"), (what, ""), (muted, "$text-muted"))
 
     # Focus and hints
 

@@ -22,6 +22,8 @@ AGE_CELLS = 7
 """Cells of an age with the gap before it: ` 59 min`."""
 NAME_CELLS = 20
 """Cells that the tool's name may have before the agent's name gives way to the time."""
+LONGEST_TEXT = 400
+"""Characters of a text of which the first words are shown."""
 HIGHLIGHT_LIMIT = 4000
 """A JSON line longer than this is one string for sure, and is drawn plain."""
 
@@ -182,6 +184,23 @@ def layered(under: Iterable[Span], over: Sequence[Span]) -> list[Span]:
         if at < end:
             rest.append((at, end, style))
     return sorted([*rest, *over])
+
+
+def first_words(text: str, cells: int) -> str:
+    """So many whole words of a text as fit, on one line; empty where there is no room for one."""
+    whole = one_line(text, LONGEST_TEXT)
+    if cell_len(whole) <= cells:
+        return whole
+    begin, blank, _ = set_cell_size(whole, max(0, cells - 1)).rpartition(" ")
+    return f"{begin.rstrip()} …" if blank and begin.strip() and cell_len(begin.rstrip()) + 2 <= cells else ""
+
+
+def fit_name(name: str, cells: int) -> str:
+    """A name as it is drawn, in at most so many cells: cut in its middle, as names that begin alike often differ at the end."""
+    end = (cells - 1) // 2
+    if cell_len(name) <= cells or end < 1 or not name.isascii():  # half a code would mean nothing
+        return fit(name, min(cells, cell_len(name)), drawn=True)
+    return f"{name[: cells - 1 - end]}…{name[-end:]}"
 
 
 def fit(text: str, cells: int, *, drawn: bool = False) -> str:

@@ -52,7 +52,7 @@ class BorderNotes:
             longer = f"{shown}{BETWEEN}{text}" if shown else text
             shown = longer if cell_len(longer) <= room else shown
         between = BETWEEN if remark and shown else ""
-        self._widget.border_subtitle = Content.assemble((remark, "$text-warning"), (f"{between}{shown}", "$foreground 60%"))
+        self._widget.border_subtitle = Content.assemble((remark, "$text-warning"), (f"{between}{shown}", "$text-muted"))
 
     @property
     def _room(self) -> int:

@@ -96,7 +96,7 @@ class HeaderBar(StyledWidget):
         time: list[Piece] = [(f"   {now.time}", "muted"), near]
         note, must = now.identity
         if note and not must:
-            full: list[Piece] = [*named, apart, reviewer, (f" · {note}", "faint"), *time]
+            full: list[Piece] = [*named, apart, reviewer, (f" · {note}", "muted"), *time]
             if _cells(full) <= room:
                 return full
         for pieces in ([*named, apart, reviewer, *time], [*named, apart, reviewer, near], [*worker, apart, reviewer, near]):

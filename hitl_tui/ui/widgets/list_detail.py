@@ -45,7 +45,7 @@ class DetailPane(Vertical):
         room = self.size.width - cell_len(left) - 6
         right = next((text for text in choices if cell_len(text) <= room - 2), "")
         rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$edge")
-        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
+        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$text-muted"))
 
     def scroll_half(self, direction: int) -> None:
         """Scroll the text by half its height: 1 down, -1 up."""
@@ -123,7 +123,11 @@ class ListDetail(Widget, Generic[L, P]):
     @property
     def shows_details(self) -> bool:
         """Whether the details are on the screen."""
-        return bool(self.classes & {"-detail", "-stacked"}) or not self.app.screen_stack[0].has_class("-one")
+        return bool(self.classes & {"-detail", "-stacked"}) or not self.is_on("-one")
+
+    def is_on(self, layout: str) -> bool:
+        """Whether the main screen has a class of its size: `-one`, `-three`. False for a console that ends, which has no screen."""
+        return any(screen.has_class(layout) for screen in self.app.screen_stack[:1])
 
     def on_opened(self, message: Opened) -> None:
         message.stop()
@@ -196,9 +200,8 @@ class ListDetail(Widget, Generic[L, P]):
         """Show the details below the list, where it has so few rows that most of the screen, or of its column, would stay empty."""
         if not self.size.height:
             return
-        screen = self.app.screen_stack[0]
-        least, most = (share * self.size.height - 2 for share in STACKED) if screen.has_class("-one") else FEW_ROWS
-        limit = 0 if screen.has_class("-three") else most if self.has_class("-stacked") else least
+        least, most = (share * self.size.height - 2 for share in STACKED) if self.is_on("-one") else FEW_ROWS
+        limit = 0 if self.is_on("-three") else most if self.has_class("-stacked") else least
         self.set_class(0 < self.items.virtual_size.height <= limit, "-stacked")
 
     # Words

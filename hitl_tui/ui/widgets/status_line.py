@@ -17,7 +17,7 @@ STYLES = {
     "information": "$foreground",
     "warning": "$text-warning",
     "error": "$text-error",
-    "muted": "$foreground 60%",
+    "muted": "$text-muted",
     "": "",
 }
 """Severity of a message → style."""

@@ -20,7 +20,7 @@ from hitl_tui.ui.runtime.textual_internals import update_scrollbars
 
 STYLES = {
     "": ("foreground", 1.0, ""),
-    "muted": ("foreground", 0.6, ""),
+    "muted": ("text-muted", 1.0, ""),
     "faint": ("foreground", 0.4, ""),
     "strong": ("foreground", 1.0, "bold"),
     "title": ("text-accent", 1.0, "bold"),
@@ -33,7 +33,7 @@ STYLES = {
     "string": ("text-success", 1.0, ""),
     "number": ("text-warning", 1.0, ""),
     "literal": ("text-secondary", 1.0, "bold"),
-    "comment": ("foreground", 0.6, "italic"),
+    "comment": ("text-muted", 1.0, "italic"),
     "added": ("text-success", 1.0, ""),
     "removed": ("text-error", 1.0, ""),
     "added-word": ("text-success", 1.0, "bold underline"),
@@ -45,7 +45,7 @@ STYLES = {
     "selected": ("foreground", 1.0, "reverse"),
     "rule": ("edge", 1.0, ""),
 }
-"""Style → theme variable, opacity, and what else; the words beside them must do without any of it."""
+"""Style → theme variable, opacity, and what else; the words beside them must do without any of it. `faint` and `rule` are for no words."""
 
 Piece = tuple[str, str]
 """Text and its style; an empty style is plain text."""

@@ -96,7 +96,7 @@ class VirtualList(ScrollSurface, Generic[T]):
         self.notes = BorderNotes(self, ("marks", "below"))
 
     def paint(self, row: T, part: int, width: int) -> Iterator[Piece]:
-        """The pieces of one of an item's rows."""
+        """The pieces of one of an item's rows. Its last column stays free: the scrollbar stands beside it."""
         raise NotImplementedError
 
     def key_of(self, row: T) -> int:
@@ -220,7 +220,8 @@ class VirtualList(ScrollSurface, Generic[T]):
         here = id_ == self.cursor
         bar = ("▌" if here else " ", "accent")
         row = self.rows.get(id_)
-        pieces = [("  …", "muted")] if row is None else list(self.paint(row, part, width - 1))
+        room = width - 1 - self.styles.scrollbar_size_vertical  # the scrollbar lies over the last column
+        pieces = [("  …", "muted")] if row is None else list(self.paint(row, part, room))
         return self.strip([bar, *pieces], width, marked=here)
 
     def _go(self, place: int, within: bool = False) -> None:

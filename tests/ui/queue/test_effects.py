@@ -48,6 +48,35 @@ async def test_a_preview_that_arrives_later_is_shown_without_moving_what_is_read
         assert all("┃" in row for row in console.screen_text().splitlines() if "Bob" in row or "rows would be deleted" in row)
 
 
+async def test_effects_of_a_long_call_are_on_the_first_screen_at_80x24_and_its_worst_leads(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        script = "\n".join([*(f"echo step {number}" for number in range(60)), "rm -rf /srv/data"])
+        await seed.add_waiting_run(
+            console.store, console.project, "ops", seed.pause(PauseKind.TOOL_CALLS, seed.action("run_shell", {"command": script}))
+        )
+        await console.until_shown("deletes · stated risk unknown tool call", "What it would do: commands of command: 61")
+        screen = await console.until_shown("rm -rf /srv/data ↳ deletes", "page 1 of")
+        assert screen.count("risk unknown") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("risk", "told"),
+    [
+        (None, "delete, no WHERE · stated risk unknown"),
+        ("reversible", "delete, no WHERE · stated risk reversible"),
+        ("irreversible", "irreversible tool call"),
+    ],
+)
+async def test_first_line_names_what_is_destroyed_before_a_risk_that_says_less(
+    start_console: StartConsole, risk: str | None, told: str
+) -> None:
+    async with start_console("nothing", size=(120, 36)) as console:
+        action = seed.action("run_sql", {"query": "DELETE FROM carts"}, risk=risk)
+        await seed.add_waiting_run(console.store, console.project, "ops", seed.pause(PauseKind.TOOL_CALLS, action, risk=risk))
+        await console.until_shown(told, "What it would do: statements of query", "every row")
+
+
 @pytest.mark.slow
 async def test_the_second_reader_is_shown_apart_from_the_agents_words(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 40)) as console:

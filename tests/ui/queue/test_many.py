@@ -405,6 +405,16 @@ async def test_rows_when_reviews_call_several_tools_name_all_and_say_what_differ
         assert " r3 " in screen and "┃same" not in screen, "the bar is for words of agents"
 
 
+@pytest.mark.slow
+async def test_rows_of_values_that_begin_alike_show_where_they_differ(start_console: StartConsole) -> None:
+    async with start_console("", size=(120, 36)) as console:
+        begin = "SELECT id, name, country, created_at FROM customers WHERE region = 'north' AND"
+        calls = [[seed.action("run_sql", {"query": f"{begin} {end}"})] for end in ("id = 1", "id = 2", "id = 2", "name = 'Ann'", "id = 3")]
+        await shown(console, await add(console.store, *calls))
+        rows = console.screen_text()
+        assert "query …AND id = 2" in rows and "query …'north' AND name = 'Ann'" in rows and "same as above" in rows, rows
+
+
 async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_columns(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         mails = [seed.action("send_mail", {"to": f"{who}@example.com", "text": "Hi"}, place) for place, who in enumerate(("ann", "bob"))]
@@ -455,7 +465,9 @@ async def test_row_when_a_mixed_review_has_a_deadline_names_its_tools_and_its_ru
         await shown(console, ids)
         rows = console.screen_text().split("\n")
         place = next((place for place, row in enumerate(rows) if "delete_mail ×2" in row), 0)
-        assert " r1 " in rows[place] and "rejected in 4 h" in rows[place + 1] and "irreversible" in rows[place + 1], console.screen_text()
+        assert " r1 " in rows[place] and "auto-reject in 4 h" in rows[place + 1] and "irreversible" in rows[place + 1], (
+            console.screen_text()
+        )
         assert "mail" in rows[place + 2] and "rejected by itself in 4 h" in console.screen_text(), "the details have room for all of it"
 
 

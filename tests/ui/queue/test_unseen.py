@@ -159,7 +159,7 @@ async def test_skipped_lines_are_named_and_asked_about_where_the_policy_confirms
         review = await add(console, {"script": SCRIPT}, None)
         await press_and_wait(console, "enter", "G", "escape")
         unseen = console.app.query_one(ArgumentsView).unseen_rows
-        assert f"{unseen} lines not seen above" in console.screen_text()
+        assert f"▴ end · {unseen} lines above not seen · space shows them" in console.screen_text()
         await console.press("a")
         assert isinstance(console.app.screen, ConfirmScreen)
         await console.until_shown(f"{unseen} lines of it were not seen", "┃ echo step 0")
