@@ -336,6 +336,7 @@ def shell_call(program: str, words: Words) -> ShellCall | None:
     return ShellCall(first) if reads_text else ShellCall(is_file=True)
 
 
+NOT_READ = "it starts commands that are not read here"
 _SET_OPTIONS = ("pipefail", "errexit", "nounset", "xtrace")
 _UNKNOWABLE = {
     "it uses eval": "eval",
@@ -348,7 +349,7 @@ _UNKNOWABLE = {
     "it sets variables": "let mapfile readarray getopts declare typeset local readonly",
     "it defines a function": "function",
     "it has a menu": "select",
-    "it starts commands that are not read here": "parallel watch script",
+    NOT_READ: "parallel watch script su runuser flock chroot unshare nsenter setpriv strace ltrace systemd-run fakeroot expect entr",
 }
 """Builtins and programs after which no command is certain, by the reason."""
 _RESERVED = names("if then else elif fi do done case esac while until for in { } ! ]]")
@@ -360,13 +361,16 @@ def check_builtin(program: str, words: Words) -> None:
     Raises:
         NotUnderstood: it does.
     """
-    why = next((why for why, those in _UNKNOWABLE.items() if program in those.split()), "")
+    named = {NOT_READ: base_name(program)}  # the others are builtins, which have no path
+    why = next((why for why, those in _UNKNOWABLE.items() if named.get(why, program) in those.split()), "")
     if why:
         raise NotUnderstood(why)
     if program in _RESERVED or program.startswith("#"):
         raise NotUnderstood(f"{program if program in _RESERVED else '#'} stands where a command begins")
     if base_name(program) == "git":
         _check_git(words)
+    if program == "jobs" and not all(re.fullmatch(r"-[lnprs]+|%?\w+", word or "") for word in words):
+        raise NotUnderstood("jobs -x runs a command")
     known = [word for word in words if word is not None]
     if program in ("read", "unset", "export", "printf", "wait", "set", "test", "["):
         if program not in ("test", "[", "printf") and len(known) < len(words):

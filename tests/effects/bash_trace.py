@@ -17,7 +17,7 @@ PASSED_ON = {
     **{name: f"/usr/bin/{name}" for name in ("env", "xargs", "nice", "timeout", "find", "stdbuf", "setsid")},
     **dict.fromkeys(("sh", "bash", "dash"), "/bin/bash"),
 }
-SILENT = words("cd : [[ read export unset set exit wait exec command builtin time pushd popd shift break continue return") | {""}
+SILENT = words("cd : [[ read export unset set exit wait jobs exec command builtin time pushd popd shift break continue return") | {""}
 """What bash does itself and the sandbox does not see."""
 _LOG = """#!/bin/sh
 line="${0##*/}"; for word; do line="$line@$word"; done
