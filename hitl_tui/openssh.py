@@ -236,12 +236,13 @@ SAID = (
     (r"incorrect passphrase|passphrase is wrong", "the key {} needs a passphrase", "add it to ssh-agent first: ssh-add {}"),
     (r"UNPROTECTED PRIVATE KEY|bad permissions", "the key {} can be read by others, so OpenSSH does not use it", "chmod 600 {}"),
     (r"device not found", "the security key of {} is not plugged in", "plug it in, and decide again"),
+    (r"not an OpenSSH FIDO library", "OpenSSH cannot use the library of the security key", "correct SSH_SK_PROVIDER, or leave it out"),
     (r"user presence|touch|timed? ?out", "the security key was not touched in time", "decide again"),
     (r"pin required|incorrect pin", "the security key wants its PIN, for which only ssh-agent asks", "add it to ssh-agent: ssh-add {}"),
     (r"unknown option|illegal option|unsupported operation for -Y", f"this {PROGRAM} is too old to sign", NOT_INSTALLED[1]),
     (r"invalid format|error in libcrypto|not a|unsupported|No such file", "{} is no key of OpenSSH's", "`ssh-keygen -t ed25519` makes one"),
 )  # fmt: skip
-"""What `ssh-keygen` prints, as a pattern, and what that means; `{}` stands for the file."""
+"""What `ssh-keygen` prints, as a pattern, and what that means; `{}` stands for the file. It always asks for a touch first."""
 
 
 def _not_signed(said: str, key: Path, by_agent: bool) -> NotSigned:

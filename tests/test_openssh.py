@@ -12,7 +12,7 @@ import pytest
 from hitl_tui import openssh
 from hitl_tui.errors import Refused
 from hitl_tui.openssh import CannotVerify, NotSigned
-from tests.support.ssh import agent, asking, make_key, needs_openssh, public
+from tests.support.ssh import SK_PROVIDER, agent, asking, make_key, needs_openssh, needs_sk_dummy, public
 from tests.support.tiers import sampled
 
 TEXT = '{"decision":"approve","person":"Zoë"}'
@@ -39,6 +39,34 @@ async def test_signature_verifies_by_its_key_and_text_alone(tmp_path: Path, monk
     assert openssh.verify(TEXT, made.text, public(key))
     assert not openssh.verify(TEXT + " ", made.text, public(key))
     assert not openssh.verify(TEXT, made.text, other)
+
+
+@pytest.mark.slow
+@needs_sk_dummy
+@pytest.mark.parametrize("by_agent", [False, True], ids=["by its file", "by an agent"])
+@pytest.mark.parametrize("type_", ["ed25519-sk", "ecdsa-sk"])
+async def test_security_key_signs_through_openssh_as_a_fido2_token_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_: str, by_agent: bool
+) -> None:
+    monkeypatch.setenv("SSH_SK_PROVIDER", SK_PROVIDER)
+    key = make_key(tmp_path, "token", type_=type_)
+    other = public(make_key(tmp_path, "other", type_=type_))
+    with agent(tmp_path, *([key] if by_agent else []), options=("-S", SK_PROVIDER), provider=SK_PROVIDER) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        made = await openssh.sign(TEXT, [other, public(key)], None if by_agent else key)
+    monkeypatch.delenv("SSH_SK_PROVIDER")
+    assert made.key == public(key) == openssh.key_of(made.text) and made.key.type.startswith("sk-")
+    assert openssh.verify(TEXT, made.text, public(key)), "whoever verifies needs no token"
+    assert not openssh.verify(TEXT + " ", made.text, public(key)) and not openssh.verify(TEXT, made.text, other)
+
+
+@pytest.mark.slow
+@needs_sk_dummy
+async def test_security_key_that_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_SK_PROVIDER", SK_PROVIDER)
+    key = make_key(tmp_path, "token", type_="ed25519-sk")
+    monkeypatch.setenv("SSH_SK_PROVIDER", str(tmp_path / "none.so"))
+    assert "cannot use the library of the security key" in await refused(public(key), key_file=key)
 
 
 def signed_for_mail(key: Path) -> str:

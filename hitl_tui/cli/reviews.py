@@ -23,7 +23,7 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Review, call_id
-from hitl_tui.sanitize import visible
+from hitl_tui.sanitize import exact_line, visible
 from hitl_tui.store.errors import when
 
 LONGEST_GRACE_S = 86_400
@@ -48,7 +48,10 @@ def queue(limit: int, wanted: str, json_: bool, home: str | None, reviewer: str 
         )
         if json_:
             return output.as_json([await _json(inbox, await inbox.reviews.get(row.id)) for row in rows])
-        return output.queue_table(rows) or "no open reviews" + (" match" if wanted.strip() else "")
+        listed = output.queue_table(rows) or "no open reviews" + (" match" if wanted.strip() else "")
+        waiting = [one for one in inbox.takeovers.waiting() if one.needs_me]
+        told = [f"{one.author} has handed r{one.run} back: `hitl-tui confirm r{one.run}` shows the plan" for one in waiting]
+        return "\n".join([listed, *map(exact_line, told)])
 
     print_from_inbox(work, home, reviewer)
 

@@ -31,6 +31,7 @@ VERBS: Mapping[str, Mapping[str, bool]] = {
     "claim": {"--reason": True},
     "release": {},
     "escalate": {"--to": True, "--note": True},
+    "confirm": {"--digest": True},
 }
 """What may be run over SSH: each command with its options, and whether an option takes a value."""
 AVAILABLE = f"available over SSH: console, {', '.join(VERBS)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Actor, Identified, Json, Role, RunHead, Takeover, TakeoverPlan, same_person
+from hitl_tui.model import Actor, HandBack, Identified, Json, Role, RunHead, Takeover, TakeoverPlan, same_person
 from hitl_tui.store import Store, hand_backs, takeovers
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ class Takeovers:
         is_enough = await takeovers.confirm(self._store, shown.id, by, takeover_plan.as_json(shown.plan), self._inbox.people(), signed)
         self._inbox.ring()
         return is_enough
+
+    def waiting(self) -> list[HandBack]:
+        """Hand-backs that wait for other people's confirmation, oldest first: `HandBack.needs_me` tells whether for this reviewer's."""
+        return hand_backs.waiting(self._store, self._inbox.reviewer, self._inbox.people())
 
     def must_sign(self, run: int) -> bool:
         """Whether a hand-back of a run must be signed, and so what confirms it. Synchronous."""

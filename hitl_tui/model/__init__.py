@@ -58,7 +58,7 @@ from hitl_tui.model.runs import (
     Worker,
     graph_of,
 )
-from hitl_tui.model.takeovers import Call, RunHead, Takeover, TakeoverPlan
+from hitl_tui.model.takeovers import Call, HandBack, RunHead, Takeover, TakeoverPlan
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
@@ -66,7 +66,7 @@ __all__ = [
     "DOES", "EVERYBODY", "NOT_RESPONDING_S", "PROGRAM", "ROUTES", "SOURCES", "UNCHECKED_SCHEMA", "UNTIL_HANDED_BACK", "USUAL_ROLES",
     "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "AnswerTemplate", "Assistant", "Attempt", "AttentionCheck",
     "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
-    "Escalation", "Event", "Evidence", "Facts", "Feedback", "Grant", "GrantUse", "HistoryDetails", "HistoryEntry", "HistoryRow",
+    "Escalation", "Event", "Evidence", "Facts", "Feedback", "Grant", "GrantUse", "HandBack", "HistoryDetails", "HistoryEntry", "HistoryRow",
     "Identified", "Json", "Lease", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "MovedThread", "Notification",
     "Opinion", "Outcome", "PartialApproval", "PastDecision", "Pause", "PauseKind", "People", "Person", "PersonKey", "Progress",
     "ProposalVersion", "QueueFacts", "Rating", "Reading", "Reason", "Remark", "RemarkSource", "Review", "ReviewOutcome", "ReviewRow",

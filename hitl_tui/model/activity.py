@@ -71,11 +71,12 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One notification of an escalation, by one channel."""
+    """One notification of an escalation, or of a hand-back that waits for its confirmation, by one channel."""
 
     id: int
-    escalation: int
-    review: int
+    escalation: int | None
+    review: int | None
+    """Both of the escalation; None for a hand-back."""
     channel: str
     """`desktop`, `command`, or `url:` and a hash: an address holds secrets."""
     state: str
@@ -87,6 +88,8 @@ class Notification:
     error: str
     """The last error, as a sentence."""
     ended_at: float | None
+    takeover: int | None = None
+    """The takeover whose hand-back waits; None for an escalation."""
 
     def told(self) -> str:
         """A sentence if it failed or is retried; otherwise empty."""

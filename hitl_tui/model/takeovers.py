@@ -54,6 +54,26 @@ class TakeoverPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HandBack:
+    """A hand-back that waits until other people confirm it, as one person sees it."""
+
+    takeover: int
+    run: int
+    agent: str
+    author: str
+    at: float
+    """When it was handed back, as Unix time in seconds."""
+    review: int | None
+    """The first of the reviews that it decides; None if there is none."""
+    recipients: tuple[str, ...]
+    """The groups and people whom rules name for its calls; empty for anybody."""
+    needs_me: bool
+    """Whether this person may confirm it, and has not yet."""
+    is_mine: bool
+    """Whether this person has handed it back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Takeover:
     """A person acts as the agent of a run."""
 

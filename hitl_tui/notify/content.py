@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hitl_tui import canonical_json
-from hitl_tui.model import Escalation, Review
+from hitl_tui import canonical_json, takeover_plan
+from hitl_tui.model import Escalation, Review, Takeover
 from hitl_tui.policy.notification import Content
 from hitl_tui.sanitize import one_line
 
@@ -25,8 +25,9 @@ class NotificationMessage:
     body: str
     """Its last line is the link."""
     link: str
-    """The command that shows the review: `hitl-tui show 12`."""
+    """The command that shows what it is about: `hitl-tui show 12`, or `hitl-tui confirm r3`."""
     review: str
+    """The review's number; empty if it is about none."""
     answer: str = ""
     """Address of a page where the person decides the call; empty for none."""
 
@@ -53,6 +54,19 @@ def _summary(escalation: Escalation, review: Review) -> Iterator[str]:
     for name, text in (("for", escalation.recipient), ("why", escalation.why), ("note", escalation.note)):
         if text:
             yield f"{name}: {one_line(text, LINE)}"
+
+
+def message_of_hand_back(content: Content, takeover: Takeover, agent: str) -> NotificationMessage:
+    """The message about a hand-back that others must confirm: with `nothing` but a link, the agent's name, or a summary of the plan."""
+    link = f"hitl-tui confirm r{takeover.run}"
+    if content == "nothing":
+        return NotificationMessage(APP, link, link, "")
+    title = f"{APP}: r{takeover.run} of {one_line(agent, NAME)} was handed back"
+    lines = ["another person must confirm the plan"]
+    if content == "summary":
+        plan = canonical_json.one_line(takeover_plan.as_json(takeover.plan), LINE)
+        lines += [f"plan: {one_line(plan, LINE)}", f"by: {one_line(takeover.actor, NAME)}"]
+    return NotificationMessage(title, "\n".join([*lines, link]), link, "")
 
 
 def sample_notification() -> NotificationMessage:

@@ -12,10 +12,10 @@ from typing import Any
 
 from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.errors import NotAllowed
-from hitl_tui.model import Json, People, Role, Takeover, call_id, digest_of
+from hitl_tui.model import HandBack, Json, People, Role, Takeover, call_id, digest_of
 from hitl_tui.model.signatures import HAND_BACK
 from hitl_tui.people.rights import refusal, refusal_of_call
-from hitl_tui.store import approvals, audit_verify
+from hitl_tui.store import approvals, audit_verify, notifications
 from hitl_tui.store.connection import Store, Transaction
 
 ASKED = """
@@ -38,6 +38,21 @@ ORDER BY seq DESC LIMIT 1
 SINCE = """
 SELECT seq, kind, actor, body FROM audit WHERE seq > :since AND run = :run AND json_extract(body, '$.takeover') = :takeover ORDER BY seq
 """
+
+
+WAITING = """
+SELECT t.id, t.run, r.agent, t.actor, t.handed_back_at, (
+    SELECT json_group_array(c.actor) FROM audit c WHERE c.run = t.run AND c.kind = 'confirmed'
+        AND c.seq > (SELECT max(h.seq) FROM audit h WHERE h.run = t.run AND h.kind = 'handed_back')
+)
+FROM takeovers t JOIN runs r ON r.id = t.run WHERE t.unconfirmed AND t.state = 'handed_back' ORDER BY t.id
+"""
+"""Those that wait, each with who has confirmed it so far."""
+UNANNOUNCED = """
+SELECT t.id FROM takeovers t INDEXED BY takeovers_unannounced JOIN runs r ON r.id = t.run
+WHERE NOT t.announced AND r.project = ? ORDER BY t.id
+"""
+ANNOUNCED = "UPDATE takeovers SET announced = 1 WHERE id = ? AND NOT announced RETURNING 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,35 @@ def asked(rows: Sequence[Any]) -> list[Asked]:
 def asked_now(store: Store, run: int) -> list[Asked]:
     """What a takeover of a run decides. Reads at once."""
     return asked(store.read_now(ASKED, {"run": run}))
+
+
+def waiting(store: Store, reviewer: str, people: People) -> list[HandBack]:
+    """The hand-backs that wait for other people, oldest first, as this person sees them. Reads at once."""
+    return [_hand_back(store, row, reviewer, people) for row in store.read_now(WAITING)]
+
+
+def _hand_back(store: Store, row: Any, reviewer: str, people: People) -> HandBack:
+    takeover, run, agent, author, at, confirmed = row
+    calls, is_mine = asked_now(store, run), people.same_person(author, reviewer)
+    has_agreed = is_mine or any(people.same_person(name, reviewer) for name in json.loads(confirmed))
+    may = all(refusal_of_call(people, reviewer, one.demands.decider, one.name) is None for one in calls)
+    recipients = tuple(dict.fromkeys(one.demands.decider for one in calls if one.demands.decider))
+    review = calls[0].review if calls else None
+    return HandBack(takeover, run, agent, author, at or 0.0, review, recipients, may and not has_agreed, is_mine)
+
+
+def unannounced(store: Store, project: int) -> list[int]:
+    """Ids of the takeovers of this project's runs of whose hand-back nobody was notified yet. Reads at once."""
+    return [int(takeover) for (takeover,) in store.read_now(UNANNOUNCED, (project,))]
+
+
+async def announce(store: Store, takeover: int, channels: Sequence[str], due_at: float) -> bool:
+    """Notify people of a hand-back by these channels, from that Unix time on. False if another worker has."""
+    async with store.transaction() as db:
+        is_first = bool(db.rows(ANNOUNCED, (takeover,)))
+        if is_first:
+            notifications.add_hand_back(db, takeover, channels, due_at)
+        return is_first
 
 
 def refusal_of_run(db: Transaction, run: int, name: str, people: People) -> NotAllowed | None:

@@ -50,6 +50,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("15_hand_backs"),
     _step("16_blind_reviews"),
     _step("17_indexes"),
+    _step("18_hand_back_notifications"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

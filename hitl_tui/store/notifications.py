@@ -1,4 +1,4 @@
-"""Notifications of escalations as rows: one per channel of an escalation, with its delivery state. `notify/` delivers them.
+"""Notifications as rows: one per channel of an escalation, or of a hand-back that others must confirm. `notify/` delivers them.
 
 A notification is `sending` while a worker delivers it. If that worker dies, it is sent again: at least once, not exactly once. The
 addresses of the channels are only in the policy.
@@ -16,19 +16,23 @@ from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
 
 SELECT = """
-SELECT n.id, n.escalation, e.review, n.channel, n.state, n.due_at, n.tries, n.error, n.ended_at
-FROM notifications n JOIN escalations e ON e.id = n.escalation
+SELECT n.id, n.escalation, e.review, n.channel, n.state, n.due_at, n.tries, n.error, n.ended_at, n.takeover
+FROM notifications n LEFT JOIN escalations e ON e.id = n.escalation
 """
 LIVE = """
-FROM notifications n JOIN escalations e ON e.id = n.escalation JOIN runs r ON r.id = e.run
+FROM notifications n LEFT JOIN escalations e ON e.id = n.escalation LEFT JOIN takeovers t ON t.id = n.takeover
+JOIN runs r ON r.id = coalesce(e.run, t.run)
 WHERE n.state IN ('due', 'sending') AND r.project = :project
 """
 DUE = "n.state = 'due' AND n.due_at <= :now"
 LOST = "n.state = 'sending' AND n.worker NOT IN (SELECT id FROM workers)"
 """Its worker died or stopped while it delivered it."""
 READY = f"{LIVE} AND ({DUE} OR {LOST})"
-MOOT = "(e.acknowledged_at IS NOT NULL OR (SELECT state FROM reviews v WHERE v.id = e.review) != 'open')"
-"""Somebody has claimed the review, or it is no longer open."""
+MOOT = """(
+    e.acknowledged_at IS NOT NULL OR (SELECT state FROM reviews v WHERE v.id = e.review) != 'open'
+    OR t.state != 'handed_back' OR NOT t.unconfirmed
+)"""
+"""Somebody has claimed the review, it is no longer open, or the hand-back waits for nobody any more."""
 TAKE = f"""
 UPDATE notifications SET state = 'sending', worker = :worker, tries = tries + 1
 WHERE id IN (SELECT n.id {READY} ORDER BY n.due_at, n.id LIMIT :limit) RETURNING id
@@ -44,6 +48,15 @@ def add(db: Transaction, escalation: int, channels: Sequence[str], due_at: float
     db.executemany(
         "INSERT OR IGNORE INTO notifications (escalation, channel, due_at) VALUES (:escalation, :channel, :due_at)",
         [{"escalation": escalation, "channel": name, "due_at": due_at} for name in channels],
+    )
+
+
+def add_hand_back(db: Transaction, takeover: int, channels: Sequence[str], due_at: float) -> None:
+    """Notify people by these channels, from that Unix time on, of a hand-back that waits; what was due of an earlier one is dropped."""
+    db.execute("UPDATE notifications SET state = 'dropped', ended_at = ? WHERE takeover = ? AND state = 'due'", (due_at, takeover))
+    db.executemany(
+        "INSERT INTO notifications (takeover, channel, due_at) VALUES (:takeover, :channel, :due_at)",
+        [{"takeover": takeover, "channel": name, "due_at": due_at} for name in channels],
     )
 
 
@@ -66,7 +79,7 @@ async def postpone(store: Store, project: int, now: float, until: float) -> None
 
 
 async def drop(store: Store, project: int, now: float, all_of_them: bool = False) -> None:
-    """Drop due notifications of escalations that somebody has claimed or decided meanwhile, or all that are due."""
+    """Drop due notifications of what waits for nobody any more, or all that are due."""
     chosen = f"SELECT n.id {READY}" + ("" if all_of_them else f" AND {MOOT}")
     await store.write(
         f"UPDATE notifications SET state = 'dropped', worker = NULL, ended_at = :now WHERE id IN ({chosen})",
@@ -96,7 +109,8 @@ async def failed(store: Store, worker: str, notification: Notification, error: s
     async with store.transaction() as db:
         if _end(db, worker, notification, "failed" if again_at is None else "due", error, again_at or now, None if again_at else now):
             _log(db, notification, "notify_failed", now, {"error": error, "again_at": again_at})
-            db.execute("INSERT INTO changes (review) VALUES (?)", (notification.review,))  # a screen that shows it looks again
+            if notification.review is not None:
+                db.execute("INSERT INTO changes (review) VALUES (?)", (notification.review,))  # a screen that shows it looks again
 
 
 def _end(db: Transaction, worker: str, notification: Notification, state: str, error: str, due_at: float, ended_at: float | None) -> bool:
@@ -105,8 +119,13 @@ def _end(db: Transaction, worker: str, notification: Notification, state: str, e
 
 
 def _log(db: Transaction, notification: Notification, kind: str, now: float, more: dict[str, Any]) -> None:
-    review, run = db.row("SELECT review, run FROM escalations WHERE id = ?", (notification.escalation,))
-    body = {"escalation": notification.escalation, "channel": notification.channel, "try": notification.tries, **more}
+    if notification.takeover is None:
+        review, run = db.row("SELECT review, run FROM escalations WHERE id = ?", (notification.escalation,))
+        about = {"escalation": notification.escalation}
+    else:
+        review, (run,) = None, db.row("SELECT run FROM takeovers WHERE id = ?", (notification.takeover,))
+        about = {"hand_back": notification.takeover}
+    body = {**about, "channel": notification.channel, "try": notification.tries, **more}
     audit.note(db, now, kind, PROGRAM, body, run, review)
 
 

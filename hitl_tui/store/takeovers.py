@@ -214,7 +214,7 @@ WHERE id = :id AND actor_key = :actor_key AND state = 'open' RETURNING run, acto
 """
 UNCONFIRMED = "handed back, not confirmed yet"
 """Activity of a run whose hand-back waits for other people."""
-WAIT = "UPDATE takeovers SET unconfirmed = 1 WHERE id = :id"
+WAIT = "UPDATE takeovers SET unconfirmed = 1, announced = 0 WHERE id = :id"
 TELL = "UPDATE runs SET activity = :activity WHERE id = :run"
 NOT_UNCONFIRMED = "UPDATE runs SET activity = '' WHERE id = :run AND activity = :activity"
 DISCARDABLE = "SELECT 1 FROM takeovers WHERE id = :id AND actor_key = :actor_key AND state IN ('open', 'handed_back')"

@@ -228,6 +228,7 @@ class HitlApp(LeavableApp):
             self.exit(return_code=1)
             return
         from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
+        from hitl_tui.ui.runtime.hand_back_alert import HandBackAlert
         from hitl_tui.ui.runtime.lesson_alert import LessonAlert
         from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
         from hitl_tui.ui.runtime.run_outcomes import RunOutcomes
@@ -236,6 +237,7 @@ class HitlApp(LeavableApp):
         self._view_context = ViewContext(self._inbox, self._settings, self._home, self._pool, self._clock)
         self._updates = LiveUpdates(self._inbox, self._take, self._report)
         self._escalation_alert = EscalationAlert(self, self._inbox, self._clock)
+        self._hand_back_alert = HandBackAlert(self, self._inbox, self._clock)
         self._outcomes = RunOutcomes(self._inbox, self._clock())
         self._lessons = LessonAlert(self._inbox)
         self._terminal = TerminalStatus(self, self._inbox, self._settings, self._clock)
@@ -340,6 +342,7 @@ class HitlApp(LeavableApp):
         runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
         if not self._is_up:
             return
+        self._queue.show_hand_backs(self._hand_back_alert.look())
         counts = {
             "queue": "" if waiting is None else f"{waiting:,}",
             "runs": str(runs or ""),

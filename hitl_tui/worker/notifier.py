@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from hitl_tui.errors import Storage
 from hitl_tui.model import Notification, Review
-from hitl_tui.notify import DeliveryResult, NotificationMessage, deliver, message_of, next_attempt_at
+from hitl_tui.notify import DeliveryResult, NotificationMessage, deliver, message_of, message_of_hand_back, next_attempt_at
 from hitl_tui.policy.notification import DESKTOP, Notify, end_of_quiet
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, escalations, notifications, reviews
+from hitl_tui.store import Store, escalations, notifications, reviews, runs, takeovers
 
 POLL_S = 0.25
 CONCURRENCY = 4
@@ -94,6 +94,11 @@ class Notifier:
         self._ring()
 
     async def _message(self, notification: Notification, notify: Notify) -> NotificationMessage:
+        if notification.takeover is not None:
+            takeover = await takeovers.get(self._store, notification.takeover)
+            run = await runs.get(self._store, takeover.run)
+            return message_of_hand_back(notify.content, takeover, run.agent if run else "")
+        assert notification.escalation is not None and notification.review is not None  # else it is of a hand-back
         escalation = await escalations.get(self._store, notification.escalation)
         review = await reviews.get(self._store, notification.review)
         assert review is not None  # an escalation's review exists

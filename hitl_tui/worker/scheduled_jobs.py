@@ -1,4 +1,4 @@
-"""The worker's scheduled jobs: enforces deadlines, advances escalations, opens reviews of failed runs, adds attention checks."""
+"""The worker's scheduled jobs: deadlines, escalations, notifications of hand-backs, reviews of failed runs, attention checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hitl_tui.model import EVERYBODY, People
 from hitl_tui.policy.notification import due_channels
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, escalations, failed_runs, grants
+from hitl_tui.store import Store, escalations, failed_runs, grants, hand_backs
 from hitl_tui.worker.attention_checks import AGAIN_S, AttentionChecks
 
 
@@ -48,6 +48,9 @@ class ScheduledJobs:
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
             ways, due_at = due_channels(policy.notify, now)
             done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
+        if waiting := hand_backs.unannounced(store, project):
+            ways, due_at = due_channels(policy.notify, now)
+            done += [await hand_backs.announce(store, one, ways, due_at) for one in waiting]
         return await self._checks.make(policy, now) or any(done)
 
     def wait_s(self) -> float | None:
@@ -61,4 +64,5 @@ class ScheduledJobs:
 
     def has_work(self) -> bool:
         """Whether something is due at once."""
-        return bool(failed_runs.new(self._store, self._project) or escalations.new(self._store, self._project))
+        store, project = self._store, self._project
+        return bool(failed_runs.new(store, project) or escalations.new(store, project) or hand_backs.unannounced(store, project))

@@ -21,12 +21,14 @@ from tests.benchmarks.terminal import Terminal, terminal
 
 NAMES = ("ann", "bob", "cleo", "dan")
 REVIEWS = 20
-ROUNDS = 5
+ROUNDS = 3
 """Each person is waited for so many times."""
 GONE_S = 0.5
 """Time after which the others no longer draw what somebody has just ended."""
 APART_S = 0.7
 """Time after a key until others must know what is looked at then."""
+READ_S = 0.005
+"""How long each terminal is read in its turn."""
 LONGEST_S = 60.0
 QUEUE, RUNS = b"\x1bOP", b"\x1bOQ"
 """F1 and F2, as xterm sends them."""
@@ -73,11 +75,17 @@ def _press_until(db: sqlite3.Connection, screen: Terminal, key: bytes, gone: str
 
 
 def _seen(mine: Terminal, others: Sequence[Terminal], key: bytes, marker: str) -> float:
-    """Seconds from a key until all others have drawn the marker."""
-    for one in others:
-        one.drain(GONE_S / len(others))
-    typed = mine.send(key)
-    return max(one.until(marker.encode()) for one in others) - typed
+    """Seconds from a key until all others have drawn the marker. All are read meanwhile: a full terminal stops its console."""
+    for one in (mine, *others):
+        one.drain(GONE_S / 4)
+    typed, waiting = mine.send(key), set(others)
+    while waiting:
+        for one in (mine, *others):
+            one.keep(READ_S)
+        waiting -= {one for one in waiting if marker.encode() in one._seen}
+        if time.perf_counter() - typed > LONGEST_S:
+            raise TimeoutError(f"{marker!r} was not drawn by all others")
+    return time.perf_counter() - typed
 
 
 def measure() -> list[Ratio]:

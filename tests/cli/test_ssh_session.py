@@ -40,6 +40,7 @@ HOSTILE = (
     "decide 1 approve --reviewer bob",
     "decide 1 approve --reviewer=bob",
     "decide --reviewer bob 1 approve",
+    "confirm r1 --reviewer bob",
     "decide 1 approve --message",
     "decide 1 approve -- --reviewer bob",
     "decide 1 approve --json=1",

@@ -37,10 +37,14 @@ def public(key: Path) -> PublicKey:
 
 
 @contextlib.contextmanager
-def agent(folder: Path, *keys: Path, options: tuple[str, ...] = ()) -> Iterator[Path]:
-    """An ssh-agent that holds these keys, for as long as the block. `options` are of `ssh-add`. Yields its socket."""
+def agent(folder: Path, *keys: Path, options: tuple[str, ...] = (), provider: str = "") -> Iterator[Path]:
+    """An ssh-agent that holds these keys, for as long as the block. Yields its socket.
+
+    `options` are of `ssh-add`; `provider` is the library of security keys that the agent may load.
+    """
     socket = folder / "agent.sock"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    allowed = ["-P", provider] if provider else []
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket), *allowed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for key in keys:
             add(socket, key, *options)
@@ -77,6 +81,14 @@ def add(socket: Path, key: Path, *options: str) -> None:
         if done.returncode == 0:
             return
         assert b"Error connecting" in done.stderr or b"connection" in done.stderr, done.stderr
+
+
+SK_PROVIDER = os.environ.get("HITL_TEST_SK_PROVIDER", "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so")
+"""A library with which OpenSSH drives a security key: the dummy of OpenSSH's own tests, from Debian's package openssh-tests."""
+needs_sk_dummy = pytest.mark.skipif(
+    not Path(SK_PROVIDER).is_file(), reason="no FIDO2 token to sign with: OpenSSH's sk-dummy.so is in Debian's package openssh-tests"
+)
+"""Skips a test where there is no such library; not even CI must have one."""
 
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -219,6 +219,33 @@ async def test_a_refused_answer_leaves_the_link_valid_and_two_at_once_decide_onc
         assert (await at.store.one("SELECT count(*) FROM decisions"))[0] == 1
 
 
+OFFICE = People((Person("ann", ("a.meyer",), ("finance",)), Person("bob", groups=("finance",)), Person("carl")), is_checked=True)
+
+
+@pytest.mark.slow
+async def test_several_links_of_one_person_are_one_person(tmp_path: Path) -> None:
+    async with site(tmp_path, OFFICE) as at:
+        review = await at.ask({"path": "b"}, reviewers=2)
+        form = {"digest": review.actions[0].digest, "decision": "approve"}
+        tokens = [at.link(review, name) for name in ("ann", "a.meyer", "ANN", "bob")]
+        answered = [await at.post("/answer/decide", token=token, **form) for token in tokens[:3]]
+        assert [status for status, _ in answered] == [200, 403, 403]
+        assert await at.state(review) == "open"
+        assert (await at.post("/answer/decide", token=tokens[3], **form))[0] == 200
+        assert await at.state(review) == "decided"
+
+
+@pytest.mark.slow
+async def test_link_gives_nobody_a_right_that_they_do_not_have(tmp_path: Path) -> None:
+    async with site(tmp_path, OFFICE) as at:
+        review = await at.ask({"path": "b"}, to="finance")
+        for name, why in (("carl", "only finance"), ("mallory", "may only look"), ("b\u043eb", "mixes letters")):
+            token = at.link(review, name)
+            status, told = await at.post("/answer/decide", token=token, digest=review.actions[0].digest, decision="approve")
+            assert (name, status) == (name, 403) and why in told, told
+        assert await at.state(review) == "open"
+
+
 def test_links_are_off_by_default_and_last_a_day_at_most() -> None:
     assert parse("").notify.links == ""
     notify = parse('[notify]\nlinks = "ann"\nlinks_for = "1h"\n').notify

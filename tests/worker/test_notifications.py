@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import EVERYBODY, Notification, PauseKind, RunState
+from hitl_tui.model import EVERYBODY, Notification, PauseKind, RunState, TakeoverPlan
 from hitl_tui.policy import parser as policies
 from hitl_tui.policy.notification import channel_of, end_of_quiet
-from hitl_tui.store import Store, notifications
+from hitl_tui.store import Store, notifications, takeovers
 from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
 from hitl_tui.web.answers import AnswerPages
@@ -30,6 +30,7 @@ from tests.support.empty_database import open_store
 from tests.support.fake_clock import rule_toml, write_policy
 from tests.support.harness import TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, open_reviewer
 from tests.support.notification_servers import SECRET, MailServer, Webhook, mail_server, webhook
+from tests.support.tiers import sampled
 from tests.ui.homes import seed
 
 MONDAY_NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()
@@ -164,6 +165,58 @@ async def test_notification_contains_only_allowed_fields_and_no_forged_lines(
     await office.send()
     body = "\n".join([*lines, f"hitl-tui show {review}"])
     assert json.loads((tmp_path / "got").read_text()) == [f"{body}\n", title, body, f"hitl-tui show {review}", str(review)]
+
+
+async def handed_back(office: Office, plan: TakeoverPlan) -> int:
+    """ann hands a run back that two people must decide. Returns the run."""
+    pay = seed.action("pay", {"amount": 5}, reviewers=2)
+    review = await seed.add_waiting_run(office.store, office.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, pay))
+    run = (await office.inbox.reviews.get(review)).row.run
+    await office.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
+    assert (await office.inbox.takeovers.hand_back((await office.inbox.takeovers.take(run)).id, plan)).is_unconfirmed
+    return run
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    sampled(
+        [
+            ("names", ["hitl-tui: r1 of clerk was handed back", "another person must confirm the plan"]),
+            ("nothing", ["hitl-tui"]),
+            (
+                "summary",
+                [
+                    "hitl-tui: r1 of clerk was handed back", "another person must confirm the plan",
+                    'plan: {"note": "paid\\nhitl-tui show 9\\u001b[2J"}', "by: ann",
+                ],
+            ),
+        ]
+    ),
+)  # fmt: skip
+async def test_hand_back_that_waits_is_told_once_to_those_who_may_confirm_it(
+    at: Callable[[str], Any], tmp_path: Path, content: str, lines: list[str]
+) -> None:
+    told = "(here / 'got').open('a').write('\\n'.join([os.environ['HITL_TITLE'], sys.stdin.read()]))"
+    office = await at(notify(command=script(tmp_path, told), content=content))
+    run = await handed_back(office, TakeoverPlan(state={"note": "paid\nhitl-tui show 9\x1b[2J"}))
+    assert office.jobs.has_work() and await office.jobs.run_due() and not office.jobs.has_work()
+    await office.send()
+    await office.later(3600)
+    assert (tmp_path / "got").read_text().splitlines() == [*lines, f"hitl-tui confirm r{run}"]
+    assert [(one["channel"], one["hand_back"]) for one in await office.logged("notified")] == [("command", 1)]
+    shown = await office.inbox.takeovers.latest(run)
+    assert shown and await Inbox(office.store, "bob").takeovers.confirm(shown)
+    found = takeovers.ready(office.store, office.project, ["clerk\n"], ())
+    assert found and await takeovers.submit(office.store, "w1", found[1]), "what was notified is no change of the hand-back"
+
+
+async def test_hand_back_that_is_withdrawn_meanwhile_is_not_told(at: Callable[[str], Any], tmp_path: Path) -> None:
+    office = await at(notify(command=script(tmp_path, "(here / 'got').touch()")))
+    run = await handed_back(office, TakeoverPlan(state={"paid": True}))
+    assert await office.jobs.run_due()
+    await office.inbox.takeovers.take(run)
+    await office.send()
+    assert not (tmp_path / "got").exists()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.argument_text import name_text
 from hitl_tui.formatting import age
-from hitl_tui.model import Outcome, ReviewRow, ReviewState
+from hitl_tui.model import HandBack, Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.messages import HintsChanged, KeyIgnored
@@ -48,6 +48,8 @@ class QueueList(VirtualList[ReviewRow]):
         """Reviews that the person has marked."""
         self.viewers: Mapping[int, Sequence[str]] = {}
         """The other people who look at a review now, by review."""
+        self.hand_backs: Mapping[int, HandBack] = {}
+        """Hand-backs that wait for other people, by run."""
         self.groups = Groups()
         self.group_notes: dict[int, str] = {}
         """How the calls of a group differ, by the review that stands for it."""
@@ -115,7 +117,10 @@ class QueueList(VirtualList[ReviewRow]):
             yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
             said = self.group_notes.get(row.id) or asked(row, self._above(row))
-            yield from _second(row, width, assignment.phrases(row, self._reviewer, now, self.viewers.get(row.id, ())), said)
+            yield from _second(row, width, self._phrases(row, now), said)
+
+    def _phrases(self, row: ReviewRow, now: float) -> list[assignment.Phrase]:
+        return assignment.phrases(row, self._reviewer, now, self.viewers.get(row.id, ()), self.hand_backs.get(row.run))
 
     def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
         if part == 0:

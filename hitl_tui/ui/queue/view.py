@@ -16,7 +16,7 @@ from hitl_tui import pinned_session
 from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
-from hitl_tui.model import Action, DecisionKind, Review, ReviewRow, ReviewState, Subject
+from hitl_tui.model import Action, DecisionKind, HandBack, Review, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
@@ -241,6 +241,16 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             self.items.viewers = self.pane.viewers = viewers
             self.items.refresh()
             self.pane.count_down()
+
+    def show_hand_backs(self, waiting: Sequence[HandBack]) -> None:
+        """Show which runs were handed back and wait for other people, and how many of them for this reviewer."""
+        found, mine = {one.run: one for one in waiting}, sum(one.needs_me for one in waiting)
+        if found != self.items.hand_backs:
+            self.items.hand_backs = self.pane.hand_backs = found
+            self.items.notes.put("hand-backs", f"{counted(mine, 'hand-back')} to confirm" if mine else "")
+            self.items.refresh()
+            self.pane.count_down()
+            self.post_message(HintsChanged())
 
     def _count_down(self) -> None:
         self._wait()
@@ -621,7 +631,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
             claim = [("claim", self._claims.claim_does)]
-            taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
+            waiting = self.items.hand_backs.get(review.row.run)
+            taken, escalated = [("take_over", "confirm it" if waiting and waiting.needs_me else "take over")], [("escalate", "escalate")]
             viewer = self.viewer
             cannot_sign = pinned_session.kind() == "browser" and self._inbox.reviews.must_sign([action])
             if cannot_sign or self._inbox.reviews.refusal(review, [action.slot]):

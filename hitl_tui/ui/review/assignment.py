@@ -15,6 +15,7 @@ from hitl_tui.model import (
     DecisionKind,
     Endorsement,
     Escalation,
+    HandBack,
     Progress,
     ProposalVersion,
     Review,
@@ -83,13 +84,15 @@ def mine(activity: ReviewActivity, reviewer: str) -> set[int]:
     return {one.slot for one in activity.endorsements if same_person(one.actor, reviewer)}
 
 
-def phrases(row: ReviewRow, reviewer: str, now: float, viewers: Sequence[str] = ()) -> list[Phrase]:
-    """State of an open review, most important first; `viewers` are the other people who look at it now."""
+def phrases(row: ReviewRow, reviewer: str, now: float, viewers: Sequence[str] = (), hand_back: HandBack | None = None) -> list[Phrase]:
+    """State of an open review, most important first; `viewers` look at it now, and `hand_back` of its run waits for other people."""
     said: list[Phrase] = []
     if row.decided:
         progress = one_line(row.progress.told(reviewer), 60)
         said.append(Phrase((progress, NAMES.sub("", progress)), "warning"))
-    if (claim := _claim(row, reviewer, now)) is not None:
+    if hand_back is not None and row.is_taken_over:
+        said.append(_handed_back(hand_back))
+    elif (claim := _claim(row, reviewer, now)) is not None:
         said.append(claim)
     if viewers:
         said.append(_looking(viewers))
@@ -109,6 +112,13 @@ def _looking(viewers: Sequence[str]) -> Phrase:
     more = f" +{len(viewers) - 1}" if len(viewers) > 1 else ""
     who = f"{one_line(viewers[0], NAME)}{more}"
     return Phrase((f"{who} {'are' if more else 'is'} looking at it", f"{who} looking"), "accent")
+
+
+def _handed_back(waiting: HandBack) -> Phrase:
+    author = "you" if waiting.is_mine else one_line(waiting.author, NAME)
+    if waiting.needs_me:
+        return Phrase((f"handed back by {author}: confirm it", f"confirm for {author}"), "warning")
+    return Phrase((f"handed back by {author}, not confirmed yet", "not confirmed yet"), "muted")
 
 
 def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
@@ -136,14 +146,21 @@ def _deadline(row: ReviewRow, now: float) -> Phrase | None:
 
 
 def told(
-    review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float, room: int, viewers: Sequence[str] = ()
+    review: Review,
+    action: Action,
+    activity: ReviewActivity,
+    reviewer: str,
+    now: float,
+    room: int,
+    viewers: Sequence[str] = (),
+    hand_back: HandBack | None = None,
 ) -> list[tuple[str, str]]:
     """The same for the details of one action: texts and styles, in forms that fit into `room` cells with `GAP` between them."""
     row = review.row
     if row.state != ReviewState.OPEN:
         return []
     plain = replace(row, progress=Progress(), deadline_at=None)
-    lines = reversed(phrases(plain, reviewer, now, viewers))  # there is room for all: who waits comes first
+    lines = reversed(phrases(plain, reviewer, now, viewers, hand_back))  # there is room for all: who waits comes first
     parts = [
         Phrase(tuple(f"↑ {form.removeprefix('↑ ')}" for form in one.forms), one.style) if one.style == "warning" else one for one in lines
     ]

@@ -18,7 +18,7 @@ from hitl_tui.argument_text import name_line
 from hitl_tui.effects import remark_sections
 from hitl_tui.effects.provenance import Provenance, of_call
 from hitl_tui.effects.view import Section, destruction, sections, worth_showing
-from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
+from hitl_tui.model import Action, Context, DecisionKind, HandBack, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
 from hitl_tui.model.verdicts import severity
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
 from hitl_tui.sanitize import one_line
@@ -79,6 +79,8 @@ class ReviewPane(DetailPane):
         """Whether the person went to a tab of this review, and so wants to see what surrounds it."""
         self.viewers: Mapping[int, Sequence[str]] = {}
         """The other people who look at a review now, by review."""
+        self.hand_backs: Mapping[int, HandBack] = {}
+        """Hand-backs that wait for other people, by run."""
         self._loaded: LoadedReview | None = None
         self._effects: tuple[Section, ...] = ()
         """What the action that is shown would do, as far as it has been read."""
@@ -229,10 +231,9 @@ class ReviewPane(DetailPane):
     def _hands(self) -> list[tuple[str, str]]:
         if not self.review or not self.action:
             return []
-        room = max(0, self.size.width - 2)
-        told = assignment.told(
-            self.review, self.action, self._activity, self._reviewer, self._clock(), room, self.viewers.get(self.review.row.id, ())
-        )
+        room, row = max(0, self.size.width - 2), self.review.row
+        viewers, hand_back = self.viewers.get(row.id, ()), self.hand_backs.get(row.run)
+        told = assignment.told(self.review, self.action, self._activity, self._reviewer, self._clock(), room, viewers, hand_back)
         return [(text, FACT_STYLES.get(style, "")) for text, style in told]
 
     def say(self, text: str) -> None:

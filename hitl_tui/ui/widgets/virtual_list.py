@@ -93,7 +93,7 @@ class VirtualList(ScrollSurface, Generic[T]):
         self.cursor: int | None = None
         self.nothing = ""
         """What the list says while it has no items, in a row for each line."""
-        self.notes = BorderNotes(self, ("marks", "below"))
+        self.notes = BorderNotes(self, ("marks", "hand-backs", "below"))
 
     def paint(self, row: T, part: int, width: int) -> Iterator[Piece]:
         """The pieces of one of an item's rows. Its last column stays free: the scrollbar stands beside it."""

@@ -18,7 +18,7 @@ from textual.widgets import TextArea
 
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Call, Run, RunState, Takeover, TakeoverPlan
+from hitl_tui.model import Call, PauseKind, Run, RunState, Takeover, TakeoverPlan
 from hitl_tui.settings import Settings
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.form import ChoiceField, DateField, Form, LineField
@@ -667,3 +667,38 @@ async def test_hand_back_that_needs_a_second_person_is_read_and_confirmed(start_
         await console.press("G", "y")
         await console.settle()
         assert "is confirmed; its agent goes on" in console.notifications() and not (await over(console)).is_unconfirmed
+
+
+async def waiting_run(console: ConsoleDriver) -> int:
+    """A run that asks what two people must decide, and that can be taken over."""
+    pay = seed.action("pay", {"amount": 5}, reviewers=2)
+    review = await seed.add_waiting_run(console.store, console.project, "desk", seed.pause(PauseKind.TOOL_CALLS, pay))
+    run = (await console.bob.reviews.get(review)).row.run
+    await console.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
+    return run
+
+
+async def hand_back_by(inbox: Inbox, run: int) -> Takeover:
+    return await inbox.takeovers.hand_back((await inbox.takeovers.take(run)).id, TakeoverPlan(state={"paid": True}))
+
+
+async def test_hand_back_is_told_to_who_may_confirm_it_and_counted_until_then(start_console: StartConsole) -> None:
+    async with start_console("nothing") as ann:
+        shown = await hand_back_by(ann.bob, await waiting_run(ann))
+        await ann.until_shown("handed back by bob: confirm it", "1 hand-back to confirm")
+        assert f"bob has handed r{shown.run} back" in ann.notifications()
+        await Inbox(ann.store, "cleo").takeovers.confirm(shown)
+        while "hand-back to confirm" in ann.screen_text():
+            await ann.pilot.pause(0.05)
+        assert ann.notifications().count("handed") == 1
+
+
+@pytest.mark.slow
+async def test_author_of_a_hand_back_is_told_that_it_is_confirmed(start_console: StartConsole) -> None:
+    async with start_console("nothing") as ann:
+        shown = await hand_back_by(Inbox(ann.store, "ann"), await waiting_run(ann))
+        screen = await ann.until_shown("handed back by you, not confirmed yet")
+        assert "hand-back to confirm" not in screen
+        await ann.bob.takeovers.confirm(shown)
+        while "is confirmed: its agent goes on" not in ann.notifications():
+            await ann.pilot.pause(0.05)
