@@ -27,7 +27,7 @@ from hitl_tui.pinned_session import is_pinned
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, NEEDS, elsewhere, group, is_offered, read_keymap, shown_key
-from hitl_tui.ui.input_filter import KeysRead, PasteRefused, PressSettled, filtered
+from hitl_tui.ui.input_filter import KeysRead, PasteRefused, Press, PressSettled, filtered
 from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
@@ -365,7 +365,8 @@ class HitlApp(LeavableApp):
 
     async def on_event(self, event: events.Event) -> None:
         """Let the keys act that may; everything else is handled by Textual."""
-        if self.has_class("-too-small") and not self._leaves(event):
+        if self.has_class("-too-small") and isinstance(event, KeysRead | events.Key | events.Paste):
+            await self._leave_by(event)
             return
         if isinstance(event, KeysRead | PressSettled | PasteRefused | events.Paste) and not event.is_forwarded:
             await self._has_view.wait()
@@ -376,15 +377,19 @@ class HitlApp(LeavableApp):
             return
         await super().on_event(event)
 
-    def _leaves(self, event: events.Event) -> bool:
-        """Whether an event is no input, or a key that leaves the console: what cannot be seen takes no other keys."""
-        if isinstance(event, KeysRead):
-            return len(event.keys) == 1 and event.keys[0].key in self._leaving_keys
-        return event.key in self._leaving_keys if isinstance(event, events.Key) else not isinstance(event, events.Paste)
+    async def _leave_by(self, event: KeysRead | events.Key | events.Paste) -> None:
+        """Leave the console, if the key does that: what cannot be seen takes no other keys.
 
-    @property
-    def _leaving_keys(self) -> list[str]:
-        return [key for key, active in self.screen.active_bindings.items() if active.binding.id in ("quit", "suspend")]
+        With a dialog only keys that are no letters leave: those may be meant for a text.
+        """
+        await self._has_view.wait()
+        if isinstance(event, KeysRead):
+            key = event.keys[0].key if len(event.keys) == 1 and event.keys[0].press == Press.TAP and not event.pasted else ""
+        else:
+            key = event.key if isinstance(event, events.Key) else ""
+        bound = self.screen_stack[0].active_bindings.get(key)
+        if bound and bound.binding.id in ("quit", "suspend") and (len(self.screen_stack) == 1 or len(key) > 1):
+            await self.run_action(bound.binding.action, bound.node)
 
     async def _press(self, key: events.Key) -> None:
         """Keys act one after another: what one has opened gets the next, which is never heard behind it."""

@@ -283,3 +283,17 @@ async def test_key_for_a_dialog_that_never_comes_does_not_keep_the_console_from_
         assert not waiting.done()
         console.app.exit()
         await asyncio.wait_for(waiting, 20)
+
+
+@pytest.mark.parametrize("key", sampled(["n", "r", "!"]))
+async def test_dialog_whose_worker_was_cancelled_closes_without_an_error(start_console: StartConsole, key: str) -> None:
+    """The app cancels its workers when it ends, and a key may reach the dialog after that."""
+    async with start_console() as console:
+        await console.press(key)
+        dialog = console.app.screen
+        assert isinstance(dialog, KeyQueueScreen)
+        console.app.workers.cancel_all()
+        dialog.dismiss(None)
+        while console.app.screen is dialog:
+            await console.pilot.pause(0.02)
+        await console.until_shown("Waiting")

@@ -135,6 +135,23 @@ async def test_terminal_that_is_too_small_says_so_and_decides_nothing(start_cons
             await console.press("escape")
 
 
+@pytest.mark.parametrize("opens", sampled(["r", "", "n", "t", "?"]))
+async def test_terminal_that_is_too_small_is_left_also_with_a_dialog(start_console: StartConsole, opens: str) -> None:
+    async with start_console() as console:
+        await add_heads(console.store)
+        await console.press("g", *opens)
+        await console.pilot.resize_terminal(59, 16)
+        while not console.app.has_class("-too-small"):
+            await console.pilot.pause(0.02)
+        if opens:
+            await console.pilot.press("q")
+            assert console.app.return_code is None, "a letter may be meant for a text"
+        await console.pilot.press("ctrl+q")
+        while console.app.return_code is None:
+            await console.pilot.pause(0.02)
+        assert console.app.return_code == 0
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 async def test_header_names_the_workers_and_the_reviewer_at_every_width(start_console: StartConsole, width: int) -> None:
     async with start_console(size=(width, 24)) as console:

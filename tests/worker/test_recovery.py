@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, ToolCall
 
 from hitl_tui.agents.source import StepProgress, ThreadSnapshot
-from hitl_tui.agents.tool_gates import message_without_refusals
+from hitl_tui.agents.tool_gates import message_of, message_without_refusals
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Submission
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
 
@@ -111,3 +111,4 @@ def test_gated_message_that_lost_its_refused_calls_is_found_to_be_restored() -> 
     assert message_without_refusals({"messages": [cut]}, sent) is cut
     assert message_without_refusals({"messages": [whole]}, sent) is None
     assert message_without_refusals({"messages": [cut]}, replace(sent, by_slot=dict.fromkeys(mixed, mixed[0]))) is None
+    assert message_without_refusals({"messages": [message_of(made[:1])]}, sent) is None, "the message before it has the refused call"

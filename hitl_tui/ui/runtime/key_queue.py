@@ -46,6 +46,8 @@ STEPS = EDITS - {"backspace", "delete"} | {"tab"}
 async def ask(node: DOMNode, screen: Screen[T | None]) -> T | None:
     """Show a dialog at once, and wait for its answer. For workers of the asking group."""
     answer = node.app.push_screen(screen, wait_for_dismiss=True)
+    if isinstance(screen, KeyQueueScreen):
+        screen.asked = answer
     get_current_worker().advance()
     return await answer
 
@@ -214,6 +216,8 @@ class KeyQueueScreen(ModalScreen[T]):
         self._early: list[events.Key] | None = []
         self.is_answered = False
         """Whether the dialog has returned its value; what is pressed afterwards is not for it."""
+        self.asked: asyncio.Future[Any] | None = None
+        """Who waits for the answer, if somebody does."""
 
     @property
     def is_shown(self) -> bool:
@@ -245,6 +249,8 @@ class KeyQueueScreen(ModalScreen[T]):
         if self.is_answered:
             return AwaitComplete()
         self.is_answered = True
+        if self.asked is not None and self.asked.done():  # who asked waits no more, as when the app ends
+            return self.app.pop_screen()
         return super().dismiss(result)
 
     @on(events.Mount)
