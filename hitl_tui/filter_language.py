@@ -39,6 +39,7 @@ FIELDS: Mapping[str, Field] = {
     "review": Field("id", "12"),
     "rating": Field("choice", "down", ("up", "down")),
     "set": Field("id", "12"),
+    "grant": Field("id", "3"),
     "decided": Field("choice", "reject", tuple(DecisionKind)),
     "identified": Field("choice", "signed", (*Identified, "none")),
     "kind": Field("choice", choices=tuple(PauseKind)),

@@ -43,10 +43,12 @@ from hitl_tui.ui.widgets.status_line import Messages, Said, Status, StatusLine
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes, Inbox
     from hitl_tui.model import Run
+    from hitl_tui.ui.history.view import HistoryView
     from hitl_tui.ui.messages import (
         CommandClicked,
         FailuresSeen,
         HintsChanged,
+        HistoryShown,
         KeyIgnored,
         ProposalsCounted,
         RowsChanged,
@@ -589,6 +591,11 @@ class HitlApp(LeavableApp):
     async def on_run_shown(self, message: RunShown) -> None:
         await self.action_show("runs")
         cast("RunsView", self._view).go_to(message.run)
+
+    @reports_errors
+    async def on_history_shown(self, message: HistoryShown) -> None:
+        await self.action_show("history")
+        cast("HistoryView", self._view).filter_by(message.filter)
 
     def on_rows_changed(self, message: RowsChanged) -> None:
         self._updates.ring()

@@ -66,6 +66,13 @@ class RunShown(Message):
 
 
 @dataclass
+class HistoryShown(Message):
+    """Show the decisions that match a filter."""
+
+    filter: str
+
+
+@dataclass
 class FailuresSeen(Message):
     """Failed runs were on the screen."""
 

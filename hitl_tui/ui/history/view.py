@@ -187,12 +187,13 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
         before = self.items.filter
-        screen = FilterScreen("history", before, self._typed_filter, self._filter_by, self._inbox.reviews.filter_values)
+        screen = FilterScreen("history", before, self._typed_filter, self.filter_by, self._inbox.reviews.filter_values)
         wanted = await ask(self, screen)
         self._typed_filter = screen.draft if wanted is None else ""
         self._search(before if wanted is None else wanted)
 
-    def _filter_by(self, wanted: str) -> None:
+    def filter_by(self, wanted: str) -> None:
+        """Show what matches a filter."""
         self._search(wanted)
 
     def clear_filter(self) -> bool:
@@ -206,8 +207,10 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     @reports_errors
     async def _search(self, wanted: str) -> None:
         """Show what matches a filter."""
-        if wanted != self.items.filter:
+        if wanted != self.items.filter or not self._loaded:
             self._show(wanted, await self._inbox.history.search(wanted, limit=PAGE))
+        else:
+            await self.follow()
 
     def hints(self) -> list[Hint]:
         """The keys that work now."""

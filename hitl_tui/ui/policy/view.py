@@ -21,7 +21,7 @@ from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.messages import HintsChanged, ProposalsCounted, RowsChanged
+from hitl_tui.ui.messages import HintsChanged, HistoryShown, ProposalsCounted, RowsChanged
 from hitl_tui.ui.policy.autonomy_levels import change_question
 from hitl_tui.ui.policy.list import PolicyList, policy_rows
 from hitl_tui.ui.policy.pane import PolicyPane
@@ -279,6 +279,13 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             await self.follow()
             self.post_message(RowsChanged())
 
+    def action_show_calls(self) -> None:
+        grant = self._grant
+        if grant is None:
+            self.say_why("select a grant first")
+        else:
+            self.post_message(HistoryShown(f"grant:{grant.id}"))
+
     async def _accept(self, tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> None:
         """Set a proposed level after a confirmation; the evidence is the reason."""
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
@@ -347,8 +354,9 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     def hints(self) -> list[Hint]:
         """The keys that work now."""
-        if (grant := self._grant) and grant.state(self._clock()) != "revoked":
-            return [self.detail_hint, ("revoke_grant", "revoke")]
+        if grant := self._grant:
+            end: list[Hint] = [("revoke_grant", "revoke")] if grant.state(self._clock()) != "revoked" else []
+            return [self.detail_hint, ("show_calls", "its calls"), *end]
         if self._now.policy is None:
             return []
         hints = [self.detail_hint]

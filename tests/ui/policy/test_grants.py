@@ -10,10 +10,12 @@ import pytest
 
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, PauseKind, Scope
+from hitl_tui.model import Answer, DecisionKind, Grant, PauseKind, Scope
+from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.grant import GrantScreen
 from hitl_tui.ui.dialogs.text_page import PageScreen
+from hitl_tui.worker.policy_router import route
 from tests.support.empty_database import open_store
 from tests.support.fake_clock import pretend
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
@@ -44,6 +46,16 @@ async def opened(console: ConsoleDriver) -> None:
     await console.until_shown("Allow calls like file_mail", "exactly this call")
 
 
+async def let_through(console: ConsoleDriver, grant: Grant) -> None:
+    """Open one more call of the tool, which the grant lets through."""
+    call = seed.action("file_mail", {"label": "letters", "mail": "m-1001"}, risk="reversible")
+    what = seed.pause(PauseKind.TOOL_CALLS, call, context=seed.mail_context())
+    run = await console.bob.runs.get(1)
+    await seed.add_waiting_run(
+        console.store, console.project, "mail_assistant", what, judge=lambda pause: route(None, run, pause, NOW, {}, GrantIndex([grant]))
+    )
+
+
 async def test_grant_is_made_with_its_evidence_and_revoked_on_f5(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await opened(console)
@@ -61,6 +73,14 @@ async def test_grant_is_made_with_its_evidence_and_revoked_on_f5(start_console: 
         assert (made.scope, made.uses, made.for_s, made.actor) == (Scope(condition='args.label == "letters"'), 20, 86_400.0, "ann")
         await console.press("f5")
         await console.until_shown("file_mail", "20 left, 24 h", "no call has used it yet")
+        await let_through(console, made)
+        await console.until_shown("used by 1 call", "v its calls")
+        await console.press("v")
+        await console.until_shown("History  1  /grant:1", "grant:1")
+        assert [row.actor for row in await console.bob.history.search("grant:1")] == ["grant:1"]
+        assert len(await console.bob.history.search("-grant:1")) == len(FOLDERS) and not await console.bob.history.search("grant:2")
+        await console.press("f5")
+        await console.until_shown("used by 1 call")
         await console.press("r")
         await console.until_shown("revoked", "grant 1 is revoked")
         assert (await console.bob.grants.get(made.id)).revoked_by == "ann"
