@@ -193,7 +193,7 @@ async def _work(
             uuid.uuid4().hex, number, target.label, pid, started(pid), parallel.limit, 0.0, 0, lock=lock.name, service=options.is_service
         )
         bell = Doorbell(socket.socket(fileno=options.doorbell)) if options.doorbell is not None else None
-        ring = bell.ring if bell else lambda: None
+        ring: Callable[[], None] = functools.partial(_ring, bell) if bell else lambda: None
         if not options.describe_only:
             await agents.register_worker(store, me, HOST)
             stack.push_async_exit(functools.partial(_leave, store, me, replacement))
@@ -236,6 +236,13 @@ async def _work(
         if not replacement.wanted:
             await _report_problems(store, source, say)
         return replacement.wanted
+
+
+def _ring(bell: Doorbell) -> None:
+    """Ring, and let the console go first where both share a CPU: somebody waits for it."""
+    bell.ring()
+    if hasattr(os, "sched_yield"):
+        os.sched_yield()
 
 
 async def _moved_from(store: Store, project: int, target: AnyTarget) -> str:
