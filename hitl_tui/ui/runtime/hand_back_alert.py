@@ -34,20 +34,21 @@ class HandBackAlert:
         for one in waiting:
             if one.needs_me and (one.takeover, one.at) not in self._told:
                 self._told.add((one.takeover, one.at))
-                self._app.run_worker(self._tell(one), group="alarm")
+                said = f"{one_line(one.author, NAME)} has handed r{one.run} back, and waits for you to confirm the plan"
+                self._app.notify(visible(said), timeout=TOLD_S, markup=False)
+                self._app.run_worker(self._ring(one), group="alarm")
         own = {one.takeover: one for one in waiting if one.is_mine}
         for takeover in self._own.keys() - own.keys():
             self._app.run_worker(self._tell_end(self._own[takeover]), group="alarm")
         self._own = own
         return waiting
 
-    async def _tell(self, one: HandBack) -> None:
+    async def _ring(self, one: HandBack) -> None:
+        """Tell it by the terminal, as `[notify]` says."""
         from hitl_tui.notify.content import message_of_hand_back
         from hitl_tui.policy.notification import Notify, end_of_quiet
 
         now = self._clock()
-        said = f"{one_line(one.author, NAME)} has handed r{one.run} back, and waits for you to confirm the plan"
-        self._app.notify(visible(said), timeout=TOLD_S, markup=False)
         try:
             policy = await self._inbox.policy.of_review(one.review) if one.review is not None else None
             notify, takeover = policy.notify if policy else Notify(), await self._inbox.takeovers.latest(one.run)

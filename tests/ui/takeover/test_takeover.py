@@ -686,7 +686,8 @@ async def test_hand_back_is_told_to_who_may_confirm_it_and_counted_until_then(st
     async with start_console("nothing") as ann:
         shown = await hand_back_by(ann.bob, await waiting_run(ann))
         await ann.until_shown("handed back by bob: confirm it", "1 hand-back to confirm")
-        assert f"bob has handed r{shown.run} back" in ann.notifications()
+        while f"bob has handed r{shown.run} back" not in ann.notifications():
+            await ann.pilot.pause(0.05)
         await Inbox(ann.store, "cleo").takeovers.confirm(shown)
         while "hand-back to confirm" in ann.screen_text():
             await ann.pilot.pause(0.05)
