@@ -220,7 +220,7 @@ class VirtualList(ScrollSurface, Generic[T]):
         here = id_ == self.cursor
         bar = ("▌" if here else " ", "accent")
         row = self.rows.get(id_)
-        room = width - 1 - self.styles.scrollbar_size_vertical  # the scrollbar lies over the last column
+        room = width - 1 - (self.styles.scrollbar_size_vertical if self.show_vertical_scrollbar else 0)  # it lies over the last column
         pieces = [("  …", "muted")] if row is None else list(self.paint(row, part, room))
         return self.strip([bar, *pieces], width, marked=here)
 
