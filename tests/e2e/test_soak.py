@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hitl_tui.model import Answer, ReviewState, RunState, digest_of
+from tests.soak.approval_trace import findings
 from tests.soak.evidence import DoubtMark, Effect, Evidence, Row, Stop, read_effects
 from tests.soak.invariants import CHECKS, Checker
 from tests.soak.report import report
@@ -29,6 +30,7 @@ async def test_short_soak_finds_no_problem(tmp_path: Path, fork_server: ForkServ
     evidence = await soak(tmp_path, fork_server, Size(12.0, seed=7, runs=16))
     checker = Checker(evidence)
     assert not any(checker.problems().values()), "\n".join(report(checker))
+    assert not findings(checker), "agentack finds nothing either"
     assert len(evidence.runs) >= 16
     assert any(stop.who == "worker" for stop in evidence.stops)
     assert {row["kind"] for row in evidence.decisions.values()} == {"approve", "edit", "reject", "respond"}
@@ -332,6 +334,24 @@ def test_every_invariant_has_a_planted_violation() -> None:
     assert {check for _, check in PLANTED} == {check.__name__.replace("_", " ") for check in CHECKS}
 
 
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (unapproved, "ACK001"),
+        (refused, "ACK002"),
+        (other_arguments, "ACK003"),
+        (proposal_ran_instead_of_the_edit, "ACK003"),
+        (twice, "ACK004"),
+        (twice_although_the_worker_died_later, "ACK004"),
+    ],
+)
+def test_agentack_finds_a_planted_violation_in_the_trace(plant: Callable[[Evidence], None], rule: str) -> None:
+    made = evidence()
+    assert findings(Checker(made)) == []
+    plant(made)
+    assert any(f" {rule} " in finding for finding in findings(Checker(made)))
+
+
 def marked_and_approved_again(made: Evidence) -> None:
     approved_again_without_a_warning(made)
     made.reviews[3]["repeats"] = "aa.1"
@@ -359,3 +379,4 @@ def test_invariant_check_accepts_explained_repetitions(plant: Callable[[Evidence
     made = evidence()
     plant(made)
     assert found(made) == set()
+    assert findings(Checker(made)) == []

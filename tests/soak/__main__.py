@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.soak.approval_trace import findings
 from tests.soak.byte_flips import problems_of_flips
 from tests.soak.invariants import Checker
 from tests.soak.report import report
@@ -36,7 +37,9 @@ def main() -> int:
     say = functools.partial(print, flush=True)
     flipped = problems_of_flips(folder / "home", options.minutes, seed, say)
     print("\n".join(flipped))
-    failed = any(checker.problems().values()) or bool(flipped)
+    found = findings(checker)
+    print("\n".join(["", "agentack, on the same evidence:", *(found or ["ok"])]))
+    failed = any(checker.problems().values()) or bool(flipped) or bool(found)
     print(f"{'FAILED' if failed else 'PASSED'} after {time.monotonic() - began:.0f} s with seed {seed}")
     if not (failed or options.keep):
         shutil.rmtree(folder)

@@ -129,7 +129,7 @@ class Checker:
         """Return decisions after an effect that allowed it again."""
         run = self.threads[first.thread]
         later = [row for row in self.decided(run, then.at) if row["at"] > first.at]
-        return [row for row in later if self._allows_effect(row, then) or self._lets_run_again(row, first)]
+        return [row for row in later if self.allows_effect(row, then) or self._lets_run_again(row, first)]
 
     def _lets_run_again(self, decision: Row, effect: Effect) -> bool:
         """Check for a gate that asks because the node behind it may have run."""
@@ -143,7 +143,7 @@ class Checker:
         later = [row for row in self.decided(run, then.at) if row["at"] > first.at and not self._lets_run_again(row, first)]
         return all(_words(self, row) in before for row in later)
 
-    def _allows_effect(self, decision: Row, effect: Effect) -> bool:
+    def allows_effect(self, decision: Row, effect: Effect) -> bool:
         if effect.what == "passed":
             return self._is_gate(decision, effect.node) and decision["kind"] == "approve"
         if effect.what == "heard":
@@ -186,7 +186,7 @@ def nothing_ran_without_an_approval_of_exactly_its_arguments(checker: Checker) -
         said = checker.about(effect)
         if not said:
             yield f"{checker.say(effect)}: nobody had decided it"
-        elif said[-1]["kind"] not in REFUSALS and not checker._allows_effect(said[-1], effect):
+        elif said[-1]["kind"] not in REFUSALS and not checker.allows_effect(said[-1], effect):
             yield f"{checker.say(effect)}: {_names(said[-1])} allowed another call"
 
 
@@ -202,7 +202,7 @@ def every_effect_carries_the_decision_that_allowed_it(checker: Checker) -> Itera
         if effect.call == SHARED_ID:
             continue  # one key for two calls would make the second look like a repetition
         named = checker.evidence.decisions_in(effect.key)
-        if not any(checker.evidence.run_of(row)["thread"] == effect.thread and checker._allows_effect(row, effect) for row in named):
+        if not any(checker.evidence.run_of(row)["thread"] == effect.thread and checker.allows_effect(row, effect) for row in named):
             yield f"{checker.say(effect)}: its decision id names no decision that allowed it"
 
 
@@ -213,7 +213,7 @@ def every_answer_reached_its_own_question(checker: Checker) -> Iterator[str]:
             told = sum(checker._told(row, question, answer) for row in said)
             if told < sum(_same([question, answer], list(pair)) for pair in effect.pairs):
                 yield f"{checker.say(effect)}: nobody answered {question} with {answer}"
-        if not any(checker._allows_effect(row, effect) for row in checker.evidence.decisions_in(effect.key)):
+        if not any(checker.allows_effect(row, effect) for row in checker.evidence.decisions_in(effect.key)):
             yield f"{checker.say(effect)}: its decision id names none of its answers"
 
 
@@ -300,7 +300,7 @@ def _shows_otherwise(checker: Checker, gate: Row) -> bool:
 
 def _is_of(checker: Checker, decision: Row, effect: Effect) -> bool:
     kinds = {"gate": ("passed",), "question": ("heard",), "agent_inbox": ("heard",)}
-    return effect.what in kinds.get(checker.kind_of(decision), ("tool",)) and checker._allows_effect(decision, effect)
+    return effect.what in kinds.get(checker.kind_of(decision), ("tool",)) and checker.allows_effect(decision, effect)
 
 
 def every_run_ended_or_waits_visibly(checker: Checker) -> Iterator[str]:
