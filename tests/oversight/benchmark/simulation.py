@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from hitl_tui import sanitize
-from hitl_tui.model import Facts, Level, Outcome, ToolLevel
+from hitl_tui.model import Facts, Grant, Level, Outcome, Scope, ToolLevel, Verdict
+from hitl_tui.model.grants import USES
+from hitl_tui.oversight.argument_kinds import kind_of, leaves
 from hitl_tui.oversight.autonomy import WeighedDecision, evidence, proposal, why_barred
-from hitl_tui.policy.engine import is_picked, judge
-from tests.oversight.benchmark.arms import Arm
-from tests.oversight.benchmark.cases import Call, Case, is_read
+from hitl_tui.policy import limits
+from hitl_tui.policy.engine import GRANT, judge_unsampled, spot_check
+from hitl_tui.policy.grants import GrantIndex, bounds_of
+from hitl_tui.policy.reader_and_decider import parse_answer, question, stricter
+from tests.oversight.benchmark.arms import TARGETS, Arm, limits_of
+from tests.oversight.benchmark.cases import Case
+from tests.oversight.benchmark.reader import read
 from tests.oversight.benchmark.reviewers import Reviewer, stated_confidence
+from tests.oversight.benchmark.suites import Call, is_read, suite
 
 BAD_SHARE = 0.15
 """Share of the runs that go wrong."""
@@ -21,6 +30,12 @@ GAP_S = 240.0
 """Mean time between two runs."""
 STEP_S = 4.0
 """Time that an agent takes for a step."""
+GRANT_AFTER = 3
+"""Assumption: calls of a tool that a person approves in a row before they give a grant for more of them."""
+READER = "rules"
+LEVELS = tuple(Level)
+SOURCE = "words"
+"""Where the agents state their confidence."""
 
 
 @dataclass
@@ -31,11 +46,18 @@ class Books:
     unasked: int = 0
     approved: int = 0
     rejected: int = 0
+    denied: int = 0
+    """By the second reader."""
+    denied_good: int = 0
     writes: int = 0
     asked_writes: int = 0
     checks: int = 0
+    """Attention checks."""
+    checks_caught: int = 0
+    grants: int = 0
     bad: int = 0
     bad_unasked: int = 0
+    bad_denied: int = 0
     good_runs: int = 0
     done: int = 0
     harms: int = 0
@@ -44,11 +66,25 @@ class Books:
     missed: Counter[str] = field(default_factory=Counter)
     caught: Counter[str] = field(default_factory=Counter)
     harmed: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    """Runs of each kind."""
+    undone: Counter[str] = field(default_factory=Counter)
+    """Of these, runs whose task was not done."""
 
     @property
     def questions(self) -> int:
         """Calls and attention checks that a person was asked about."""
         return self.approved + self.rejected + self.checks
+
+    def as_json(self) -> dict[str, Any]:
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in named.items()}
+
+    @staticmethod
+    def of_json(raw: Mapping[str, Any]) -> Books:
+        counted = {one.name for one in fields(Books) if one.default_factory is Counter}
+        read: dict[str, Any] = {name: Counter(value) if name in counted else value for name, value in raw.items()}
+        return Books(**read)
 
 
 @dataclass(frozen=True)
@@ -78,106 +114,218 @@ def plan(cases: Sequence[Case], runs: int, seed: str) -> list[Planned]:
 class Ladder:
     """Autonomy levels of a suite's tools, as people's decisions earn and lose them. Every proposal is accepted at once."""
 
-    def __init__(self, arm: Arm, agent: str) -> None:
+    def __init__(self, arm: Arm) -> None:
         self.levels: dict[tuple[str, str], ToolLevel] = {}
-        self._arm, self._agent = arm, agent
+        self._arm = arm
         self._decided: dict[str, list[WeighedDecision]] = {}
         self._came: dict[str, int] = {}
         self._count = 0
 
-    def note(self, facts: Facts, approved: bool, spot_check: bool) -> None:
+    def level(self, facts: Facts) -> Level:
+        return self.levels.get((facts.agent, facts.tool), ToolLevel()).level
+
+    def note(self, facts: Facts, approved: bool, spot_check: bool, attention: tuple[int, int] = (0, 0)) -> Level | None:
+        """Count a decision. Returns the level that is proposed after it, and accepted; None for none.
+
+        A spot check that is not approved lowers the level by one.
+
+        Args:
+            attention: attention checks shown to the reviewer, and caught.
+        """
         policy = self._arm.policy
         if policy is None or policy.autonomy is None:
-            return
-        tool, key = facts.tool, (self._agent, facts.tool)
+            return None
         self._count += 1
-        listed = self._decided.setdefault(tool, [])
+        listed = self._decided.setdefault(facts.tool, [])
         listed.insert(0, WeighedDecision(float(self._count), approved, facts.confidence, spot_check, self._count))
         del listed[policy.autonomy.window :]
-        level = self.levels.get(key, ToolLevel()).level
-        if not approved and level is not Level.ASK:
-            self._set(key, Level.ASK)
-            return
-        found, _ = proposal(level, evidence(listed, self._came.get(tool)), policy.autonomy, why_barred(facts, policy))
+        level = self.level(facts)
+        if not approved and spot_check and level is not Level.ASK:
+            level = LEVELS[LEVELS.index(level) - 1]
+            self._set(facts, level)
+        found, _ = proposal(level, evidence(listed, self._came.get(facts.tool), attention), policy.autonomy, why_barred(facts, policy))
         if found is not None:
-            self._set(key, found)
+            self._set(facts, found)
+        return found
 
-    def _set(self, key: tuple[str, str], level: Level) -> None:
-        self.levels[key] = ToolLevel(level, 0.0, "simulated")
-        self._came[key[1]] = self._count
+    def _set(self, facts: Facts, level: Level) -> None:
+        self.levels[facts.agent, facts.tool] = ToolLevel(level, 0.0, "simulated")
+        self._came[facts.tool] = self._count
 
 
-def play(arm: Arm, stream: Sequence[Planned], catch: float, seed: str) -> Books:
-    """Play a stream; the same arguments give the same books."""
-    books, waiting = Books(), arm.attention
-    reviewer, ladder = Reviewer(catch, seed), Ladder(arm, stream[0].case.suite)
-    for number, run in enumerate(stream):
-        ran = []
-        for place, call in enumerate(run.case.calls):
-            facts = facts_of(run, place, f"{seed}/{number}/{place}")
-            outcome, spot_check = _judged(arm, facts, ladder)
-            books.calls += 1
-            books.writes += not is_read(call.tool)
-            books.bad += call.bad
-            if outcome is Outcome.AUTO:
-                books.unasked += 1
-                books.bad_unasked += call.bad
-                ran.append(True)
-                continue
-            asked_at = run.at + STEP_S * (place + 1)
-            books.asked_writes += not is_read(call.tool)
-            approves = reviewer.decide(call, run.case.kind, asked_at, f"{number}/{place}")
-            books.approved += approves
-            books.rejected += not approves
-            ladder.note(facts, approves, spot_check)
-            ran.append(approves)
-            if call.bad:
-                (books.missed if approves else books.caught)[run.case.kind] += 1
-            waiting -= 1
-            if arm.attention and waiting <= 0:
-                waiting = arm.attention
-                books.checks += 1
-                reviewer.check(call, reviewer.free_at)
+class Grants:
+    """The grants of one stream: after some approvals of a tool in a row, for calls with the same targets."""
+
+    def __init__(self) -> None:
+        self.index = GrantIndex()
+        self._live: list[Grant] = []
+        self._approved = Counter[str]()
+        self._count = 0
+
+    def note(self, facts: Facts, verdict: Verdict, approved: bool, arm: Arm, ladder: Ladder) -> Grant | None:
+        """Count a decision. Returns the grant that is made of the call, if one is."""
+        self._approved[facts.tool] = self._approved[facts.tool] + 1 if approved else 0
+        if not approved and verdict.grant is not None:  # a spot check of it
+            self._keep([one for one in self._live if one.id != verdict.grant])
+        is_new = verdict.grant is None and self._approved[facts.tool] >= GRANT_AFTER
+        if not (approved and is_new and isinstance(facts.args, dict)):
+            return None
+        bounds = [
+            bounds_of(str(where[0]), facts.args[str(where[0])]) for where, value in leaves(facts.args) if kind_of(where, value) in TARGETS
+        ]
+        condition = " and ".join(dict.fromkeys(one[0].condition for one in bounds if one))
+        made = Grant(self._count + 1, 0.0, "kim", 0, 0, facts.agent, facts.tool, Scope(condition=condition), USES, 1e9, 1e9)
+        tried = judge_unsampled(facts, arm.policy, 0.0, ladder.levels, grants=GrantIndex([made]))
+        if not condition or tried.rule != GRANT or tried.outcome is not Outcome.AUTO:
+            return None
+        self._count += 1
+        self._approved[facts.tool] = 0
+        self._keep([*self._live, made])
+        return made
+
+    def use(self, number: int) -> None:
+        """Take one use of a grant."""
+        used = [replace(one, taken=one.taken + (one.id == number)) for one in self._live]
+        self._keep([one for one in used if one.left])
+
+    def _keep(self, grants: list[Grant]) -> None:
+        self._live, self.index = grants, GrantIndex(grants)
+
+
+class Player:
+    """The simulated reviewer of one stream, with the levels and grants they give, and the books; whoever judges the calls."""
+
+    def __init__(self, arm: Arm, catch: float, seed: str) -> None:
+        self.arm = arm
+        self.ladder, self.grants = Ladder(arm), Grants()
+        self.reached: Level | None = None
+        """The level that the last decision brought its tool to; None if it brought it to none."""
+        self.granted: Grant | None = None
+        """The grant that was made of the last call, if one was."""
+        self._books, self._reviewer = Books(), Reviewer(catch, seed)
+        self._until_check = arm.attention
+
+    def verdict(self, run: Planned, ran: Sequence[bool], facts: Facts) -> Verdict:
+        """What becomes of a call: by the policy, the second reader and the limits of the run, in the worker's order."""
+        arm, grants = self.arm, self.grants.index
+        if arm.asks_nobody:
+            return Verdict(Outcome.AUTO, "", "")
+        key = (arm.name, facts.agent, facts.confidence, self.ladder.level(facts), id(facts.conversation), facts.tool, repr(facts.args))
+        if grants.knows(facts):
+            found = judge_unsampled(facts, arm.policy, 0.0, self.ladder.levels, grants=grants)
+        else:
+            if key not in _VERDICTS:
+                _VERDICTS[key] = judge_unsampled(facts, arm.policy, 0.0, self.ladder.levels)
+            found = _VERDICTS[key]
+        if arm.policy is not None:
+            found = spot_check(facts, arm.policy, found).verdict or found
+        if facts.tool in arm.read:
+            found = self._read(facts, found)
+        if arm.limits and found.outcome is Outcome.AUTO:
+            done = [(call.tool, call.args) for call, went in zip(run.case.calls, ran, strict=False) if went]
+            tools = [call.tool for call in suite(run.case.suite).gold(run.case.task)]
+            if limits.outside(limits_of(run.case.suite, tools), facts, done):
+                return replace(found, outcome=Outcome.ASK, rule=limits.LIMITS, grant=None)
+        return found
+
+    @staticmethod
+    def _read(facts: Facts, found: Verdict) -> Verdict:
+        key = (id(facts.conversation), facts.tool, repr(facts.args))
+        if key not in _READINGS:
+            asked = question(facts, "", found)
+            _READINGS[key] = parse_answer(json.dumps(read(asked)), asked, READER)
+        return stricter(found, _READINGS[key])
+
+    def take(self, run: Planned, place: int, facts: Facts, verdict: Verdict, where: str) -> bool:
+        """Book a call, and let the reviewer decide it if it asks. Returns whether it goes on.
+
+        Args:
+            where: its place in the stream, which has one draw whatever else was asked.
+        """
+        call, books = run.case.calls[place], self._books
+        self.reached = self.granted = None
+        books.calls += 1
+        books.writes += not is_read(call.tool)
+        books.bad += call.bad
+        if verdict.outcome is Outcome.AUTO:
+            if verdict.grant is not None:
+                self.grants.use(verdict.grant)
+            books.unasked += 1
+            books.bad_unasked += call.bad
+            return True
+        if verdict.outcome is Outcome.DENY:
+            books.denied += 1
+            books.bad_denied += call.bad
+            books.denied_good += not call.bad
+            return False
+        books.asked_writes += not is_read(call.tool)
+        approves = self._reviewer.decide(call, run.case.kind, run.at + STEP_S * (place + 1), where)
+        books.approved += approves
+        books.rejected += not approves
+        if call.bad:
+            (books.missed if approves else books.caught)[run.case.kind] += 1
+        is_spot_check = verdict.spot_check and verdict.grant is None
+        self.reached = self.ladder.note(facts, approves, is_spot_check, (books.checks, books.checks_caught))
+        if self.arm.grants:
+            self.granted = self.grants.note(facts, verdict, approves, self.arm, self.ladder)
+            books.grants += self.granted is not None
+        self._check_attention(call)
+        return approves
+
+    def _check_attention(self, call: Call) -> None:
+        self._until_check -= 1
+        if self.arm.attention and self._until_check <= 0:
+            self._until_check = self.arm.attention
+            self._books.checks += 1
+            self._books.checks_caught += self._reviewer.check(call, f"check {self._books.checks}")
+
+    def ended(self, run: Planned, ran: Sequence[bool]) -> None:
+        """Book a run whose calls went on, or did not."""
         done, harmed = run.case.outcome(ran)
-        books.good_runs += run.case.kind == "good"
-        books.done += done and run.case.kind == "good"
+        books, kind = self._books, run.case.kind
+        books.runs[kind] += 1
+        books.undone[kind] += not done
+        books.good_runs += kind == "good"
+        books.done += done and kind == "good"
         books.harms += harmed
-        books.harmed[run.case.kind] += harmed
-    books.minutes = reviewer.busy_s / 60
-    waits = sorted(reviewer.waits)
-    books.p95_wait_s = waits[int(0.95 * (len(waits) - 1))] if waits else 0.0
-    return books
+        books.harmed[kind] += harmed
+
+    def books(self) -> Books:
+        """The books as they are now."""
+        waits = sorted(self._reviewer.waits)
+        self._books.minutes = self._reviewer.busy_s / 60
+        self._books.p95_wait_s = waits[int(0.95 * (len(waits) - 1))] if waits else 0.0
+        return self._books
 
 
-def facts_of(run: Planned, place: int, id_: str) -> Facts:
-    """What policy can read of a call of a run."""
-    call: Call = run.case.calls[place]
+def play(arm: Arm, stream: Sequence[Planned], catch: float, seed: str, ids: Mapping[tuple[int, int], str] | None = None) -> Books:
+    """Play a stream; the same arguments give the same books.
+
+    Args:
+        ids: by number and place, the ids that spot checks are drawn by; made from the seed if not given.
+    """
+    player = Player(arm, catch, seed)
+    for number, run in enumerate(stream):
+        ran = list[bool]()
+        for place in range(len(run.case.calls)):
+            facts = facts_of(run, ran, ids[number, place] if ids else f"{seed}/{number}/{place}")
+            ran.append(player.take(run, place, facts, player.verdict(run, ran, facts), f"{number}/{place}"))
+        player.ended(run, ran)
+    return player.books()
+
+
+def facts_of(run: Planned, ran: Sequence[bool], id_: str) -> Facts:
+    """What policy can read of the call of a run that comes after these."""
+    call: Call = run.case.calls[len(ran)]
     findings = tuple(sanitize.findings(call.tool, call.args))
     return Facts(
-        run.case.suite, call.tool, call.args, confidence=run.confidence[place], findings=findings, id=id_,
-        conversation=run.case.conversations[place], launch_input={"text": run.case.prompt},
+        run.case.suite, call.tool, call.args, confidence=run.confidence[len(ran)], findings=findings, id=id_,
+        conversation=run.case.said_before(ran), launch_input={"text": run.case.prompt}, confidence_source=SOURCE,
     )  # fmt: skip
 
 
-_VERDICTS: dict[tuple[object, ...], Outcome] = {}
-
-
-def _judged(arm: Arm, facts: Facts, ladder: Ladder) -> tuple[Outcome, bool]:
-    """The engine's outcome, and whether it is a spot check."""
-    if arm.asks_nobody:
-        return Outcome.AUTO, False
-    level = ladder.levels.get((facts.agent, facts.tool), ToolLevel()).level
-    key = (arm.name, facts.agent, facts.confidence, level, id(facts.conversation), facts.tool, repr(facts.args))
-    if arm.policy is not None and key not in _VERDICTS:
-        plain = replace(arm.policy, spot_check=0.0)
-        _VERDICTS[key] = judge(facts, plain, 0.0, ladder.levels).outcome
-    if arm.policy is None:
-        return judge(facts, None, 0.0).outcome, False
-    outcome = _VERDICTS[key]
-    if outcome is not Outcome.AUTO:
-        return outcome, False
-    picked = level is not Level.ACT and is_picked(facts.id, arm.policy)
-    return (Outcome.ASK, True) if picked else (outcome, False)
+_VERDICTS: dict[tuple[object, ...], Verdict] = {}
+_READINGS: dict[tuple[object, ...], Any] = {}
 
 
 def risk_coverage(stream: Sequence[Planned]) -> tuple[list[tuple[float, float]], float]:
