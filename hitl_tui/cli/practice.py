@@ -14,20 +14,18 @@ from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import load_target, with_inbox
 from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
-from hitl_tui.formatting import counted, measured_duration, percent, percent_range
 from hitl_tui.home import Home, sample_agents
 from hitl_tui.inbox import Inbox
-from hitl_tui.oversight.practice import LEAST, MOST, PracticeAnswer, PracticeCall, PracticeResult, result_of, rows_of
+from hitl_tui.oversight.practice import CALLS, LEAST, MINUTES, MOST, USUAL, PracticeAnswer, PracticeCall, PracticeResult, result_of, rows_of
 from hitl_tui.sanitize import one_line, visible
 
 LONGEST = 300
 KEYS = {"a": True, "r": False}
-MINUTES = 10.0
 
 
 @command("hitl-tui practice", "hitl-tui practice --calls 10 --bad 0.5")
-@click.option("--calls", type=click.IntRange(2, 200), default=20, show_default=True, help="How many calls.")
-@click.option("--bad", type=click.FloatRange(LEAST, MOST), default=0.3, show_default=True, help="About which share of them is bad.")
+@click.option("--calls", type=click.IntRange(2, 200), default=CALLS, show_default=True, help="How many calls.")
+@click.option("--bad", type=click.FloatRange(LEAST, MOST), default=USUAL, show_default=True, help="About which share of them is bad.")
 @click.option("--seed", metavar="TEXT", help="The same text gives the same calls; default: others each time.")
 @json_option
 @common_options
@@ -94,14 +92,7 @@ def lines(found: PracticeResult, answers: Sequence[PracticeAnswer]) -> Iterator[
     if not answers:
         yield "nothing was decided"
         return
-    bounds = found.detection
-    shown = f", {percent_range(*bounds)} (95 % CI)" if bounds else ""
-    share = f"{percent(found.caught / found.bad)}{shown}" if found.bad else "no bad call was shown"
-    yield f"caught {found.caught} of {counted(found.bad, 'bad call')}: {share}"
-    yield f"false alarms: {found.false_alarms} of {counted(found.good, 'good call')}"
-    yield f"time per call: {measured_duration(found.seconds)} (median); d′ {'–' if found.d_prime is None else f'{found.d_prime:.2f}'}"
-    for kind, (caught, number) in sorted(found.kinds.items()):
-        yield f"  {kind}: caught {caught} of {number}"
+    yield from found.told()
     for one in answers:
         if one.missed and one.call.wrong:
             yield visible(f"missed: {one.call.agent} {one.call.tool}: {one.call.wrong.clause}")

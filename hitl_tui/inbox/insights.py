@@ -43,6 +43,7 @@ class Insights:
             Calibration(found.bins, brier(found.bins), calibration_error(found.bins), supported_threshold(found.bins, TRUSTED)),
             [await statistics.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
             await statistics.agreements(self._store, since, only),
+            await statistics.trainings(self._store, since),
         )
 
     async def pace(self) -> Reader | None:

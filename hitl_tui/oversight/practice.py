@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist, median
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import counted, measured_duration, percent, percent_range
 from hitl_tui.model import Json
 from hitl_tui.oversight.argument_kinds import leaves
 from hitl_tui.oversight.attention_checks import WrongCall, wrong_calls
@@ -15,6 +16,8 @@ from hitl_tui.oversight.statistics import wilson
 
 LEAST, MOST = 0.05, 0.5
 """The share of bad calls that may be chosen."""
+CALLS, USUAL, MINUTES = 20, 0.3, 10.0
+"""How many calls, which share of them is bad, and when a practice ends, if nobody says otherwise."""
 Tool = tuple[str, str, Json, Json]
 """Agent, tool, arguments of a good call, and their JSON Schema."""
 
@@ -88,6 +91,58 @@ class PracticeResult:
         found = {"good": self.good, "bad": self.bad, "caught": self.caught, "false_alarms": self.false_alarms}
         bounds = self.detection
         return {**found, "seconds": self.seconds, "d_prime": self.d_prime, "detection": list(bounds) if bounds else None, "kinds": kinds}
+
+    @staticmethod
+    def of_json(raw: Json) -> PracticeResult:
+        """The figures that `as_json` wrote; what cannot be read counts as nothing."""
+        found = raw if isinstance(raw, dict) else {}
+        seconds, kinds = found.get("seconds"), found.get("kinds")
+        known = kinds if isinstance(kinds, dict) else {}
+        return PracticeResult(
+            _count(found, "good"), _count(found, "bad"), _count(found, "caught"), _count(found, "false_alarms"),
+            float(seconds) if isinstance(seconds, int | float) else None,
+            {str(kind): (_count(one, "caught"), _count(one, "shown")) for kind, one in known.items()},
+        )  # fmt: skip
+
+    def told(self) -> Iterator[str]:
+        """The figures as sentences."""
+        bounds = self.detection
+        shown = f", {percent_range(*bounds)} (95 % CI)" if bounds else ""
+        share = f"{percent(self.caught / self.bad)}{shown}" if self.bad else "no bad call was shown"
+        yield f"caught {self.caught:,} of {counted(self.bad, 'bad call')}: {share}"
+        yield f"false alarms: {self.false_alarms:,} of {counted(self.good, 'good call')}"
+        yield f"time per call: {measured_duration(self.seconds)} (median); d′ {'–' if self.d_prime is None else f'{self.d_prime:.2f}'}"
+        for kind, (caught, number) in sorted(self.kinds.items()):
+            yield f"  {kind}: caught {caught:,} of {number:,}"
+
+
+def _count(holder: Json, name: str) -> int:
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the practices of one person came to."""
+
+    reviewer: str
+    practices: int
+    last_at: float
+    """Unix time of the last one."""
+    result: PracticeResult
+    """All of them; its seconds are the median of their medians."""
+
+
+def summed(results: Iterable[PracticeResult]) -> PracticeResult:
+    """Several practices as one."""
+    found = list(results)
+    kinds = dict[str, tuple[int, int]]()
+    for kind, (caught, shown) in (pair for one in found for pair in one.kinds.items()):
+        before = kinds.get(kind, (0, 0))
+        kinds[kind] = (before[0] + caught, before[1] + shown)
+    seconds = [one.seconds for one in found if one.seconds is not None]
+    good, bad, caught, alarms = (sum(getattr(one, name) for one in found) for name in ("good", "bad", "caught", "false_alarms"))
+    return PracticeResult(good, bad, caught, alarms, median(seconds) if seconds else None, kinds)
 
 
 def make_queue(tools: Sequence[Tool], count: int, bad_share: float, seed: str) -> list[PracticeCall]:

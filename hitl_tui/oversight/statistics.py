@@ -9,10 +9,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hitl_tui import canonical_json
 from hitl_tui.sanitize import one_line
+
+if TYPE_CHECKING:
+    from hitl_tui.oversight.practice import Training
 
 GROWTH = 1.1
 """Ratio of the widths of neighbouring histogram buckets for durations: a quantile is off by at most 10 %."""
@@ -361,3 +364,5 @@ class Statistics:
     readers: Sequence[Reader]
     agreements: Sequence[Agreement] = ()
     """Of two who read the same calls; none where nobody did."""
+    trainings: Sequence[Training] = ()
+    """Of people who practised, the last one first."""

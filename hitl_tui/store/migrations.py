@@ -51,6 +51,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("16_blind_reviews"),
     _step("17_indexes"),
     _step("18_hand_back_notifications"),
+    _step("19_practice"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

@@ -17,7 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hitl_tui import canonical_json
 from hitl_tui.model import DecisionKind, person_key
+from hitl_tui.oversight.practice import PracticeResult, Training, summed
 from hitl_tui.oversight.reading import reading_time_s, words_of_size
 from hitl_tui.oversight.statistics import (
     ROUGH,
@@ -258,6 +260,19 @@ def _agreement(name: str, rows: Iterable[Any], only: StatisticsFilter) -> Agreem
     """The agreement in rows of agent, tool, reviewer, and whether the first and the second found the call fine."""
     counts = Counter((bool(one), bool(two)) for agent, tool, actor, one, two in rows if only.matches(agent, tool, actor))
     return Agreement(name, counts[True, True], counts[True, False], counts[False, True], counts[False, False])
+
+
+PRACTICED = "SELECT actor, at, body FROM audit WHERE kind = 'practiced' AND at >= :since ORDER BY seq"
+"""The terms are those of the index `audit_practiced`."""
+
+
+async def trainings(store: Store, since: float = 0.0) -> list[Training]:
+    """What people practised since a Unix time, the last one first."""
+    found = dict[str, list[tuple[str, float, PracticeResult]]]()
+    for actor, at, body in await store.all(PRACTICED, {"since": since}):
+        found.setdefault(person_key(actor), []).append((actor, at, PracticeResult.of_json(canonical_json.loads(body, "an entry"))))
+    made = [Training(rows[-1][0], len(rows), rows[-1][1], summed(result for *_, result in rows)) for rows in found.values()]
+    return sorted(made, key=lambda one: -one.last_at)
 
 
 def times(buckets: Mapping[int, int]) -> Times:

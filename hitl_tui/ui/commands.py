@@ -149,6 +149,7 @@ COMMANDS = (
     ),
     Command("period", "p", "tab(1)", "period", "Show the last 7, 30 or 90 days, or everything.", "insights"),
     Command("numbers", "t", "numbers", "table", "Switch between charts and a table of numbers.", "insights"),
+    Command("practice", "e", "practice", "practice", "Practise finding bad calls: none of them can run.", "insights"),
     Command("edit_policy", "e", "edit_policy", "edit file", "Edit policy.toml in $EDITOR; it is checked afterwards.", "policy"),
     Command(
         "accept_level",

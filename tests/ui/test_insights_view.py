@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 import shutil
 import time
@@ -30,6 +31,7 @@ from hitl_tui.oversight.statistics import (
     brier,
     calibration_error,
 )
+from hitl_tui.store import audit
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.calibration import calibration_lines
 from hitl_tui.ui.insights.fatigue import fatigue_lines
@@ -123,6 +125,30 @@ async def test_insights_cursor_skips_headings_and_keys_switch_figures_and_period
         await console.press("left_square_bracket")
         await console.until_shown("Insights  all")
         assert "decisions in total" in text(console)
+
+
+async def test_practice_in_the_console_shows_what_was_missed_and_keeps_it(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: "s" * size)  # the same calls each time
+    async with start_console() as console:
+        await console.press("f4", "e")
+        await console.until_shown("calls that can never run", "50 % bad calls")
+        await console.press("5", "enter")
+        for number in range(1, 5):
+            await console.until_shown(f"Practice {number} of 20", "Nothing here can run")
+            await console.press("a")
+        await console.press("escape")
+        screen = await console.until_shown("caught 0 of", "missed:", "d′")
+        assert "history" not in screen
+        await console.press("escape")
+        await console.until_shown("Practice", "caught 0 %")
+        (body,) = [json.loads(one["body"]) for one in audit.entries(console.home.database) if one["kind"] == "practiced"]
+        assert body["good"] + body["bad"] == 4 and body["bad"] >= 1
+        while on(console) != "Practice":
+            await console.press("j")
+        await console.until_shown("How many bad calls people catch when they practise", f"0 of {body['bad']}")
+        assert not await console.store.all("SELECT 1 FROM runs WHERE title LIKE '%practice%'")
 
 
 async def test_share_seen_stands_on_the_screen_for_each_person(start_console: StartConsole) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from hitl_tui.formatting import percent
+from hitl_tui.oversight.practice import Training
 from hitl_tui.oversight.statistics import Agreement, Calibration, Figures, Reader, Statistics
 from hitl_tui.ui.insights.figures import ENOUGH
 from hitl_tui.ui.text import labels
@@ -37,7 +38,7 @@ class InsightsRow:
     name: str
     detail: str = ""
     """A tool's agent; the number of rows of a section."""
-    subject: Figures | Calibration | Sequence[Reader] | Sequence[Agreement] | None = None
+    subject: Figures | Calibration | Sequence[Reader] | Sequence[Agreement] | Sequence[Training] | None = None
     """What the details show; None for the heading of a section."""
     count: int | None = None
     share: float | None = None
@@ -66,6 +67,8 @@ def _rows(insights: Statistics, reviewer: str) -> Iterator[InsightsRow]:
     yield _figures_row("", "Overall", "", insights.overall)
     yield _calibration_row(insights.calibration)
     yield _fatigue_row(tuple(insights.readers))
+    if insights.trainings:
+        yield _practice_row(tuple(insights.trainings))
     if insights.agreements:
         yield _agreement_row(tuple(insights.agreements))
     sections = (("agent", insights.agents), ("tool", insights.tools), ("reviewer", insights.reviewers), ("rule", insights.rules))
@@ -96,6 +99,12 @@ def _fatigue_row(readers: Sequence[Reader]) -> InsightsRow:
     fast = sum(reader.pace.too_fast for reader in readers)
     status = "not enough data" if not readers else f"⚠ {fast} too fast" if fast else "nobody too fast"
     return InsightsRow(0, "", "Fatigue", "", readers, None, None, status, bool(fast))
+
+
+def _practice_row(trainings: Sequence[Training]) -> InsightsRow:
+    bad, caught = (sum(getattr(one.result, name) for one in trainings) for name in ("bad", "caught"))
+    status = f"caught {percent(caught / bad)}" if bad else "no bad call"
+    return InsightsRow(0, "", "Practice", "", trainings, bad or None, None, status)
 
 
 def _agreement_row(agreements: Sequence[Agreement]) -> InsightsRow:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from textual.app import ComposeResult
 
+from hitl_tui.oversight.practice import Training
 from hitl_tui.oversight.statistics import Agreement, Calibration, Figures, Reader, Statistics
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.insights.calibration import calibration_lines
 from hitl_tui.ui.insights.fatigue import fatigue_lines
 from hitl_tui.ui.insights.figures import FIRST_PERIOD, PERIODS, Frame, Period, agreement_lines, figure_lines
 from hitl_tui.ui.insights.list import InsightsRow
+from hitl_tui.ui.insights.practice import training_lines
 from hitl_tui.ui.text.lines import Line, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabBar
@@ -87,6 +89,8 @@ class InsightsPane(DetailPane):
             yield from calibration_lines(subject, self.period, frame)
         elif isinstance(subject, Figures):
             yield from figure_lines(subject, insights, self.period, frame, is_overall=not row.section)
+        elif trainings := [one for one in subject or () if isinstance(one, Training)]:
+            yield from training_lines(trainings, frame)
         elif agreements := [one for one in subject or () if isinstance(one, Agreement)]:
             yield from agreement_lines(agreements)
         elif subject is not None:

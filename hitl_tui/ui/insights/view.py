@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from pathlib import Path
 
 from textual import work
@@ -17,6 +18,7 @@ from hitl_tui.ui.insights.list import InsightsList, insights_rows
 from hitl_tui.ui.insights.pane import InsightsPane
 from hitl_tui.ui.messages import HintsChanged, TabChosen
 from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
@@ -109,7 +111,7 @@ class InsightsView(ListDetail[InsightsList, InsightsPane]):
     def _show_empty_page(self, all_time: Statistics) -> None:
         """Show the page for an empty home, or hide it."""
         had_focus = self.has_focus_within
-        self.set_class(all_time.decisions < ENOUGH, "-empty")
+        self.set_class(all_time.decisions < ENOUGH and not all_time.trainings, "-empty")
         if self.has_class("-empty"):
             self.query_one("#no-insights", TextView).show(no_data_lines(all_time))
         if had_focus and not self.pane.has_focus_within:
@@ -142,8 +144,32 @@ class InsightsView(ListDetail[InsightsList, InsightsPane]):
         self.pane.toggle_table()
         self.post_message(HintsChanged())
 
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_practice(self) -> None:
+        """Ask about calls that cannot run, keep the figures, and show them."""
+        from hitl_tui.oversight.practice import CALLS, result_of
+        from hitl_tui.ui.dialogs.choice import ChoiceScreen
+        from hitl_tui.ui.dialogs.text_page import PageScreen
+        from hitl_tui.ui.insights.practice import SHARES, PracticeScreen, result_lines, share_options
+
+        about = f"{CALLS} calls that can never run, good and bad ones in random order, like those of this home. How many are bad?"
+        place = await ask(self, ChoiceScreen("Practice", about, share_options()))
+        if place is None:
+            return
+        queue = await self._inbox.practice.queue(CALLS, SHARES[place], secrets.token_hex(8))
+        if not queue:
+            self.say_why("there are no calls to practise on: no agent with tools is loaded")
+            return
+        answers = await ask(self, PracticeScreen(queue))
+        if answers:
+            found = result_of(answers)
+            await self._inbox.practice.keep(found)
+            self.load()
+            await ask(self, PageScreen("Practice: what you caught", list(result_lines(found, answers))))
+
     def hints(self) -> list[Hint]:
         """The keys that work now."""
         if self.has_class("-empty"):
-            return []
-        return [self.detail_hint, ("period", "period"), ("numbers", "charts" if self.pane.is_table else "table")]
+            return [("practice", "practice")]
+        return [self.detail_hint, ("period", "period"), ("numbers", "charts" if self.pane.is_table else "table"), ("practice", "practice")]

@@ -1,0 +1,2 @@
+-- The insights view reads what people practised: few of many entries.
+CREATE INDEX audit_practiced ON audit (seq) WHERE kind = 'practiced';
