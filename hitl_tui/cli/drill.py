@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,14 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target, with_inbox
 from hitl_tui.cli.options import common_options, json_option, python_option
-from hitl_tui.drill.calls import KINDS, values_of
-from hitl_tui.drill.report import Report
 from hitl_tui.errors import BadTarget, Refused
-from hitl_tui.formatting import counted, parse_duration
+from hitl_tui.formatting import parse_duration
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Risk
 from hitl_tui.policy.loader import read_text
-from hitl_tui.sanitize import one_line, visible
 
 RISKS = [risk.value for risk in Risk]
-LONGEST = 150
-MOST_SHOWN = 3
-"""Calls that are printed of each hole."""
 
 
 @command("hitl-tui drill", "hitl-tui drill ./my_project --fail-on irreversible")
@@ -59,7 +52,7 @@ def drill(
         if problem := load_target(opened, wanted, python):
             raise BadTarget(f"{wanted} cannot be loaded: {problem}")
         found = await inbox.policy.drill(parsing.parse(wanted).key, after, given)
-        click.echo(output.as_json(found.as_json()) if json_ else "\n".join(lines(found)))
+        click.echo(output.as_json(found.as_json()) if json_ else "\n".join(found.told()))
         failed.append(fail_on is not None and found.fails(Risk(fail_on)))
 
     with_inbox(work, home, reviewer)
@@ -81,27 +74,3 @@ def read_calls(path: Path) -> list[dict[str, Any]]:
         if not texts or not {"name", "tool", "args"} <= one.keys() or not isinstance(one["args"], dict):
             raise Refused(f"call {number} of {path} needs a name, a tool and a table args", "see docs/drill.md")
     return list(calls)
-
-
-def lines(found: Report) -> Iterator[str]:
-    """A report as text."""
-    for hole in found.holes:
-        yield visible(f"{hole.risk or 'unknown risk'}: {hole.agent} {hole.tool}: {KINDS.get(hole.kind, hole.kind)}: run by {hole.by!r}")
-        for one in hole.calls[:MOST_SHOWN]:
-            yield f"    {one_line(values_of(one.call), LONGEST)}"
-            if one.seen:
-                yield f"      a person would have seen: {one_line('; '.join(one.seen), LONGEST)}"
-        if len(hole.calls) > MOST_SHOWN:
-            yield f"    and {len(hole.calls) - MOST_SHOWN} more"
-        if hole.fix:
-            asks = f"asks {hole.fix.asks_more} more of {counted(hole.fix.judged, 'past decision')}"
-            yield f"  closed by this rule before line {hole.fix.line}, which {asks}:"
-            yield from (f"    {visible(line)}" for line in hole.fix.toml.splitlines())
-        elif hole.advice:
-            yield visible(f"  {hole.advice}")
-        yield ""
-    if found.without:
-        yield visible(f"no call could be made for {', '.join(found.without)}")
-    kinds, tools = counted(len(found.holes), "hole"), counted(len(found.tools), "tool")
-    yield f"{kinds}: {found.bad - found.stopped:,} of {found.bad:,} bad calls to {tools} would run by themselves"
-    yield f"{found.good_run:,} of {found.good:,} good calls would run by themselves"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hitl_tui.drill.calls import KINDS, BadCall, GoodCall, facts_of, facts_of_good
+from hitl_tui.drill.calls import KINDS, BadCall, GoodCall, facts_of, facts_of_good, values_of
 from hitl_tui.drill.fixes import Fix, smallest_fix
 from hitl_tui.effects import provenance
 from hitl_tui.effects.view import EffectSettings, sections
+from hitl_tui.formatting import counted
 from hitl_tui.model import Facts, Levels, Outcome, PastDecision, Risk, Verdict
 from hitl_tui.model.verdicts import severity
 from hitl_tui.policy.engine import judge_unsampled
 from hitl_tui.policy.grants import NO_GRANTS, GrantIndex
 from hitl_tui.policy.schema import Policy
+from hitl_tui.sanitize import one_line, visible
 
+LONGEST = 150
+MOST_SHOWN = 3
+"""Characters of a call, and calls of a hole, that are told."""
 DESTRUCTIVE = frozenset({"destructive command", "destructive SQL", "exfiltration by URL", "leaked secret"})
 """Kinds that cannot be taken back, whatever the tool's risk is said to be."""
 BEYOND_POLICY = {
@@ -95,6 +100,29 @@ class Report:
         """`{bad, stopped, good, good_run, tools, without, holes}`."""
         counts = {"bad": self.bad, "stopped": self.stopped, "good": self.good, "good_run": self.good_run}
         return {**counts, "tools": list(self.tools), "without": list(self.without), "holes": [hole.as_json() for hole in self.holes]}
+
+    def told(self) -> Iterator[str]:
+        """The report as text, a line at a time."""
+        for hole in self.holes:
+            yield visible(f"{hole.risk or 'unknown risk'}: {hole.agent} {hole.tool}: {KINDS.get(hole.kind, hole.kind)}: run by {hole.by!r}")
+            for one in hole.calls[:MOST_SHOWN]:
+                yield f"    {one_line(values_of(one.call), LONGEST)}"
+                if one.seen:
+                    yield f"      a person would have seen: {one_line('; '.join(one.seen), LONGEST)}"
+            if len(hole.calls) > MOST_SHOWN:
+                yield f"    and {len(hole.calls) - MOST_SHOWN} more"
+            if hole.fix:
+                asks = f"asks {hole.fix.asks_more} more of {counted(hole.fix.judged, 'past decision')}"
+                yield f"  closed by this rule before line {hole.fix.line}, which {asks}:"
+                yield from (f"    {visible(line)}" for line in hole.fix.toml.splitlines())
+            elif hole.advice:
+                yield visible(f"  {hole.advice}")
+            yield ""
+        if self.without:
+            yield visible(f"no call could be made for {', '.join(self.without)}")
+        kinds, tools = counted(len(self.holes), "hole"), counted(len(self.tools), "tool")
+        yield f"{kinds}: {self.bad - self.stopped:,} of {self.bad:,} bad calls to {tools} would run by themselves"
+        yield f"{self.good_run:,} of {self.good:,} good calls would run by themselves"
 
 
 def drill(

@@ -128,7 +128,7 @@ class PolicyLookup:
         from hitl_tui.policy.grants import GrantIndex
         from hitl_tui.policy.loader import read_text
         from hitl_tui.store import autonomy, history
-        from hitl_tui.store.usable_grants import NO_RUN, UsableGrants
+        from hitl_tui.store.usable_grants import UsableGrants
 
         status, levels = self.status(target), await autonomy.every_level(self._store)
         found = [agent for agent in await agents.of_project(self._store, target) if not agent.error]
@@ -137,7 +137,7 @@ class PolicyLookup:
             past = [one async for batch in batches for one in batch if one.agent in names]
 
         people, usable = self._inbox.people(), UsableGrants(self._store)
-        granted = GrantIndex(grant for name in sorted(names) for grant in usable.usable(name, NO_RUN, people))
+        granted = GrantIndex([grant for name in sorted(names) for grant in await usable.of_every_run(name, people)])
 
         def work() -> Report:
             schemas = {(agent.name, tool): schema for agent in found for tool, schema in agent.tools.items()}

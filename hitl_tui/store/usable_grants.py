@@ -35,6 +35,12 @@ class UsableGrants:
         found = grants.live(self._store, agent, run, people)
         return [one for one in found if not self._problem(one, people)]
 
+    async def of_every_run(self, agent: str, people: People) -> list[Grant]:
+        """The grants that may let calls of an agent through now, in whichever run."""
+        of_checks, now = {number for (number,) in await self._store.all(OF_CHECKS)}, self._store.now()
+        found = [one for one in await grants.every(self._store) if one.agent == agent and one.state(now) == "active"]
+        return [one for one in found if one.id not in of_checks and self._counts(one, people)]
+
     def that_decided(self, numbers: Sequence[int], people: People) -> list[Grant]:
         """Of the grants that have let calls through, those that still count; also if those were their last uses."""
         found = [one for one in grants.some(self._store, numbers) if one.revoked_at is None and one.expires_at > self._store.now()]

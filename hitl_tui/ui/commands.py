@@ -162,6 +162,7 @@ COMMANDS = (
     Command("set_level", "s", "set_level", "set level", "Set the tool to any autonomy level, with a reason.", "policy"),
     Command("next_proposal", "p", "next_proposal", "next proposal", "Go to the next tool with a proposed level.", "policy"),
     Command("show_calls", "v", "show_calls", "its calls", "Go to the calls that the grant let through, in the history.", "policy"),
+    Command("drill", "d", "drill", "drill", "Find bad calls that the policy would let run; nothing runs.", "policy"),
     Command("revoke_grant", "r", "revoke_grant", "revoke", "End the grant: calls like it ask again.", "policy"),
     Command("accept", "a", "accept", "accept", "Accept the lesson: the agent reads it from now on.", "lessons"),
     Command("drop", "d", "drop", "drop", "Drop the lesson: no agent reads it.", "lessons"),

@@ -131,8 +131,11 @@ async def test_practice_in_the_console_shows_what_was_missed_and_keeps_it(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda size: "s" * size)  # the same calls each time
-    async with start_console() as console:
-        await console.press("f4", "e")
+    async with start_console("") as console:
+        await console.press("f4", "e", "1", "enter")
+        assert "there are no calls to practise on" in console.refusals()
+        await seed.add_mail_tool(console.store)
+        await console.press("e")
         await console.until_shown("calls that can never run", "50 % bad calls")
         await console.press("5", "enter")
         for number in range(1, 5):

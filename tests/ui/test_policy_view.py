@@ -66,6 +66,17 @@ async def test_policy_view_lists_rules_in_order_with_their_match_counts(start_co
 
 
 @pytest.mark.slow
+async def test_drill_in_the_console_shows_what_would_run_and_what_closes_it(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await seed.add_mail_tool(console.store)
+        (console.home.path / "policy.toml").write_text('[[rule]]\nname = "all mail"\ntool = "send_email"\noutcome = "auto"\n')
+        await console.press("f5", "d")
+        await console.until_shown("Nothing runs", "bad calls to", "run by 'all mail'", "closed by this rule before line 1")
+        await console.press("escape")
+        await console.until_shown("Rules  1")
+
+
+@pytest.mark.slow
 async def test_policy_view_explains_the_review_under_the_queue_cursor(start_console: StartConsole) -> None:
     async with start_console("") as console:
         refund, *_ = await filled(console)

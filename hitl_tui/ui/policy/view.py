@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
@@ -35,8 +36,13 @@ from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView, row_starts
 
+if TYPE_CHECKING:
+    from hitl_tui.drill.report import Report
+
 PROBLEM_ROWS = 6
 """Most rows for errors in the file; the rest is scrolled to."""
+DRILLED_S = 90 * 86_400.0
+"""How far back a drill looks for good calls."""
 MARGIN = 5
 """Cells beside the errors: margins and scrollbar."""
 POLL_S = 1.0
@@ -286,6 +292,20 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         else:
             self.post_message(HistoryShown(f"grant:{grant.id}"))
 
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_drill(self) -> None:
+        """Show which bad calls the policy would let run."""
+        from hitl_tui.ui.policy.drill import DrillScreen
+
+        await ask(self, DrillScreen(self._drilled))
+
+    async def _drilled(self) -> Report:
+        """What the drill finds in the project of the explained review, else in the first one with agents."""
+        target = self._explained.target if self._explained else ""
+        target = target or next(iter(await self._inbox.agents.targets()), "")
+        return await self._inbox.policy.drill(target, self._clock() - DRILLED_S)
+
     async def _accept(self, tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> None:
         """Set a proposed level after a confirmation; the evidence is the reason."""
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
@@ -358,7 +378,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             end: list[Hint] = [("revoke_grant", "revoke")] if grant.state(self._clock()) != "revoked" else []
             return [self.detail_hint, ("show_calls", "its calls"), *end]
         if self._now.policy is None:
-            return []
+            return [("drill", "drill")]
         hints = [self.detail_hint]
         if not self._now.accepted:
             return [*hints, ("accept_level", "accept policy"), ("edit_policy", "edit file")]
@@ -366,5 +386,5 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             hints += [("accept_level", f"accept {tool_autonomy.proposed}")] if tool_autonomy.proposed else []
             return [*hints, ("set_level", "set level"), ("edit_policy", "edit file")]
         hints += [("next_proposal", f"{self.proposed:,} proposed")] if self.proposed else []
-        hints.append(("edit_policy", "edit file"))
+        hints += [("edit_policy", "edit file"), ("drill", "drill")]
         return [*hints, ("next_tab", "next call")] if self.pane.calls > 1 else hints

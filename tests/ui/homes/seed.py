@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -130,6 +131,11 @@ async def add_project(store: Store, found: Sequence[Agent] = AGENTS, error: str 
     made = await agents.register_project(store, "/srv/sample_agents/langgraph.json", "sample_agents")
     await agents.replace_agents(store, made, found, error)
     return made
+
+
+async def add_mail_tool(store: Store) -> None:
+    """Give the mail assistant a tool that sends mails, with the schema of its arguments."""
+    await add_project(store, [replace(one, tools={"send_email": MAIL_SCHEMA}) if one.name == "mail_assistant" else one for one in AGENTS])
 
 
 async def add_worker(store: Store, project: int) -> None:
