@@ -68,6 +68,7 @@ def test_practice_call_of_an_odd_kind_is_counted_by_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_practice_in_a_terminal_says_what_was_missed_and_keeps_it(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -87,7 +88,9 @@ def test_practice_in_a_terminal_says_what_was_missed_and_keeps_it(tmp_path: Path
     ]
     with tmux(command, 120, 60) as terminal:
         for number in range(1, 5):
-            terminal.until(f"PRACTICE {number} of 4: nothing here can run", "a approve   r reject")
+            terminal.until(
+                f"PRACTICE {number} of 4: nothing here can run", "a approve   r reject", timeout=150
+            )  # it loads the sample agents
             terminal.keys("a")
         screen = terminal.until("caught 0 of 2 bad calls: 0 %", "[exit 0]")
     assert len(re.findall("^missed: ", screen, re.MULTILINE)) == 2 and "false alarms: 0 of 2 good calls" in screen
