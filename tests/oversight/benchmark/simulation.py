@@ -16,7 +16,8 @@ from hitl_tui.oversight.argument_kinds import kind_of, leaves
 from hitl_tui.oversight.autonomy import WeighedDecision, evidence, proposal, why_barred
 from hitl_tui.policy import limits
 from hitl_tui.policy.engine import GRANT, judge_unsampled, spot_check
-from hitl_tui.policy.grants import GrantIndex, bounds_of
+from hitl_tui.policy.grant_scopes import bounds_of
+from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.reader_and_decider import parse_answer, question, stricter
 from tests.oversight.benchmark.arms import TARGETS, Arm, limits_of
 from tests.oversight.benchmark.cases import Case
