@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -260,6 +260,13 @@ async def gates(store: Store, run: int) -> set[str]:
     """Interrupts of the static gates that the run has reached and not passed."""
     found = await store.all("SELECT interrupt FROM reviews WHERE run = ? AND kind IN ('gate', 'tool_gate') AND state != 'applied'", (run,))
     return {str(row[0]) for row in found}
+
+
+async def earlier_doubt(store: Store, sent: Collection[int]) -> str:
+    """Why what these reviews ask may have run before they were asked, as they said; empty if none did."""
+    sql = "SELECT note FROM reviews WHERE id IN (SELECT value FROM json_each(?)) AND may_have_run ORDER BY id LIMIT 1"
+    found = await store.one(sql, (json.dumps(list(sent)),))
+    return str(found[0]) if found else ""
 
 
 async def submitted(store: Store, run: int) -> dict[int, str]:

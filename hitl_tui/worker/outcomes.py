@@ -112,7 +112,7 @@ def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt)
     pending = {pause.interrupt: pause.kind for pause in snapshot.pauses}
     pauses, outcomes = snapshot.pauses, Outcomes()
     for review, interrupt in sent.items():
-        if doubt.note == NOTHING_RAN and interrupt in pending:
+        if doubt.note.startswith(NOTHING_RAN) and interrupt in pending:
             outcomes[review] = ReviewOutcome(ReviewState.DECIDED)
         elif interrupt in pending and pending[interrupt] is not PauseKind.TOOL_GATE:
             outcomes[review] = ReviewOutcome(ReviewState.OPEN, doubt.note, doubt.may_have_run)

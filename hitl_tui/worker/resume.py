@@ -248,8 +248,9 @@ class Turn:
         if step is Recovery.PROCEED:
             unknown = await reviews.submitted(self._store, run.id)
         uncertain = step is Recovery.HOLD or (run.cut and not never_sent and not all(map(runs_nothing, sent)))
-        note = with_answers(CUT_OFF, sent) if uncertain else NOTHING_RAN
-        await self._settle(snapshot, unknown, Doubt(note, uncertain, keys.whole, [one.review for one in sent]))
+        earlier = "" if uncertain else await reviews.earlier_doubt(self._store, unknown)
+        note = with_answers(CUT_OFF, sent) if uncertain else f"{NOTHING_RAN}; before that: {earlier}" if earlier else NOTHING_RAN
+        await self._settle(snapshot, unknown, Doubt(note, uncertain or bool(earlier), keys.whole, [one.review for one in sent]))
         return True
 
     async def _close_overtaken(self, snapshot: ThreadSnapshot, unknown: Mapping[int, str], sent: Sequence[Submission]) -> dict[int, str]:

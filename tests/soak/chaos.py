@@ -115,17 +115,18 @@ class Chaos:
 
     async def _replace(self, worker: Worker, how: str) -> None:
         self._end(worker, how)
+        resting = asyncio.ensure_future(self._rested(worker, len(self.stops) - 1)) if how == "SIGTERM" else None
         await asyncio.sleep(self._random.uniform(*AWAY_S))
         self.start_worker()
-        if how == "SIGTERM":
-            await self._rested(worker, len(self.stops) - 1)
+        if resting:
+            await resting
 
     async def _rested(self, worker: Worker, stop: int) -> None:
         """Wait until the worker has ended by itself, and record the runs it took up before it saw the signal."""
         while worker.poll() is None:
             known = self.stops[stop]
             self.stops[stop] = replace(known, runs=tuple({*known.runs, *self._driven_by(worker.pid)}))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
 
     def _end(self, worker: Worker, how: str) -> None:
         if how == "kill -9":

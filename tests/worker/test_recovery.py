@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, ToolCall
 
 from hitl_tui.agents.source import StepProgress, ThreadSnapshot
 from hitl_tui.agents.tool_gates import message_of, message_without_refusals
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Submission
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, ReviewState, Run, RunState, Submission
+from hitl_tui.store import reviews
+from hitl_tui.worker.outcomes import NOTHING_RAN, Doubt, outcomes_of
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
+from tests.support.empty_database import open_store
+from tests.ui.homes import seed
 
 CALL = Action(0, "send", {"to": "bob"}, tuple(DecisionKind), tool_call="c1", digest="d1")
 APPROVED = Submission(7, "i1", PauseKind.TOOL_CALLS, "model", (CALL,), {0: Answer(DecisionKind.APPROVE)})
@@ -112,3 +117,24 @@ def test_gated_message_that_lost_its_refused_calls_is_found_to_be_restored() -> 
     assert message_without_refusals({"messages": [whole]}, sent) is None
     assert message_without_refusals({"messages": [cut]}, replace(sent, by_slot=dict.fromkeys(mixed, mixed[0]))) is None
     assert message_without_refusals({"messages": [message_of(made[:1])]}, sent) is None, "the message before it has the refused call"
+
+
+def test_answer_that_did_nothing_keeps_the_doubt_of_the_review_that_it_answered() -> None:
+    doubt = Doubt(f"{NOTHING_RAN}; before that: may have run once", True, "k1")
+    asked = replace(GATE, kind=PauseKind.TOOL_GATE, interrupt="gate:6")
+    pauses, outcomes = outcomes_of(snapshot(StepProgress.UNFINISHED, asked), {7: "gate:5"}, doubt)
+    assert outcomes[7].state is ReviewState.FAILED, "an edit was stored already, so that the gate has a new id"
+    assert [(one.note, one.may_have_run, one.repeats) for one in pauses] == [(doubt.note, True, "k1")]
+    _, outcomes = outcomes_of(snapshot(StepProgress.UNFINISHED, asked), {7: "gate:6"}, doubt)
+    assert outcomes[7].state is ReviewState.DECIDED, "its own review still says it"
+
+
+async def test_earlier_doubt_is_what_the_answered_review_said(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "hitl.db") as store:
+        project = await seed.add_project(store)
+        first, second = [
+            await seed.add_waiting_run(store, project, "mail", replace(ASKED, note="may have run once", may_have_run=may))
+            for may in (False, True)
+        ]
+        assert await reviews.earlier_doubt(store, [first]) == ""
+        assert await reviews.earlier_doubt(store, [first, second]) == "may have run once"
