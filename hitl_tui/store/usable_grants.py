@@ -15,8 +15,6 @@ from hitl_tui.store import grants
 from hitl_tui.store.connection import Store
 from hitl_tui.store.signature_checks import problem_of_stored_grant
 
-NO_RUN = 0
-"""The number of no run: grants for one run are left out."""
 TAKEN_BEFORE = """
 SELECT a.grant_id, count(*) FROM actions a JOIN decisions d ON d.review = a.review AND d.slot = a.slot
 WHERE a.grant_id IS NOT NULL AND d.actor_kind = 'grant' AND d.at < :since GROUP BY a.grant_id
@@ -31,7 +29,7 @@ class UsableGrants:
         self._store = store
 
     def usable(self, agent: str, run: int, people: People) -> list[Grant]:
-        """The grants that may let calls of an agent's run through now; of `NO_RUN`, those for all of its runs. Reads at once."""
+        """The grants that may let calls of an agent's run through now. Reads at once."""
         found = grants.live(self._store, agent, run, people)
         return [one for one in found if not self._problem(one, people)]
 
