@@ -446,7 +446,7 @@ class ReviewPane(DetailPane):
             return 0
         needed = self._rows(self._effect_lines(), EFFECT_ROWS)
         told = min(needed, max(LEAST, room - asked - 2 * LEAST))
-        is_tiny = self.size.height < TINY and asked + told + LEAST > room
+        is_tiny = self.size.height < TINY and asked + told + 1 > room
         return 0 if is_tiny else told  # then it is in its tab
 
     def _spread(self, spare: int, asked: int, told: int) -> None:
