@@ -22,6 +22,7 @@ from textual._keyboard_protocol import MODIFIER_FUNCTIONAL_KEYS
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 from textual.message import Message
 
 from hitl_tui.ui.runtime.cell_widths import PlacedOutput
@@ -458,6 +459,21 @@ class FilteredLinuxDriver(PlacedOutput, LinuxDriver):
         if self._writer_thread is not None and not constants.DISABLE_KITTY_KEY:
             self.write(ASK_FOR_REPEATS)
             self.flush()
+        if self._writer_thread is not None:
+            signal.signal(signal.SIGWINCH, self._sigwinch_application)
+            self._tell_size()
+
+    def _sigwinch_application(self, *_: object) -> None:
+        """Tell the app the size as soon as the loop goes on.
+
+        Textual reads it in the signal's handler. Another signal may interrupt that, and then the older size is told last, and kept.
+        """
+        if not self._in_band_window_resize:
+            self._loop.call_soon_threadsafe(self._tell_size)
+
+    def _tell_size(self) -> None:
+        size = Size(*self._get_terminal_size())
+        self._app.post_message(events.Resize(size, size))
 
     def _run_input_thread(self) -> None:
         """Run the thread; an error in it ends the console."""

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
+from textual.app import App
+from textual.geometry import Size
 from textual.message import Message
 
-from hitl_tui.ui.input_filter import LEAVING_S, STALLED_S, InputFilter, KeysRead, PasteRefused, Press, PressSettled, plain_text
+from hitl_tui.ui.input_filter import (
+    LEAVING_S,
+    STALLED_S,
+    FilteredLinuxDriver,
+    InputFilter,
+    KeysRead,
+    PasteRefused,
+    Press,
+    PressSettled,
+    plain_text,
+)
 
 KITTY_ON = b"\x1b[?31u"
 
@@ -234,3 +248,25 @@ def test_a_terminal_that_reports_repeats_is_believed(gap: float, repeats: int) -
 def test_a_terminal_that_reports_no_repeats_is_measured() -> None:
     times = [0.0, *(0.5 + n / 30 for n in range(30))]
     assert acts(replay((0.0, b"\x1b[?1u"), *((1 + at, b"\x1b[97;;97u") for at in times))) == 1
+
+
+async def test_size_told_last_is_the_present_one_when_signals_interrupt_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT)}
+    app, told, terminal = App[None](), list[Size](), [Size(59, 15)]
+    driver = FilteredLinuxDriver(app)
+    monkeypatch.setattr(app, "post_message", lambda event: told.append(event.size))
+
+    def size() -> Size:
+        found = terminal[0]
+        if found == (59, 15):  # the terminal grows right after its size was read
+            terminal[0] = Size(120, 36)
+            driver._sigwinch_application()
+        return found
+
+    monkeypatch.setattr(driver, "_get_terminal_size", size)
+    driver._sigwinch_application()
+    while len(told) < 2:
+        await asyncio.sleep(0)
+    assert told == [Size(59, 15), Size(120, 36)]
+    for number, handler in before.items():
+        signal.signal(number, handler)
