@@ -265,7 +265,7 @@ async def test_size_told_last_is_the_present_one_when_signals_interrupt_each_oth
 
     monkeypatch.setattr(driver, "_get_terminal_size", size)
     driver._sigwinch_application()
-    while len(told) < 2:
+    while len(told) < 2:  # noqa: ASYNC110
         await asyncio.sleep(0)
     assert told == [Size(59, 15), Size(120, 36)]
     for number, handler in before.items():
