@@ -65,6 +65,8 @@ ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 MODE = re.compile(rb"\x1b\[\?(\d+(?:;\d+)*)([hl])")
 NORMALLY_ON = {7, 25}
 """Line wrap and the cursor; every other mode is off in a shell."""
+BEGINS = b"\x1b[?1049h"
+"""What the console draws first when it begins, and when it goes on after a stop."""
 PASTE_END, QUIT = b"\x1b[201~", b"\x11"
 ENDS_S = 60.0
 UNASKED_QUIET_S = 0.06
@@ -91,6 +93,13 @@ class RecordedTerminal(Terminal):
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program."""
         os.kill(self.pid, number)
+
+    def go_on(self) -> None:
+        """Let the program go on, and wait until it has drawn all again: before, ctrl+c in a paste may be a signal."""
+        drawn = self.output.count(BEGINS)
+        self.signal(signal.SIGCONT)
+        self.drain(0.05)
+        self.drain_until(lambda: self.output.count(BEGINS) > drawn and self.is_raw)
 
     @property
     def is_stopped(self) -> bool:
@@ -222,9 +231,7 @@ class Session:
                 screen.drain(0.05)
                 if number in (signal.SIGTSTP, signal.SIGSTOP):
                     screen.drain_until(lambda: screen.is_stopped)
-                screen.signal(signal.SIGCONT)
-                screen.drain(0.05)
-                screen.drain_until(lambda: screen.is_raw)  # before, ctrl+c in a paste is a signal
+                screen.go_on()
 
         return Step(act=send)
 
