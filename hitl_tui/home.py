@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -173,6 +174,13 @@ def sample_agents() -> Path:
     package = Path(__file__).parent
     installed = package / "_sample_agents"
     return installed if installed.is_dir() else package.parent / "sample_agents"
+
+
+def home_option(home: Path) -> str:
+    """`--home DIR` for a shell; empty for the folder that is used without it, whatever the environment of another shell says."""
+    from platformdirs import user_data_path
+
+    return "" if home == user_data_path("hitl-tui") else f"--home {shlex.quote(str(home))}"
 
 
 def find_home(option: str | None) -> Home:

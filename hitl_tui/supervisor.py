@@ -25,6 +25,13 @@ STOP_S = 8.0
 WATCH_S = 2.0
 SILENT_S = 10.0
 """Silence after which a worker with a cancelled or overdue run is killed: a thread holds the GIL, so its own watchdog cannot act."""
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end a worker cleanly, from its first moment on."""
+
+
+def stopped_early(label: str) -> str:
+    """What a worker says that is ended before its agents are loaded."""
+    return f"worker of {label}: stopped before its agents were loaded; nothing had begun"
 
 
 def own_command() -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -138,6 +139,14 @@ def root_of(key: str) -> Path | None:
         return sample_agents().resolve()
     place = _place(key)
     return place if place is None or _names_module(key) else place.parent
+
+
+def worker_command(key: str, home: str = "") -> str:
+    """The shell command that starts a worker of a project, from its key; `home` is an option that names the home, or empty."""
+    folder, names_module, module = key.partition("::") if not servers.is_url(key) else ("", "", "")
+    target = module if names_module else str(sample_agents()) if key == SAMPLE else key
+    command = " ".join(["hitl-tui worker", *([home] if home else []), shlex.quote(target)])
+    return f"cd {shlex.quote(folder)} && {command}" if names_module else command
 
 
 def is_gone(key: str) -> bool:

@@ -18,7 +18,7 @@ from hitl_tui.errors import BadTarget
 from hitl_tui.home import OWN_PYTHON, Home, find_home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import read_settings
-from hitl_tui.supervisor import worker_command
+from hitl_tui.supervisor import STOPPING, stopped_early, worker_command
 
 ENDED_POLL_S = 0.5
 
@@ -50,6 +50,7 @@ def worker(
         sys.exit(_one_each(targets, opened, parallel, until_idle, python))
     (given,) = parsing.or_default(targets)
     target = parsing.parse(given)
+    _end_on_signals(target.label, int(describe))
     note = ""
     if isinstance(target, parsing.ServerTarget):
         if python:
@@ -67,6 +68,17 @@ def worker(
     run_worker(target, opened, options, lambda line: print(visible(line), file=sys.stderr, flush=True))
 
 
+def _end_on_signals(label: str, code: int) -> None:
+    """While LangGraph is imported: end with a sentence when asked to. The worker then has handlers of its own."""
+
+    def end(*_: object) -> None:
+        os.write(2, f"{visible(stopped_early(label))}\n".encode())  # the handler may have come amid a print
+        os._exit(code)
+
+    for number in STOPPING:
+        signal.signal(number, end)
+
+
 def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool, python: str) -> int:
     """Run a worker process for each target. Ends them when this process is ended, and unless `until_idle`, when one of them has ended.
 
@@ -80,7 +92,7 @@ def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: 
         for process in processes:
             process.terminate()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, end)
     if not until_idle:  # as a service: what started this process starts all again
         while all(process.poll() is None for process in processes):

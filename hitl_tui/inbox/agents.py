@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
@@ -134,6 +134,10 @@ class Agents:
     async def project_errors(self, targets: Sequence[str]) -> list[tuple[str, str]]:
         """Label and error of each of these projects that cannot be loaded."""
         return await agents.project_errors(self._store, targets)
+
+    async def unserved(self, own: Collection[str] = ()) -> dict[str, str]:
+        """Read the agents that no worker runs now, with their project's target. `own`: targets whose worker may still be starting."""
+        return await agents.unserved(self._store, own)
 
     async def workers(self) -> list[Worker]:
         """Read the known workers. One that was killed stays listed until another recovers its runs."""

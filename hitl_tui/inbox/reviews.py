@@ -141,6 +141,10 @@ class Reviews:
         """Read the conversation, reasoning, earlier attempts and state around a review."""
         return await reviews.context(self._store, review)
 
+    async def reasonings(self, chosen: Sequence[int]) -> dict[int, str]:
+        """Read what the agents of these reviews said before they proposed the calls, by review."""
+        return await reviews.reasonings(self._store, chosen)
+
     async def versions(self, review: int) -> list[ProposalVersion]:
         """Earlier drafts, or earlier calls of the same tools, that were sent back for revision; oldest first."""
         return await reviews.versions(self._store, review)

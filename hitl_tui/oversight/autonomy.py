@@ -31,7 +31,7 @@ BINS = 20
 
 @dataclass(frozen=True, slots=True)
 class WeighedDecision:
-    """One decision by a person, reduced to what counts as evidence."""
+    """One judgement of a person, reduced to what counts as evidence. Calls that were decided with one key are one judgement."""
 
     at: float
     """Unix time, seconds."""

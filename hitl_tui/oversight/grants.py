@@ -31,6 +31,21 @@ class PastCall:
     """Seconds that the person viewed it; None if it was not measured, as on the command line."""
     reading_s: float = 0.0
     """Seconds below which nobody can have read it."""
+    person: str = ""
+    """The key of who decided it: what one person decided at the same time was decided with one key."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it was approved as it was proposed, and not rated down later."""
+        return self.decision is DecisionKind.APPROVE and not self.rated_down
+
+
+def judgements(calls: Iterable[PastCall]) -> tuple[int, int]:
+    """How many judgements found all of their calls good, and how many there are: calls that were decided with one key are one."""
+    made: dict[tuple[float, str], bool] = {}
+    for one in calls:
+        made[one.at, one.person] = made.get((one.at, one.person), True) and one.is_good
+    return sum(made.values()), len(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,8 @@ class ScopeEvidence:
     """Approved as they were proposed, and rated down later."""
     looked_at: int = 0
     """Past calls of the tool that were held against the scope."""
+    judged: tuple[int, int] = (0, 0)
+    """How many judgements found all of these calls good, and how many there are."""
     unseen: tuple[str, ...] = field(default=())
     """Arguments that the scope leaves free: nobody sees their values any more."""
 
@@ -56,8 +73,8 @@ class ScopeEvidence:
 
     @property
     def bound(self) -> tuple[float, float] | None:
-        """Wilson's 95 % interval of the share approved unchanged; None without calls."""
-        return wilson(len(self.approved), self.total)
+        """Wilson's 95 % interval of the share of judgements that approved unchanged; None without calls."""
+        return wilson(*self.judged)
 
     @property
     def warning(self) -> str:
@@ -75,7 +92,9 @@ class ScopeEvidence:
         parts = [f"{len(self.approved)} approved unchanged", f"{len(self.edited)} edited", f"{len(self.rejected)} rejected"]
         parts += [f"{len(self.rated_down)} rated down"] if self.rated_down else []
         low, high = self.bound or (0.0, 1.0)
-        return f"{self.total} of {counted(self.looked_at, 'call')} in 90 days: {', '.join(parts)}; {percent_range(low, high)} (95 % CI)"
+        made = f" in {counted(self.judged[1], 'judgement')}" if self.judged[1] < self.total else ""
+        told = f"{self.total} of {counted(self.looked_at, 'call')} in 90 days: {', '.join(parts)}{made}"
+        return f"{told}; {percent_range(low, high)} (95 % CI)"
 
 
 def evidence(scope: Scope, past: Iterable[PastCall], arguments: Iterable[str] = ()) -> ScopeEvidence:
@@ -87,11 +106,12 @@ def evidence(scope: Scope, past: Iterable[PastCall], arguments: Iterable[str] = 
         arguments: of the call that the grant is made from.
     """
     found: dict[str, list[tuple[int, int]]] = {"approved": [], "edited": [], "rejected": [], "rated_down": []}
-    looked_at = 0
+    looked_at, covered = 0, list[PastCall]()
     for one in past:
         looked_at += 1
         if one.facts.findings or out_of_scope(scope, one.facts, lambda one=one: one.outside):  # type: ignore[misc]
             continue
+        covered.append(one)
         match one.decision:
             case DecisionKind.APPROVE:
                 found["rated_down" if one.rated_down else "approved"].append((one.review, one.slot))
@@ -100,4 +120,5 @@ def evidence(scope: Scope, past: Iterable[PastCall], arguments: Iterable[str] = 
             case _:
                 found["rejected"].append((one.review, one.slot))
     unseen = () if scope.is_exact else tuple(name for name in arguments if name not in pinned(scope))
-    return ScopeEvidence(**{name: tuple(calls) for name, calls in found.items()}, looked_at=looked_at, unseen=unseen)
+    calls = {name: tuple(ones) for name, ones in found.items()}
+    return ScopeEvidence(**calls, looked_at=looked_at, judged=judgements(covered), unseen=unseen)

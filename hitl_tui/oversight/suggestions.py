@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from hitl_tui.formatting import counted, measured_duration, percent_down
 from hitl_tui.model import DecisionKind, Facts, Grant, Json, Outcome, Risk
-from hitl_tui.oversight.grants import PastCall, evidence
+from hitl_tui.oversight.grants import PastCall, evidence, judgements
 from hitl_tui.oversight.statistics import wilson
 from hitl_tui.policy.engine import THRESHOLDS, judge_unsampled, selects
 from hitl_tui.policy.grant_scopes import as_rule, quoted
 from hitl_tui.policy.schema import Policy, Rule
 
 LEAST = 20
-"""Decisions that a suggestion rests on at least."""
+"""Judgements that a suggestion rests on at least: calls that were decided with one key are one."""
 WANTED = 0.85
 """Wilson's lower bound of the share approved unchanged from which less is asked, as for autonomy levels."""
 TOO_FEW_CAUGHT = 0.8
@@ -168,11 +168,11 @@ def _is_worked_around(rule: Rule, policy: Policy, past: Mapping[tuple[str, str],
     if rule.outcome is not Outcome.ASK or rule.grants or rule.to or rule.reviewers > 1 or rule.signed or rule.separate:
         return ""
     calls = [one for found in past.values() for one in found if judge_unsampled(one.facts, policy, one.at).rule == rule.name]
-    good = sum(one.decision is DecisionKind.APPROVE and not one.rated_down for one in calls)
-    low = (wilson(good, len(calls)) or (0.0, 1.0))[0]
-    if len(calls) < LEAST or low < WANTED:
+    good, made = judgements(calls)
+    low = (wilson(good, made) or (0.0, 1.0))[0]
+    if made < LEAST or low < WANTED:
         return ""
-    share = f"{good} of {counted(len(calls), 'call')}, at least {percent_down(low)}"
+    share = f"{good} of {counted(made, 'judgement')}, at least {percent_down(low)}"
     return f"Rule {rule.name!r} asks about what people approve unchanged ({share}): grants may then lift it, within their bounds."
 
 
@@ -196,16 +196,17 @@ def _threshold(policy: Policy, past: Mapping[tuple[str, str], Sequence[PastCall]
         return min(1.0, round(now + STEP, 2)), f"{why}: less should run by itself."
     if attention.caught < attention.shown or (viewed.is_too_fast and attention.shown < LEAST_CHECKS):
         return now, ""
-    best, least = now, list[PastCall]()
+    best, most, least = now, 0, list[PastCall]()
     for step in range(1, math.ceil((now - policy.thresholds.ask) / STEP)):
         wanted = round(now - step * STEP, 2)
         tried = replace(policy, thresholds=replace(policy.thresholds, auto=wanted))
         calls = [one for found in past.values() for one in found if _runs_newly(one.facts, one.at, policy, tried)]
-        if any(one.decision is not DecisionKind.APPROVE or one.rated_down for one in calls):
+        good, made = judgements(calls)
+        if good < made:
             break
-        if len(calls) > len(least):
-            best, least = wanted, calls
-    most, viewed = len(least), _Viewed.of(least)
+        if made > most:
+            best, most, least = wanted, made, calls
+    viewed = _Viewed.of(least)
     low = (wilson(most, most) or (0.0, 1.0))[0]
     if most < LEAST or low < WANTED or not viewed.is_fast:
         return now, ""
@@ -225,7 +226,7 @@ def _careless(attention: Attention) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Viewed:
-    """How long people viewed calls, as far as that was measured."""
+    """How long people viewed calls, as far as that was measured; those that were decided with one key were viewed once."""
 
     calls: int
     too_fast: int
@@ -236,7 +237,12 @@ class _Viewed:
 
     @classmethod
     def of(cls, calls: Iterable[PastCall]) -> _Viewed:
-        known = [(one.viewed_s, one.reading_s) for one in calls if one.viewed_s is not None]
+        looks = dict[tuple[float, str], tuple[float, float]]()
+        for one in calls:
+            if one.viewed_s is not None:
+                _, needed = looks.get((one.at, one.person), (0.0, 0.0))
+                looks[one.at, one.person] = one.viewed_s, max(needed, one.reading_s)
+        known = list(looks.values())
         return cls(
             len(known),
             sum(viewed < needed for viewed, needed in known),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -268,6 +268,21 @@ async def beat(store: Store, worker: str, concurrency: int, code_changed: bool =
     async with store.transaction() as db:
         values = {"now": time.time(), "concurrency": concurrency, "code_changed": code_changed, "id": worker}
         return db.execute(BEAT, values).rowcount > 0
+
+
+UNSERVED = """
+SELECT a.name, p.target FROM agents a JOIN projects p ON p.id = a.project
+WHERE a.error = '' AND p.target NOT IN (SELECT value FROM json_each(:own))
+    AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.project = p.id AND w.beat_at > :since)
+"""
+GONE_S = 60.0
+"""Age of a worker's last heartbeat beyond which it is taken for gone, where nothing depends on it."""
+
+
+async def unserved(store: Store, own: Collection[str]) -> dict[str, str]:
+    """The agents that no worker runs, with their project's target. Those of the targets in `own` have a worker that may still start."""
+    values = {"own": json.dumps(list(own)), "since": time.time() - GONE_S}
+    return {str(name): str(target) for name, target in await store.all(UNSERVED, values)}
 
 
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:

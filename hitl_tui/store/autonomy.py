@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -11,7 +13,7 @@ from hitl_tui.model import Actor, ActorKind, Evidence, Facts, Level, LevelChange
 from hitl_tui.oversight.autonomy import WeighedDecision, evidence
 from hitl_tui.policy.schema import AutonomyRules
 from hitl_tui.store.connection import Store
-from hitl_tui.store.history import catch_up
+from hitl_tui.store.history import catch_up, judgements
 from hitl_tui.store.levels import LAST_DECISION, NewLevel, change, level_of
 
 CHANGES = """
@@ -22,18 +24,18 @@ TOOLS = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, 
 CALLS = f"IN ({', '.join(repr(kind.value) for kind in PauseKind if kind.is_tool_call)})"
 """Condition on a review's kind: it asks about tool calls, and is not a question that only has a tool's name."""
 DECIDED = f"""
-SELECT at,
+SELECT decision, at, actor_key,
     kind = 'approve' AND NOT EXISTS (
         SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.rating < 0 AND f.withdrawn_at IS NULL
     ),
-    confidence, spot_check, decision, actor_key
+    confidence, spot_check
 FROM (
     SELECT * FROM history
-    WHERE agent = :agent AND tool = :tool AND in_force AND actor_kind = 'person'
+    WHERE agent = :agent AND tool = :tool AND in_force AND actor_kind = 'person' AND decision < :before
         AND (SELECT kind FROM reviews WHERE id = review) {CALLS}
-    ORDER BY decision DESC LIMIT :window
+    ORDER BY decision DESC LIMIT :limit
 ) h
-WHERE at >= :since ORDER BY decision DESC
+ORDER BY decision DESC
 """
 """People's decisions on the last calls of a tool; the terms are those of the index `history_people`."""
 LAST = f"""
@@ -122,14 +124,19 @@ async def _last_call(store: Store, agent: str, tool: str) -> Facts | None:
 
 async def _evidence(store: Store, agent: str, tool: str, rules: AutonomyRules, now: float) -> Evidence:
     tool_of = {"agent": agent, "tool": tool}
-    rows = await store.all(DECIDED, {**tool_of, "window": rules.window, "since": now - rules.window_s})
+    made = [one for one in await judgements(store, DECIDED, tool_of, rules.window) if one[0][1] >= now - rules.window_s]
     came_after = next((int(number) for (number,) in await store.all(CAME_AFTER, tool_of)), None)
-    decided = [
-        WeighedDecision(at, bool(unchanged), confidence, bool(spot_check), number)
-        for at, unchanged, confidence, spot_check, number, _ in rows
-    ]
-    people = {key for *_, key in rows}
+    decided = [_weighed(one) for one in made]
+    people = {key for ((_, _, key, *_), *_) in made}
     return evidence(decided, came_after, await _attention(store, people, decided[-1].at) if decided else (0, 0))
+
+
+def _weighed(rows: Sequence[Any]) -> WeighedDecision:
+    """One judgement on calls of a tool: unchanged only if all of them are, with the mean of the confidences that they state."""
+    stated = [confidence for *_, confidence, _ in rows if confidence is not None]
+    number, at = rows[0][:2]
+    is_unchanged, is_spot_check = all(row[3] for row in rows), any(row[5] for row in rows)
+    return WeighedDecision(at, is_unchanged, fmean(stated) if stated else None, is_spot_check, number)
 
 
 async def _attention(store: Store, people: set[str], since: float) -> tuple[int, int]:

@@ -326,7 +326,7 @@ PAST = f"""
 SELECT d.review, d.slot, d.at, d.kind, EXISTS (
         SELECT 1 FROM feedback f WHERE f.decision = d.id AND f.rating < 0 AND f.withdrawn_at IS NULL
     ), v.agent, a.name, a.args, v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END),
-    coalesce(a.confidence, v.confidence), v.note, r.input, d.viewed_ms / 1000.0, d.reading_ms / 1000.0, d.id
+    coalesce(a.confidence, v.confidence), v.note, r.input, d.viewed_ms / 1000.0, d.reading_ms / 1000.0, d.actor_key, d.id
 FROM decisions d
 JOIN reviews v ON v.id = d.review
 JOIN actions a ON a.review = d.review AND a.slot = d.slot
@@ -362,7 +362,7 @@ def _past(rows: Sequence[Any], contexts: Mapping[int, str]) -> list[PastCall]:
 
 
 def _past_call(row: Any, conversation: str | None) -> PastCall:
-    review, slot, at, decision, down, agent, tool, args, kind, risk, confidence, note, launched, viewed_s, reading_s, _ = row
+    review, slot, at, decision, down, agent, tool, args, kind, risk, confidence, note, launched, viewed_s, reading_s, person, _ = row
     value = json.loads(args)
     doubts = (*([note] if note else []), *sanitize.findings(tool, value))
     known = Facts(
@@ -371,7 +371,7 @@ def _past_call(row: Any, conversation: str | None) -> PastCall:
     )  # fmt: skip
     if reading_s is None:
         reading_s = reading_time_s(words_of_size(len(args)))
-    return PastCall(review, slot, at, DecisionKind(decision), bool(down), known, outside_of(known), viewed_s, reading_s)
+    return PastCall(review, slot, at, DecisionKind(decision), bool(down), known, outside_of(known), viewed_s, reading_s, person)
 
 
 TOOLS = "SELECT DISTINCT agent, tool FROM decisions WHERE NOT superseded AND actor_kind = 'person' AND at >= :since ORDER BY agent, tool"

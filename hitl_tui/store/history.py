@@ -84,6 +84,37 @@ async def catch_up(store: Store) -> None:
         await asyncio.sleep((time.monotonic() - began) / 2)  # other programs that want to write poll, and must find the database free
 
 
+# Judgements
+
+LOOKED_THROUGH = (500, 20_000)
+"""Decisions that are read at a time for judgements, and in all."""
+
+
+async def judgements(store: Store, statement: str, values: Mapping[str, Any], most: int) -> list[list[Any]]:
+    """People's last judgements, newest first, each with its decisions: what one person stored with one key is one judgement.
+
+    Args:
+        statement: selects `(decision, at, actor_key, …)`, newest first: those before decision `:before`, and `:limit` of them at most.
+        values: for its other parameters.
+        most: how many judgements are wanted.
+    """
+    found, before, read = list[list[Any]](), 2**62, 0
+    each, in_all = LOOKED_THROUGH
+    while read < in_all:
+        rows = await store.all(statement, {**values, "before": before, "limit": each})
+        for row in rows:
+            if found and found[-1][0][1:3] == row[1:3]:
+                found[-1].append(row)
+            elif len(found) == most:
+                return found
+            else:
+                found.append([row])
+        if len(rows) < each:
+            break
+        before, read = rows[-1][0], read + each
+    return found
+
+
 # Searching
 
 ROW = (

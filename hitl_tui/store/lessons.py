@@ -15,10 +15,10 @@ from hitl_tui.oversight.lessons import CorrectedCall, DrawnLesson, RejectedCall,
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.history import catch_up
+from hitl_tui.store.history import catch_up, judgements
 
 READ = 200
-"""How many of a tool's last rejections and corrections lessons are drawn from."""
+"""How many of a tool's last rejections and corrections lessons are drawn from; those made with one key are one."""
 COMPARED = 200
 """How many decisions before and after a lesson's acceptance have their rates compared."""
 LOOKED_THROUGH = 5000
@@ -26,14 +26,15 @@ LOOKED_THROUGH = 5000
 PROPOSED_AGAIN = (5, 50)
 """A lesson that a person dropped is proposed again after as many new examples as it had: at least, and at most."""
 SELECT = "SELECT id, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at FROM lessons"
-REFUSED = f"""
-SELECT h.decision, h.kind, a.args, d.args, coalesce(d.message, '') FROM (
-    SELECT decision, review, slot, kind FROM history
-    WHERE agent = :agent AND tool = :tool AND in_force AND kind IN ('edit', 'reject') AND actor_kind = 'person'
-    ORDER BY decision DESC LIMIT {READ}
+REFUSED = """
+SELECT h.decision, h.at, h.actor_key, h.kind, a.args, d.args, coalesce(d.message, '') FROM (
+    SELECT decision, at, actor_key, review, slot, kind FROM history
+    WHERE agent = :agent AND tool = :tool AND in_force AND kind IN ('edit', 'reject') AND actor_kind = 'person' AND decision < :before
+    ORDER BY decision DESC LIMIT :limit
 ) h
 JOIN decisions d ON d.id = h.decision
 JOIN actions a ON a.review = h.review AND a.slot = h.slot
+ORDER BY h.decision DESC
 """
 """Rejections and corrections of a tool; the terms are those of the index `history_refused`."""
 RATES = f"""
@@ -93,12 +94,21 @@ async def propose(store: Store) -> bool:
     due = store.read_now("SELECT agent, tool, news FROM lessons_due")
     for agent, tool, changes in due:
         key = {"agent": agent, "tool": tool, "changes": changes}
-        calls = [_call(*row) for row in await store.all(REFUSED, key)]
+        calls = [call for made in await judgements(store, REFUSED, key, READ) for call in _calls(made)]
         drawn = {one.topic: one for one in await asyncio.to_thread(draw_lessons, tool, calls)}
         async with store.transaction() as db:
             _store_drawn(db, agent, tool, drawn)
             db.execute("DELETE FROM lessons_due WHERE agent = :agent AND tool = :tool AND news = :changes", key)
     return bool(due)
+
+
+def _calls(made: Sequence[Any]) -> list[CorrectedCall | RejectedCall]:
+    """The calls of one judgement, those alike only once: a reason that was given for forty calls with one key was given once."""
+    alike = dict[tuple[Any, ...], CorrectedCall | RejectedCall]()
+    for decision, _, _, kind, proposed, final, message in made:
+        same = (kind, message) if kind == DecisionKind.REJECT else (kind, proposed, final)
+        alike[same] = _call(decision, kind, proposed, final, message)
+    return list(alike.values())
 
 
 def _call(decision: int, kind: str, proposed: str, final: str | None, message: str) -> CorrectedCall | RejectedCall:

@@ -52,6 +52,7 @@ STEPS: tuple[Callable[[], str], ...] = (
     _step("17_indexes"),
     _step("18_hand_back_notifications"),
     _step("19_practice"),
+    _step("20_judgements"),
 )
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 

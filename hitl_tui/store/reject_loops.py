@@ -17,7 +17,7 @@ KEEPS_PROPOSING = "keeps proposing what was rejected"
 LONGEST_NAMED = 200
 """Characters of a value up to which a rejection can name it by quoting it."""
 DECIDED = """
-SELECT a.name, a.args, d.kind, coalesce(d.message, ''), d.actor
+SELECT a.name, a.args, d.kind, coalesce(d.message, ''), d.actor, d.at, v.id
 FROM reviews v
 JOIN actions a ON a.review = v.id
 JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
@@ -36,6 +36,13 @@ class Decided:
     kind: DecisionKind
     message: str = ""
     by: str = ""
+    at: float = 0.0
+    """Unix time of the decision; 0 if unknown."""
+    review: int = 0
+
+    def is_with(self, other: Decided) -> bool:
+        """Whether the agent was told of both at once: they are of one review, or were decided with one key."""
+        return bool(self.review) and (self.review == other.review or (self.at, self.by) == (other.at, other.by))
 
 
 def applied(db: Transaction, run: int, pause: Pause, routed: Routed, after: int) -> Routed:
@@ -47,8 +54,8 @@ def applied(db: Transaction, run: int, pause: Pause, routed: Routed, after: int)
         return routed
     tools = json.dumps([canonical_json.storable(action.name) for action in pause.actions])
     earlier = [
-        Decided(str(tool), json.loads(args), DecisionKind(kind), message, by)
-        for tool, args, kind, message, by in db.rows(DECIDED, {"run": run, "tools": tools})
+        Decided(str(tool), json.loads(args), DecisionKind(kind), message, by, at, review)
+        for tool, args, kind, message, by, at, review in db.rows(DECIDED, {"run": run, "tools": tools})
     ]
     if len(earlier) < after:
         return routed
@@ -61,13 +68,17 @@ def applied(db: Transaction, run: int, pause: Pause, routed: Routed, after: int)
 
 
 def repeated(action: Action, earlier: Iterable[Decided]) -> list[Decided]:
-    """The rejections of this call since it was last let run. `earlier` are the run's decided calls, oldest first."""
+    """The rejections of this call since it was last let run; of those that came at once, the first.
+
+    Args:
+        earlier: the run's decided calls, oldest first.
+    """
     found: list[Decided] = []
     for one in earlier:
         if one.tool != action.name:
             continue
         if one.kind is DecisionKind.REJECT and is_same(action.args, one):
-            found.append(one)
+            found += [] if found and one.is_with(found[-1]) else [one]
         elif one.kind in (DecisionKind.APPROVE, DecisionKind.EDIT) and _plain(one.args) == _plain(action.args):
             found.clear()
     return found

@@ -209,6 +209,16 @@ async def context(store: Store, review: int) -> Context:
     return read_context(json.loads(row[0])) if row else Context()
 
 
+REASONINGS = """
+SELECT review, json_extract(context, '$.reasoning') FROM details WHERE review IN (SELECT value FROM json_each(?))
+"""
+
+
+async def reasonings(store: Store, ids: Sequence[int]) -> dict[int, str]:
+    """What the agents of these reviews said before they proposed the calls, by review."""
+    return {int(review): str(text or "") for review, text in await store.all(REASONINGS, (json.dumps(list(ids)),))}
+
+
 BLIND = """
 SELECT a.slot FROM actions a JOIN reviews v ON v.id = a.review
 WHERE a.review = :review AND a.blind AND v.state = 'open'

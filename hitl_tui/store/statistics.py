@@ -36,7 +36,7 @@ from hitl_tui.oversight.statistics import (
 )
 from hitl_tui.policy.globs import matches
 from hitl_tui.store.connection import Store
-from hitl_tui.store.history import catch_up
+from hitl_tui.store.history import catch_up, judgements
 
 DAY = 86_400
 DAILY = 31
@@ -48,7 +48,7 @@ AT_ONCE = 2000
 LISTED = 20
 """Arguments, and reasons, that are listed of one group."""
 PACE_DECISIONS = 50
-"""Decisions that a reviewer's pace is measured by."""
+"""Judgements that a reviewer's pace is measured by: calls that were decided with one key are one."""
 LEAST_SIZE = 100
 """Characters below which a call is too short to measure the time per 1,000 characters."""
 CELLS = "SELECT id, scope, agent, tool, actor, rule FROM cells WHERE scope IN (SELECT value FROM json_each(?))"
@@ -90,9 +90,9 @@ SELECT t.measure, t.value, t.count FROM cells c CROSS JOIN tallies t
 WHERE c.scope = 'reviewer' AND c.agent = '' AND c.tool = '' AND c.actor_key = ? AND c.rule = ''
     AND t.scope = 'reviewer' AND t.grain = 0 AND t.measure IN ('decided', 'viewed') AND t.day = 0 AND t.cell = c.id AND t.count > 0
 """
-LAST_VIEWED = f"""
-SELECT viewed_ms / 1000.0, size, kind, reading_ms / 1000.0, seen FROM history
-WHERE actor_key = ? AND in_force AND viewed_ms IS NOT NULL ORDER BY decision DESC LIMIT {PACE_DECISIONS}
+LAST_VIEWED = """
+SELECT decision, at, actor_key, viewed_ms / 1000.0, size, kind, reading_ms / 1000.0, seen FROM history
+WHERE actor_key = :key AND in_force AND viewed_ms IS NOT NULL AND decision < :before ORDER BY decision DESC LIMIT :limit
 """
 CHECKS = """
 SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks
@@ -195,19 +195,23 @@ async def reader(store: Store, reviewer: str, counts: Counts, since: float = 0.0
         counts: the decisions that the share approved and the time viewed are taken from.
         since: Unix time from which attention checks are counted.
     """
-    rows = await store.all(LAST_VIEWED, (person_key(reviewer),))
-    views = [
-        (viewed, reading_time_s(words_of_size(size)) if needed is None else needed, kind == DecisionKind.APPROVE)
-        for viewed, size, kind, needed, _ in reversed(rows)
-    ]
-    per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, *_ in rows if size >= LEAST_SIZE]
-    seen = [share for *_, share in rows if share is not None]
+    made = [[row[3:] for row in one] for one in await judgements(store, LAST_VIEWED, {"key": person_key(reviewer)}, PACE_DECISIONS)]
+    views = [_viewed(one) for one in reversed(made)]
+    alone = [one[0] for one in made if len(one) == 1]
+    per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, *_ in alone if size >= LEAST_SIZE]
+    seen = [share for one in made for *_, share in one if share is not None]
     shown, caught = await store.one(CHECKS, {"key": person_key(reviewer), "since": since})
     rates = counts.rates
     return Reader(
         reviewer, pace(views), times(counts.viewed), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
         caught, statistics.fmean(seen) if seen else None,
     )  # fmt: skip
+
+
+def _viewed(rows: Sequence[Any]) -> tuple[float, float, bool]:
+    """Seconds that the calls of one judgement were viewed together, seconds that reading takes, and whether all were approved."""
+    needed = [reading_time_s(words_of_size(size)) if known is None else known for _, size, _, known, _ in rows]
+    return rows[0][0], max(needed), all(kind == DecisionKind.APPROVE for _, _, kind, *_ in rows)
 
 
 READER_AND_PEOPLE = """

@@ -74,6 +74,8 @@ LESSONS_S = 1.0
 """How long after a decision new lessons are looked for."""
 STARTED_S = 8.0
 """How long it is told which project the console chose by itself, and that a lesson is proposed."""
+HELD_UP_S = 20.0
+"""How long it is told why a run that was just started stays queued."""
 ENDED_S = 20.0
 """How long the line on a run that has ended stays, where there is no other message."""
 TEXTUAL_COMMANDS = frozenset({"Theme", "Quit", "Screenshot"})
@@ -371,8 +373,9 @@ class HitlApp(LeavableApp):
             await self._leave_by(event)
             return
         if isinstance(event, KeysRead | PressSettled | PasteRefused | events.Paste) and not event.is_forwarded:
-            await self._has_view.wait()
-            if await self._key_gate.take(event):
+            if not self._has_view.is_set() and isinstance(event, KeysRead) and self._is_key(event, "quit"):
+                self.exit()  # what it still opens may take long
+            if not await self._until_view() or await self._key_gate.take(event):
                 return
         elif isinstance(event, events.Key) and not event.is_forwarded:
             await self._press(event)
@@ -384,7 +387,8 @@ class HitlApp(LeavableApp):
 
         With a dialog only keys that are no letters leave: those may be meant for a text.
         """
-        await self._has_view.wait()
+        if not await self._until_view():
+            return
         if isinstance(event, KeysRead):
             key = event.keys[0].key if len(event.keys) == 1 and event.keys[0].press == Press.TAP and not event.pasted else ""
         else:
@@ -393,9 +397,25 @@ class HitlApp(LeavableApp):
         if bound and bound.binding.id in ("quit", "suspend") and (len(self.screen_stack) == 1 or len(key) > 1):
             await self.run_action(bound.binding.action, bound.node)
 
+    async def _until_view(self) -> bool:
+        """Wait until the queue is there to take keys. False if the console ends before, which no key may hold up."""
+        if not self._has_view.is_set():
+            either = [asyncio.ensure_future(one.wait()) for one in (self._has_view, self.leaving)]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            for one in either:
+                one.cancel()
+        return self._has_view.is_set()
+
+    def _is_key(self, event: KeysRead | events.Key, *commands: str) -> bool:
+        """Whether an event is one key, and that of one of these commands."""
+        keys = [event.key] if isinstance(event, events.Key) else [key.key for key in event.keys]
+        bound = [key for key, active in self.screen.active_bindings.items() if active.binding.id in commands]
+        return len(keys) == 1 and keys[0] in bound
+
     async def _press(self, key: events.Key) -> None:
         """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
-        await self._has_view.wait()
+        if not await self._until_view():
+            return
         await dialog_ready(self)
         if isinstance(self.screen, KeyQueueScreen):
             if self.screen.take(key) or (self.screen.acts_at_once and await self._act(key.key)):
@@ -476,8 +496,11 @@ class HitlApp(LeavableApp):
     async def action_new_run(self) -> None:
         from hitl_tui.ui.dialogs.new_run import NewRunScreen
 
-        started = await ask(self, NewRunScreen(self._inbox, self._drafts))
-        if started is not None:
+        screen = NewRunScreen(self._inbox, self._drafts, self._pool, self._home)
+        started = await ask(self, screen)
+        if started is not None and screen.held_up:
+            self.notify(f"run r{started} is queued: {screen.held_up}", severity="warning", timeout=HELD_UP_S, markup=False)
+        elif started is not None:
             self.notify(f"run r{started} is queued", timeout=3, markup=False)
         self._updates.ring()
 

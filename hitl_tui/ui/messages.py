@@ -62,7 +62,8 @@ class RunChosen(Message):
 class RunShown(Message):
     """Show a run with its trace."""
 
-    run: int
+    run: int | None
+    """None for the list of runs."""
 
 
 @dataclass

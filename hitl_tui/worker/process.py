@@ -8,17 +8,15 @@ import functools
 import gc
 import os
 import shlex
-import signal
 import socket
 import sys
 import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
 
 from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.memory import answer_of, model_name, reworded
@@ -37,7 +35,7 @@ from hitl_tui.servers import ServerTarget
 from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.store.connection import LeaseReader
 from hitl_tui.store.people_log import TrustedPeople
-from hitl_tui.supervisor import worker_command
+from hitl_tui.supervisor import STOPPING, stopped_early, worker_command
 from hitl_tui.worker.audit_anchor import AuditAnchor
 from hitl_tui.worker.decider import Decider
 from hitl_tui.worker.engine import Engine
@@ -89,13 +87,34 @@ class Options:
         return self.doorbell is None and not self.until_idle
 
 
+class StopRequest:
+    """Ends this process when it is asked to: the start at once, and then the engine with every run at a checkpoint."""
+
+    def __init__(self) -> None:
+        self.start: asyncio.Task[bool] | None = None
+        """All that the process does."""
+        self.engine: Engine | None = None
+        """Set once it serves."""
+        self.has_ended_start = False
+
+    def __call__(self) -> None:
+        """Handle a signal."""
+        if self.engine:
+            self.engine.stop()
+        elif self.start and not self.has_ended_start:
+            self.has_ended_start = True
+            self.start.cancel()  # the thread that loads the agents ends with the process
+
+
 def run_worker(target: AnyTarget, home: Home, options: Options, say: Callable[[str], None]) -> int:
     """Work until told to stop. Returns the exit code. `say` prints for a person who started the worker by hand."""
-    streams = _detach(home)
+    streams, stop = _detach(home), StopRequest()
     if options.doorbell is not None:
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    for number in STOPPING:
+        loop.add_signal_handler(number, stop)
     executor = AgentExecutor()
     loop.set_default_executor(executor)
     os.register_at_fork(after_in_child=functools.partial(_end_copy, loop))
@@ -103,15 +122,19 @@ def run_worker(target: AnyTarget, home: Home, options: Options, say: Callable[[s
     try:
         lock = AliveLock.inherit(home, *options.lock) if options.lock else AliveLock.take(home, uuid.uuid4().hex)
         replacement = ProcessReplacement(_command(home, options, lock), [lock.descriptor, options.doorbell], streams.restore)
-        if _run(loop, _work(target, home, options, say, executor, replacement, lock)):
+        stop.start = loop.create_task(_work(target, home, options, say, executor, replacement, lock, stop))
+        if _run(loop, stop.start):
             replacement.execute()
         code = 0
     except HitlError as error:
         say(f"hitl-tui: {error}")
         code = 1
     except BaseException:  # noqa: BLE001 - a bug in this program; the process must still end
-        traceback.print_exc()
-        code = 1
+        if stop.has_ended_start:
+            say(stopped_early(target.label))
+        else:
+            traceback.print_exc()
+        code = int(options.describe_only or not stop.has_ended_start)
     if lock:
         lock.remove()
     for stream in (sys.stdout, sys.stderr):
@@ -166,9 +189,8 @@ def _detach(home: Home) -> WorkerStreams:
     return streams
 
 
-def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bool:
+def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[bool]) -> bool:
     """Run the loop to its end. asyncio re-raises a node's `sys.exit` through the loop; it is ignored here, because the run gets it too."""
-    task = loop.create_task(work)
     while not task.done():
         with contextlib.suppress(SystemExit, KeyboardInterrupt):
             loop.run_until_complete(task)
@@ -183,6 +205,7 @@ async def _work(
     executor: AgentExecutor,
     replacement: ProcessReplacement,
     lock: AliveLock,
+    stop: StopRequest,
 ) -> bool:
     """Work until the end. True if the process must be replaced to go on."""
     async with contextlib.AsyncExitStack() as stack:
@@ -229,7 +252,9 @@ async def _work(
         await stack.enter_async_context(second.running(options.until_idle))
         await stack.enter_async_context(Decider(store, number, of_home.current, router.people, ring).running(options.until_idle))
         await stack.enter_async_context(Previews(store, number, home, source.explain, ring).running(options.until_idle))
-        _handle_signals(engine, bell)
+        stop.engine = engine
+        if bell:
+            bell.answer(engine.wake, engine.stop)
         say(f"worker of {target.label}: {', '.join(source.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)
         replacement.wanted = engine.wants_replacement
@@ -294,15 +319,8 @@ async def _leave(store: Store, me: Worker, replacement: ProcessReplacement, _: o
         if replacement.wanted:
             await agents.beat(store, me.id, me.concurrency)
         else:
-            await runs.recover(store, me.id, blame=error is not None and not isinstance(error, HitlError))
-
-
-def _handle_signals(engine: Engine, bell: Doorbell | None) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, engine.stop)
-    if bell:
-        bell.answer(engine.wake, engine.stop)
+            is_crash = error is not None and not isinstance(error, HitlError | asyncio.CancelledError)
+            await runs.recover(store, me.id, blame=is_crash)
 
 
 async def _report_problems(store: Store, source: Source, say: Callable[[str], None]) -> None:

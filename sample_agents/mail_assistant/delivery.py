@@ -59,7 +59,7 @@ def _to_maildir(message: EmailMessage, folder: Path) -> str:
     # Maildir creates its folders one by one, which two parallel sends must not do at once.
     outbox = seeded(folder / "outbox", lambda draft: mailbox.Maildir(draft, create=True))
     key = mailbox.Maildir(outbox).add(message.as_bytes())
-    return f"kept in outbox/new/{key}, as no mail server is configured"
+    return f"kept in {outbox / 'new' / key}, as no mail server is configured"
 
 
 def _by_smtp(message: EmailMessage, url: SplitResult) -> str:

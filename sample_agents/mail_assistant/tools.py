@@ -42,8 +42,9 @@ def draft_reply(message_id: str, body: str, runtime: ToolRuntime) -> str:
     drafts = working_folder(runtime.config) / "drafts"
     drafts.mkdir(exist_ok=True)
     text = f"To: {original['From']}\nSubject: {reply_subject(original['Subject'])}\n\n{body}\n"
-    (drafts / f"{message_id}.txt").write_text(text, encoding="utf-8", errors="replace")
-    return f"Drafted drafts/{message_id}.txt; nothing was sent."
+    draft = drafts / f"{message_id}.txt"
+    draft.write_text(text, encoding="utf-8", errors="replace")
+    return f"Drafted {draft}; nothing was sent."
 
 
 @tool

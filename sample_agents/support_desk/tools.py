@@ -68,7 +68,7 @@ def send_reply(ticket_id: str, body: str, runtime: ToolRuntime) -> str:
         if path.read_text(encoding="utf-8") == text:  # run again after a crash
             return f"Answered {ticket_id} already, in these words."
         raise ToolException(f"{ticket_id} was answered before; nothing was sent.") from None
-    return f"Answered {ticket_id} to {one['from']}."
+    return f"Answered {ticket_id} to {one['from']} (kept in {path})."
 
 
 READS: list[BaseTool] = [list_tickets, read_ticket, look_up_order]

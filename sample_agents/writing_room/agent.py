@@ -56,7 +56,7 @@ async def refine(state: State) -> dict[str, str]:
 
 def publish_text(state: State, config: RunnableConfig) -> dict[str, list[AnyMessage]]:
     path = publish(config, state["topic"], state["text"])
-    return {"messages": [AIMessage(f"Published texts/{path.name}, {len(state['text'].split())} words.")]}
+    return {"messages": [AIMessage(f"Published {path}, {len(state['text'].split())} words.")]}
 
 
 builder = StateGraph(State)

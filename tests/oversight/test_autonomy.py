@@ -38,9 +38,10 @@ from hitl_tui.policy.explain import explain
 from hitl_tui.policy.loader import Policies
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import AutonomyRules
-from hitl_tui.store import Store, agents, audit, reconcile, runs
+from hitl_tui.store import Store, agents, audit, lessons, reconcile, runs
 from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
+from hitl_tui.store.migrations import SCHEMA
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule, wrong
 from tests.support.empty_database import open_store
 from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject
@@ -498,10 +499,54 @@ async def test_evidence_is_recent_decisions_and_attention_checks(home: AutonomyH
     )
     (one,) = await home.ann.autonomy.tools()
     assert (one.proposed, one.says) == (None, "0 of 1 attention checks caught")
-    plan = await home.store.all(f"EXPLAIN QUERY PLAN {DECIDED}", ("desk", "move", 5, 0))
-    assert any("USING INDEX history_people (agent=? AND tool=?)" in row[3] for row in plan), (
+    asked = {"agent": "desk", "tool": "move", "before": 2**62, "limit": 5}
+    plan = await home.store.all(f"EXPLAIN QUERY PLAN {DECIDED}", asked)
+    assert any("USING INDEX history_people (agent=? AND tool=?" in row[3] for row in plan), (
         "a million calls that went on by themselves are not read"
     )
+
+
+async def test_calls_decided_with_one_key_are_one_judgement(home: AutonomyHome) -> None:
+    ids = [await home.asked(confidence=confidence) for confidence in (0.5, 0.7, 0.9)]
+    found = [await home.ann.reviews.get(id_) for id_ in ids]
+    assert await home.ann.reviews.decide_many([(one, {0: approve()}) for one in found], 100, reading_ms=1000) == {}
+    for who in (home.ann, home.bob):
+        await home.decide(approve(), who, confidence=0.7)
+    (one,) = await home.ann.autonomy.tools()
+    assert (one.evidence.decisions, one.evidence.unchanged) == (3, 3), "ann's three are one look, and the other two one each"
+    assert one.evidence.calibration_error == pytest.approx(0.3)
+    figures = await home.ann.insights.read()
+    assert figures.overall.rates.approved == 5, "statistics count calls"
+    assert (figures.calibration.count, figures.readers[0].pace.fast, figures.readers[0].pace.streak) == (3, 1, 1)
+    await home.ann.feedback.rate(Subject(found[1].row.run, ids[1], 0), -1)
+    (one,) = await home.ann.autonomy.tools()
+    assert (one.evidence.decisions, one.evidence.unchanged) == (3, 2), "one call was wrong, so the judgement was"
+
+
+async def test_calibration_of_a_home_from_before_counts_judgements_too(home: AutonomyHome) -> None:
+    ids = [await home.asked(confidence=0.7) for _ in range(3)]
+    found = [await home.ann.reviews.get(id_) for id_ in ids]
+    await home.ann.reviews.decide_many([(one, {0: approve()}) for one in found])
+    await home.decide(reject(), confidence=0.7)
+    await home.ann.insights.read()
+    kept = await home.store.all("SELECT * FROM beliefs ORDER BY 1, 2, 3, 4, 5")
+    await home.store.write("UPDATE beliefs SET count = count + 7")
+    step = (SCHEMA / "steps" / "20_judgements.sql").read_text("utf-8")
+    for statement in step[step.index("DELETE FROM beliefs") :].split(";")[:2]:
+        await home.store.write(statement)
+    assert await home.store.all("SELECT * FROM beliefs ORDER BY 1, 2, 3, 4, 5") == kept
+    assert [row[5] for row in kept if row[0] == "tool"] == [2] * 3
+
+
+async def test_reason_given_for_several_calls_with_one_key_is_no_lesson(home: AutonomyHome) -> None:
+    ids = [await home.asked() for _ in range(3)]
+    await home.ann.reviews.decide_many([(await home.ann.reviews.get(id_), {0: reject("wrong folder")}) for id_ in ids])
+    await lessons.propose(home.store)
+    assert await lessons.listed(home.store) == []
+    await home.decide(reject("Wrong folder."))
+    await lessons.propose(home.store)
+    (lesson,) = await lessons.listed(home.store)
+    assert lesson.text.endswith("They gave that reason 2 times.")
 
 
 # A real agent

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hitl_tui.model import DecisionKind, Facts, Grant, Message, Risk, Scope
-from hitl_tui.oversight.grants import PastCall, evidence
+from hitl_tui.oversight.grants import PastCall, evidence, judgements
+from hitl_tui.oversight.statistics import wilson
 from hitl_tui.oversight.suggestions import Attention, effect, suggestions
 from hitl_tui.policy.engine import judge_unsampled
 from hitl_tui.policy.grants import GrantIndex, outside_of
@@ -194,3 +195,19 @@ def test_suggested_threshold_says_what_it_rests_on() -> None:
     assert more.why == (
         "People decided 30 of 30 calls faster than these can be read, and caught 5 of 8 attention checks: less should run by itself."
     )
+
+
+def test_calls_decided_with_one_key_support_no_suggestion_by_themselves() -> None:
+    apart = [replace(one, person="ann") for one in recorded() if one.facts.tool == "label_mail"]
+    at_once = [replace(one, at=1.0) for one in apart]
+    assert judgements(apart) == (len(apart), len(apart)) and judgements(at_once) == (1, 1)
+    scope = Scope(sources={"message_id": "read_mail"})
+    assert "judgement" not in evidence(scope, apart).told() and " in 1 judgement; " in evidence(scope, at_once).told()
+    assert evidence(scope, at_once).bound == wilson(1, 1) != evidence(scope, apart).bound
+    rule = '[[rule]]\nname = "filing"\ntool = "label_mail"\noutcome = "ask"\n'
+    for past, suggested in ((apart, 1), (at_once, 0)):
+        assert len(suggestions(rule, parse(rule), [], by_tool(past), Attention())) == suggested
+    text = "[thresholds]\nask = 0.6\nauto = 0.9\n"
+    sure = [replace(call(n, "label_mail", {"label": "x"}, DecisionKind.APPROVE, sure=0.82), viewed_s=2.0, reading_s=1.0) for n in range(30)]
+    for past, suggested in ((sure, 1), ([replace(one, at=1.0) for one in sure], 0)):
+        assert len(suggestions(text, parse(text), [], by_tool(past), Attention(8, 8))) == suggested

@@ -48,7 +48,7 @@ def test_draft_is_revised_until_accepted(room: Callable[[str], SampleRun]) -> No
         (shorter, shorter, "add: Come and see it."),
     ]
     job.decide("approve")
-    assert "Published texts/winter-lamp.md" in job.final_message()
+    assert job.final_message().startswith("Published ") and "/texts/winter-lamp.md, " in job.final_message()
     assert job.files()["texts/winter-lamp.md"] == f"{shorter}\n\nCome and see it.\n"
 
 

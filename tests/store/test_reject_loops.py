@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Outcome, PauseKind, ReviewOutcome, ReviewState
 from hitl_tui.model.values import Json
 from hitl_tui.store import reconcile, runs
-from hitl_tui.store.reject_loops import Decided, is_same
+from hitl_tui.store.reject_loops import Decided, is_same, repeated
 from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
@@ -74,3 +75,11 @@ async def test_a_call_rejected_three_times_goes_to_a_takeover_until_it_was_let_r
         assert await propose(4, reject, subject="Reminder") is Outcome.TAKEOVER
         assert await propose(5, approve, subject="Invoice") is Outcome.TAKEOVER
         assert await propose(6, reject, subject="Invoice") is None  # it was let run since
+
+
+def test_equal_calls_rejected_at_once_are_one_rejection() -> None:
+    action = seed.action("send", MAIL)
+    at_once = [replace(rejected("no"), at=1.0, review=review) for review in (1, 1, 2)]
+    assert len(repeated(action, at_once)) == 1, "two of one review, and one of another that was decided with the same key"
+    again = [*at_once, replace(rejected("no"), at=2.0, review=3), replace(rejected("no"), at=3.0, review=4)]
+    assert len(repeated(action, again)) == 3

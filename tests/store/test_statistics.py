@@ -88,7 +88,7 @@ async def happen(store: Store, *cases: Case) -> None:
         kind = case.actor.partition(":")[0] if ":" in case.actor else "person"
         await store.write(
             "UPDATE decisions SET at = ?, actor = ?, actor_kind = ?, actor_key = ? WHERE review = ?",
-            (case.at, case.actor, kind, person_key(case.actor), review),
+            (case.at + review / 1e4, case.actor, kind, person_key(case.actor), review),  # each is a judgement of its own
         )
         await store.write("UPDATE reviews SET opened_at = ? WHERE id = ?", (case.at - case.waited, review))
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from textual import events
 
 from hitl_tui.errors import BadHome
+from hitl_tui.home import Home
 from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions, Worker
 from hitl_tui.settings import Settings
@@ -16,8 +19,9 @@ from hitl_tui.store import agents
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, MOVES, read_keymap
 from hitl_tui.ui.dialogs.help import help_lines
-from hitl_tui.ui.dialogs.text_areas import JsonArea
+from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.review.reasons import own_reason
 from hitl_tui.ui.review.render import why_lines
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, worker_status
 from hitl_tui.ui.widgets.text_view import TextView
@@ -181,7 +185,7 @@ async def test_launch_with_text_adds_a_run(start_console: StartConsole) -> None:
 async def test_launch_with_invalid_json_keeps_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "down", "enter", "ctrl+t")
-        area = console.app.screen.query_one("#json", JsonArea)
+        area = console.app.screen.query_one("#json", SendArea)
         assert '"topic": ""' in area.text and '"pages": 1' in area.text and "draft" not in area.text
         area.text = '{"topic": 1}'
         await console.press("ctrl+s")
@@ -439,12 +443,50 @@ async def test_another_review_shows_its_arguments_and_the_end_of_its_conversatio
 def test_reasons_of_one_of_several_calls_start_with_its_own() -> None:
     call = replace(seed.mail(slot=2), description="The third call: Eve asked for it.")
     context = Context(reasoning="I answer all three.\nThe third call: Eve asked for it.")
-    assert [line.text for line in why_lines(call, Context(reasoning="I answer all three."), shared=True)] == [
+    assert [line.text for line in why_lines(call, Context(reasoning="I answer all three."), calls=3)] == [
         "The third call: Eve asked for it.",
         "I answer all three.",
     ]
-    assert [line.text for line in why_lines(call, context, shared=True)] == ["The third call: Eve asked for it.", "I answer all three."]
+    assert [line.text for line in why_lines(call, context, calls=3)] == ["The third call: Eve asked for it.", "I answer all three."]
     assert [line.text for line in why_lines(call, context)] == context.reasoning.split("\n")
+
+
+def test_reason_of_one_of_several_calls_is_its_item_in_the_agents_list() -> None:
+    calls = [seed.action("delete_mail", {"message_id": f"m-{number}"}, slot) for slot, number in enumerate((101, 102))]
+    numbered = "I tidy up:\n\n1. delete_mail m-101: spam,\n   as its server says.\n2. delete_mail m-102: a newsletter.\n\nThat is all."
+    assert [own_reason(call, numbered, 2) for call in calls] == [
+        "1. delete_mail m-101: spam,\n   as its server says.",
+        "2. delete_mail m-102: a newsletter.",
+    ]
+    lines = [line.text for line in why_lines(calls[1], Context(reasoning=numbered), calls=2)]
+    assert lines[0] == "2. delete_mail m-102: a newsletter." and lines.count(lines[0]) == 1 and "That is all." in lines
+    listed = "- I delete_mail m-102 first\n- then m-1011\n- and delete_mail m-101, m-101"
+    assert [own_reason(call, listed, 2) for call in calls] == ["- and delete_mail m-101, m-101", "- I delete_mail m-102 first"]
+    for other in (
+        "",
+        "delete_mail m-101 is spam",
+        "1. first I read\n2. then I think",
+        "- delete_mail m-101 and\n- delete_mail m-101 again",
+    ):
+        assert own_reason(calls[0], other, 2) == "", "nobody can tell whose it is"
+
+
+async def test_key_pressed_while_the_home_opens_does_not_keep_the_console_from_ending(tmp_path: Path) -> None:
+    opening = asyncio.Event()
+
+    async def never() -> Inbox:
+        opening.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = HitlApp(never, Settings(), NoWorkers(), Home(tmp_path).prepare())
+    running = asyncio.ensure_future(app.run_async(headless=True))
+    await asyncio.wait_for(opening.wait(), 40)
+    app.post_message(events.Key("j", "j"))  # waits for the queue
+    await asyncio.sleep(0.05)
+    app.exit(return_code=7)
+    await asyncio.wait_for(running, 40)
+    assert app.return_code == 7
 
 
 def test_workers_that_were_silent_before_the_console_began_are_first_taken_for_dead() -> None:

@@ -222,8 +222,10 @@ def test_fatigue_is_reported_per_person() -> None:
     told = said(fatigue_lines([careful, hasty, unknown], FRAME))
     assert "⚠ bob approved 7 calls in a row faster than anyone can read" in told and "⚠ bob missed 2 of 5 attention checks" in told
     assert "[b]x[/]" in told and told.count("⚠") == 2 and "3/5" in told
-    assert "✓ Nobody approves too fast; 2 decisions were faster than anyone can read." in said(fatigue_lines([careful, unknown], FRAME))
-    assert "✓ Nobody approves too fast." in said(fatigue_lines([unknown], FRAME))
+    assert "· 2 of the last 50 decisions were faster than they can be read; 5 in a row are a warning." in said(
+        fatigue_lines([careful, unknown], FRAME)
+    )
+    assert "✓ No decision was faster than it can be read." in said(fatigue_lines([unknown], FRAME))
     table = said(fatigue_lines([hasty], Frame(75, 22, True, "bob")))
     assert "you" in table and "40 of 50" in table and "1.9 s" in table and "99 %" in table
     assert "Not enough data" in said(fatigue_lines([], FRAME))

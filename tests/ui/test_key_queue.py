@@ -57,7 +57,7 @@ async def test_agents_found_while_the_dialog_is_open_are_listed(start_console: S
     async with start_console("empty") as console:
         await console.store.db.execute("DELETE FROM agents")
         await console.press("n", *"tidy")
-        assert "no agent is known yet" in console.screen_text()
+        assert "no agent is known here yet" in console.screen_text()
         await agents.replace_agents(console.store, console.project, seed.AGENTS, "")
         await console.until_shown("mail_assistant")
         assert "no agent is known" not in console.screen_text()

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from hitl_tui import canonical_json
+from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Event, RunState
-from hitl_tui.store import Store, events
+from hitl_tui.store import Store, events, runs
 from hitl_tui.ui.runs.list import RunsList
 from hitl_tui.ui.runs.outcome import own_frames
 from hitl_tui.ui.runs.view import RunsView
@@ -212,3 +213,81 @@ async def test_edited_code_is_told_until_the_worker_is_restarted(start_console: 
                 break
             await console.pilot.pause(0.1)
         assert status(console) == ""
+
+
+async def add_done_runs(store: Store, project: int, count: int) -> None:
+    """Add runs that ended well, so that the list is longer than the screen."""
+    new = [runs.NewRun(project, "mail_assistant", f"more-{n}", f"Tidy the shelf {n}", {"text": "x"}) for n in range(count)]
+    for run in await runs.insert(store, new):
+        await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id = ?", (run,))
+
+
+async def test_list_of_runs_opened_again_has_the_new_failure_under_the_cursor(start_console: StartConsole) -> None:
+    async with start_console("runs", size=(80, 24)) as console:
+        await add_done_runs(console.store, console.project, 20)
+        await Inbox(console.store, "ann").runs.mark_failures_seen([4])
+        await console.press("f2", "G")
+        items = console.app.query_one(RunsList)
+        assert items.cursor == 1 and "above" in console.screen_text()
+        await console.press("f1")
+        await fail(console.store, 2)
+        await console.press("f2")
+        await console.until_shown("r2 mail_assistant", "HTTPError 500")
+        assert items.cursor == 2 == items.order.at(0) and 2 in items.in_view
+        await console.until_keys_accepted()
+        await console.press("ctrl+r")
+        assert await console.store.all("SELECT id FROM runs WHERE state = 'queued' ORDER BY id") == [(1,), (2,)]
+        await console.until_shown("run r2 goes on from its checkpoint")
+
+
+@pytest.mark.slow
+async def test_retry_of_a_run_that_is_not_on_the_screen_shows_it_first(start_console: StartConsole) -> None:
+    async with start_console("runs", size=(80, 24)) as console:
+        await add_done_runs(console.store, console.project, 20)
+        await console.press("f2")
+        items = console.app.query_one(RunsList)
+        assert items.cursor == 4
+        await console.until_keys_accepted()
+        items.scroll_end(animate=False)
+        await console.settle()
+        assert 4 not in items.in_view
+        await console.press("ctrl+r")
+        await console.until_shown("run r4 was not on the screen")
+        assert 4 in items.in_view and (await console.bob.runs.get(4)).state is RunState.FAILED
+        await console.until_keys_accepted()
+        await console.press("ctrl+r")
+        assert (await console.bob.runs.get(4)).state is RunState.QUEUED
+
+
+async def test_v_on_an_empty_queue_shows_the_last_run_and_goes_back(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.store.write("UPDATE reviews SET state = 'stale' WHERE state = 'open'")
+        await console.until_shown("Nothing waits for you.")
+        await console.press("v")
+        assert on_runs(console) and console.app.query_one(RunsList).cursor == 1
+        await console.press("v")
+        assert not on_runs(console)
+
+
+async def test_queued_run_that_no_worker_serves_says_how_to_start_one(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await console.press("f2", "G")
+        told = "no worker serves mail_assistant: start `hitl-tui worker"
+        assert (await console.until_shown(told)).count("no worker serves") == 2, "in its row, and in the details"
+        await seed.add_worker(console.store, console.project)
+        for _ in range(100):
+            if "no worker serves" not in console.screen_text():
+                break
+            await console.pilot.pause(0.1)
+        assert "no worker serves" not in console.screen_text()
+
+
+@pytest.mark.slow
+async def test_details_of_a_run_name_the_folder_of_its_files(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        folder = console.home.workdir((await console.bob.runs.get(3)).thread)
+        folder.mkdir(parents=True)
+        await console.press("f2", "j", "j")
+        assert console.app.query_one(RunsList).cursor == 3
+        await console.settle()
+        assert str(folder).replace("/", "")[-20:] in "".join(console.screen_text().split()).replace("│", "").replace("/", "")

@@ -36,7 +36,10 @@ class Pictured(HitlApp):
     """A console that opens its own store when it starts, as `snap_compare` runs the loop itself."""
 
     def __init__(self, home: Home, theme: str) -> None:
-        super().__init__(self._open, Settings(theme=theme), NoWorkers(), home, clock=lambda: NOW)
+        pool = NoWorkers()
+        pool.labels = pool.served = ("sample_agents",)  # a service runs the agents
+        pool.targets = (seed.TARGET,)
+        super().__init__(self._open, Settings(theme=theme), pool, home, clock=lambda: NOW)
 
     async def _open(self) -> Inbox:
         self._opened = open_store(self._home.database)

@@ -276,6 +276,28 @@ def test_several_workers_can_start_at_once_on_a_new_home(new_sandbox: SandboxFac
 # Workers that stop and die
 
 
+ENDLESS = """
+import pathlib, time
+pathlib.Path(__file__).with_suffix(".loads").touch()
+while True:
+    time.sleep(0.05)
+"""
+
+
+def test_worker_stopped_while_it_loads_its_agents_ends_with_a_sentence(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
+    file = sandbox.folder / "endless.py"
+    file.write_text(ENDLESS)
+    sandbox.target = f"{file}:graph"
+    worker = sandbox.start()
+    while not file.with_suffix(".loads").exists():
+        assert worker.poll() is None, sandbox.worker_stderr()
+        time.sleep(0.02)
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert "worker of endless.py: stopped before its agents were loaded" in sandbox.worker_stderr()
+
+
 @pytest.mark.slow
 async def test_stopped_worker_requeues_its_runs(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.5})

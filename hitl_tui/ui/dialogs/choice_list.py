@@ -27,6 +27,9 @@ class ChoiceList(ScrollSurface):
     MOVING_KEYS: ClassVar = frozenset("123456789jk") | {"down", "up"}
     """Keys that only pick: they act while held, and when several come at once."""
 
+    NUMBERS_SUBMIT: ClassVar = False
+    """Whether a number submits its choice."""
+
     @dataclass
     class Picked(Message):
         """A choice is picked, or (`sent`) the picked one is submitted."""
@@ -76,7 +79,7 @@ class ChoiceList(ScrollSurface):
             if self.picked is not None:
                 self.post_message(self.Picked(self.picked, sent=True))
         elif event.key.isdecimal() and event.key != "0":
-            self._pick(int(event.key) - 1)
+            self._pick(int(event.key) - 1, sent=self.NUMBERS_SUBMIT)
         elif event.key in ("down", "j"):
             self._pick(0 if self.picked is None else self.picked + 1)
         elif event.key in ("up", "k"):
@@ -95,12 +98,12 @@ class ChoiceList(ScrollSurface):
             rows += [(place, start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
         return rows
 
-    def _pick(self, place: int) -> None:
+    def _pick(self, place: int, sent: bool = False) -> None:
         if 0 <= place < len(self.choices):
             self.picked = place
             self.refresh()
             self._reveal()
-            self.post_message(self.Picked(place, sent=False))
+            self.post_message(self.Picked(place, sent))
 
     def _reveal(self) -> None:
         """Scroll as little as needed to see the picked choice."""
@@ -111,3 +114,10 @@ class ChoiceList(ScrollSurface):
             self.scroll_to(y=rows[0], animate=False)
         elif rows[-1] >= self.scroll_offset.y + self.size.height:
             self.scroll_to(y=rows[-1] + 1 - self.size.height, animate=False)
+
+
+class QuickChoiceList(ChoiceList):
+    """One of which a number submits its choice at once."""
+
+    MOVING_KEYS: ClassVar = frozenset({"j", "k", "down", "up"})
+    NUMBERS_SUBMIT: ClassVar = True

@@ -25,7 +25,7 @@ from hitl_tui.argument_text import is_quoted, name_line, name_text
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import one_line, shortened, visible
 from hitl_tui.ui.dialogs.base import TallScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
@@ -37,6 +37,8 @@ LONGEST = 600
 """Characters of a value beyond which the table shows only how it begins: it is read in its own review."""
 MOST_LABELS, LABELS_BESIDE_VALUES = 6, 3
 """Runs named beside a row, and on one that shows values too; of more it says how many."""
+REASON = 200
+"""Characters of a reason that the table shows."""
 LABEL_CELLS = 26
 ROW_CELLS = 24
 """Cells of the runs' names where the values stand on the same row."""
@@ -217,6 +219,7 @@ class DecideManyScreen(TallScreen[ManyDecision]):
             for variant in tool.variants:
                 begin = len(lines)
                 lines.append(self._row_line(tool, variant))
+                lines += [] if _shared_reasons(tool) else _why(_reasons(variant.calls))
                 if not _fits_on_row(tool):
                     lines += [one for name, value in variant.differing.items() for one in _value(name, value)]
                 self._lines_of.append(range(begin, len(lines)))
@@ -279,17 +282,20 @@ class DecideManyScreen(TallScreen[ManyDecision]):
     def _say(self) -> None:
         """Say in numbers what the keys would do now."""
         chosen, out = self._chosen(DecisionKind.APPROVE)
-        parts = [
-            (f"approve {counted(len(chosen), 'call')} of {counted(len({c.review.row.id for c in chosen}), 'review')}", "$text-success")
-        ]
+        reviews = len({call.review.row.id for call in chosen})
+        parts = [(f"approve {counted(len(chosen), 'call')} of {counted(reviews, 'review')}", "$text-success")]
+        if not chosen:
+            parts = [("nothing can be approved yet" if UNSEEN in out else "nothing here can be approved together", "$text-warning")]
         parts += [(f" · {count} {why if why == LEFT_OUT else f'left out: {why}'}", "$text-warning") for why, count in out.items()]
         self.query_one("#many-count", Static).update(Content.assemble(*((visible(text), style) for text, style in parts)))
-        reason = self.query_one("#many-reason", Input)
+        reason, rejected = self.query_one("#many-reason", Input), len(self._chosen(DecisionKind.REJECT)[0])
         if reason.display:
             numbers = [("1-9", "a reason")] if self._presets else []
-            self.rekey([*numbers, ("ctrl+s", f"reject {len(self._chosen(DecisionKind.REJECT)[0])}"), ("esc", "back")])
+            self.rekey([*numbers, ("ctrl+s", f"reject {rejected}"), ("esc", "back")])
         else:
-            self.rekey([("a", f"approve {len(chosen)}"), ("r", "reject"), ("x", "leave a row out"), ("space", "read on"), ("esc", "back")])
+            approve = [("a", f"approve {len(chosen)}")] if chosen else []
+            reject = [("r", "reject")] if rejected else []
+            self.rekey([*approve, *reject, ("x", "leave a row out"), ("space", "read on"), ("esc", "back")])
 
     @property
     def _accepts_keys(self) -> bool:
@@ -300,13 +306,18 @@ class DecideManyScreen(TallScreen[ManyDecision]):
         if not self._accepts_keys:
             self.complain("ignored: the dialog had just opened")
         elif not chosen:
-            can_read_on = UNSEEN in self._chosen(DecisionKind.APPROVE)[1]
-            self.complain(f"no call can be approved here: {'read on, or ' if can_read_on else ''}decide each in its own review")
+            why = self._chosen(DecisionKind.APPROVE)[1]
+            first = "read on, or " if UNSEEN in why else ""
+            self.complain(f"no call can be approved here ({'; '.join(why)}): {first}decide each in its own review")
         else:
             self._finish(Answer(DecisionKind.APPROVE), chosen)
 
     def action_reject(self) -> None:
-        self._show_reason(True)
+        chosen, why = self._chosen(DecisionKind.REJECT)
+        if chosen:
+            self._show_reason(True)
+        else:
+            self.complain(f"no call can be rejected here ({'; '.join(why)}): decide each in its own review")
 
     def action_back(self) -> None:
         if self.query_one("#many-reason").display:
@@ -388,8 +399,27 @@ def _head(tool: ToolCalls) -> Iterator[Line]:
         yield Line("all calls are identical", "muted")
     for name, value in tool.shared.items():
         yield from _value(name, value)
+    yield from _why(_shared_reasons(tool))
     for decision, template in tool.variants[0].calls[0].action.templates.items():
         yield from paragraph(canonical_json.dumps(template.value), "", f"   {decision} sends", LABEL_CELLS)
+
+
+def _reasons(calls: Iterable[ReviewCall]) -> list[str]:
+    """The different reasons that the agent gave for these calls."""
+    return list(dict.fromkeys(filter(None, (call.reason for call in calls))))
+
+
+def _shared_reasons(tool: ToolCalls) -> list[str]:
+    """The reason that all calls of a tool have alike, if they are several; none where they differ."""
+    found = _reasons(call for variant in tool.variants for call in variant.calls)
+    return found if len(found) == 1 and tool.count > 1 else []
+
+
+def _why(reasons: Sequence[str]) -> Iterator[Line]:
+    """How the first reason begins, and how many others there are: all of them can be read in their reviews."""
+    if reasons:
+        more = f"  (+ {counted(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
+        yield line(f"{shortened(reasons[0], REASON)}{more}", "muted", "   why", LABEL_CELLS, agent=True)
 
 
 def _fits_on_row(tool: ToolCalls) -> bool:

@@ -23,7 +23,7 @@ from hitl_tui.formatting import counted
 from hitl_tui.model import Json
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.fields import EXAMPLES, Field, FieldKind
-from hitl_tui.ui.dialogs.text_areas import JsonArea, TextBox
+from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, TextBox
 from hitl_tui.ui.widgets.border_notes import BelowNote
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
@@ -36,6 +36,11 @@ LEAST = 3
 @dataclass
 class FormChanged(Message):
     """A field has changed."""
+
+
+@dataclass
+class FormSent(Message):
+    """Enter was pressed in the last field of a form that enter sends."""
 
 
 class ChoiceField(StyledWidget, can_focus=True):
@@ -132,10 +137,12 @@ Editor = ChoiceField | LineField | LongField | TextArea
 class Form(VerticalScroll, can_focus=False):
     """The fields below each other; a required one has a star, a changed one a dot."""
 
-    def __init__(self, fields: Sequence[Field], texts: Sequence[str], id: str | None = None) -> None:
+    def __init__(self, fields: Sequence[Field], texts: Sequence[str], id: str | None = None, sends: bool = False) -> None:
+        """`sends`: enter goes on to the next field, and from the last one it sends the form; else it breaks the line of a text."""
         super().__init__(id=id)
         self.fields = fields
-        self._editors = [_editor(field, text, f"field-{n}") for n, (field, text) in enumerate(zip(fields, texts, strict=True))]
+        self._sends = sends
+        self._editors = [_editor(field, text, f"field-{n}", sends) for n, (field, text) in enumerate(zip(fields, texts, strict=True))]
         self._labels = [Static(_heading(field, "")) for field in fields]
         self._below = BelowNote(self, lambda rows: self._told_below())
 
@@ -178,7 +185,23 @@ class Form(VerticalScroll, can_focus=False):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.screen.focus_next()
+        self._go_on()
+
+    def on_send_area_sent(self, message: SendArea.Sent) -> None:
+        message.stop()
+        self._go_on()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "enter" and self._sends and isinstance(self.screen.focused, ChoiceField):
+            event.stop()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Go to the next field; from the last one, send the form if enter does."""
+        if self._sends and self._editors and self._editors[-1].has_focus:
+            self.post_message(FormSent())
+        else:
+            self.screen.focus_next()
 
     @property
     def texts(self) -> list[str]:
@@ -226,7 +249,7 @@ def _heading(field: Field, mark: str) -> Content:
     )
 
 
-def _editor(field: Field, text: str, id: str) -> Editor:
+def _editor(field: Field, text: str, id: str, sends: bool) -> Editor:
     empty = "null" if field.value is None else "" if field.path or field.required else "not set"
     if len(text) > SHOWN:
         return LongField(text, id)
@@ -238,7 +261,9 @@ def _editor(field: Field, text: str, id: str) -> Editor:
         case FieldKind.DATE:
             return DateField(text, EXAMPLES[str(field.schema["format"])], id)
         case FieldKind.TEXT:
-            return TextBox(text, id, empty)
+            return SendArea(text, id, empty) if sends else TextBox(text, id, empty)
+        case _ if sends:
+            return SendArea(text, id, empty or "JSON")
         case _:
             return JsonArea(text, id, line_numbers=False, placeholder=empty or "JSON")
 

@@ -1,4 +1,7 @@
-"""Start a run: choose an agent and enter its task, as text, in a form or as JSON, and its context, if it takes one."""
+"""Start a run: choose an agent and enter its task, as text, in a form or as JSON, and its context, if it takes one.
+
+Enter starts the run, whatever the agent takes; in a form it goes on to the next field first.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,31 @@ from textual.widgets.option_list import Option
 
 from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError, Refused
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Assistant, Json, RunOptions
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import TallScreen
 from hitl_tui.ui.dialogs.fields import is_form
-from hitl_tui.ui.dialogs.form import Form, FormChanged
+from hitl_tui.ui.dialogs.form import Form, FormChanged, FormSent
 from hitl_tui.ui.dialogs.run_forms import ContextForm, InputForm
-from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
+from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, no_worker, own_targets
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
 from hitl_tui.ui.widgets.border_notes import BelowNote, lines_below
 from hitl_tui.ui.widgets.text_view import TextView
 
 KEYS = {
     "text": [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
-    "form": [("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
-    "json": [("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
+    "form": [("enter", "next, start"), ("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
+    "json": [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
 }
 """Mode → its keys."""
 NAMES = {"text": "as text", "form": "as a form", "json": "as JSON"}
 BROKEN_KEYS = [("esc", "back, then R restarts the worker")]
 
-NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"
+NO_AGENT = "no agent is known here yet: start `hitl-tui worker TARGET`"
 PLACEHOLDER = "the task; enter starts the run"
 REREAD_S = 0.5
 
@@ -81,10 +86,17 @@ class NewRunScreen(TallScreen[int]):
         Binding("ctrl+o", "context", "context", show=False, priority=True),
     ]
 
-    def __init__(self, inbox: Inbox, drafts: Draft) -> None:
+    def __init__(self, inbox: Inbox, drafts: Draft, pool: WorkerPool, home: Home) -> None:
         super().__init__("New run", KEYS["text"])
         self._inbox = inbox
         self._drafts = drafts
+        self._pool, self._home = pool, home
+        self._unserved: dict[str, str] = {}
+        """Agents that no worker runs, with their project's target."""
+        self.held_up = ""
+        """Why the run that was started stays queued; empty if a worker takes it."""
+        self._is_chosen = False
+        """The person has chosen an agent, or typed something for one: the selection stays."""
         self._agents: list[Agent] = []
         self._agent: Agent | None = None
         self._assistants: list[Assistant] = []
@@ -98,9 +110,10 @@ class NewRunScreen(TallScreen[int]):
     def body(self) -> Iterable[Widget]:
         right = Vertical(
             Static(id="agent-about", classes="label"),
+            Static(id="agent-note"),
             SendArea(id="text", placeholder=PLACEHOLDER),
             InputForm("input-form"),
-            JsonArea(id="json"),
+            SendArea(id="json", line_numbers=True),
             ContextForm("context-form"),
             TextView(id="agent-error"),
             id="new-run-right",
@@ -116,7 +129,7 @@ class NewRunScreen(TallScreen[int]):
         return self.query_one(ContextForm)
 
     def content_rows(self) -> int:
-        about = self.query_one("#agent-about").outer_size.height + 1
+        about = sum(one.outer_size.height for one in self.query("#agent-about, #agent-note") if one.display) + 1
         shown = [one.content_rows for one in self.query(Form) if one.size.height]
         shown += [one.wrapped_document.height for one in self.query("#text, #json").results(TextArea) if one.size.height]
         error = self.query_one("#agent-error", TextView)
@@ -152,19 +165,22 @@ class NewRunScreen(TallScreen[int]):
     async def reread(self) -> None:
         """Read the agents again; the selected one and the typed texts stay."""
         agents, assistants = await self._inbox.agents.all(), await self._inbox.agents.assistants()
-        if (agents, assistants) == (self._agents, self._assistants) and self._read:
+        unserved = await self._inbox.agents.unserved(own_targets(self._pool))
+        if (agents, assistants, unserved) == (self._agents, self._assistants, self._unserved) and self._read:
             return
         options, are_first = self.query_one("#agents", OptionList), not self._agents
-        self._agents, self._assistants, self._read = agents, assistants, True
+        self._agents, self._assistants, self._unserved, self._read = agents, assistants, unserved, True
         options.clear_options()
-        options.add_options([Option(_prompt(agent)) for agent in agents])
-        options.highlighted = self._place()
+        options.add_options([Option(_prompt(agent, agent.name in unserved)) for agent in agents])
+        options.highlighted = place = self._place()
         options.display = len(agents) != 1  # a single agent is no choice: its task gets all the room
         self.query_one("#dialog").border_title = f"New run of {one_line(agents[0].name, 40)}" if len(agents) == 1 else self._heading
-        if options.highlighted is None:
+        if place is None:
             self._show(None)
+        elif agents[place] == self._agent:
+            self._tell()
         else:
-            self._choose(agents[options.highlighted])
+            self._show(agents[place])
         if agents:
             self.call_after_refresh(self._focus, are_first)
 
@@ -180,31 +196,38 @@ class NewRunScreen(TallScreen[int]):
             self.set_focus(self._field() if known or typed or not options.display else options)
 
     def _place(self) -> int | None:
-        """Place of the selected agent, else of the one launched last, else of the first one that loads."""
+        """Place of the chosen agent, else of the one launched last, else of the first one that loads; rather of one that a worker runs."""
         if not self._agents:
             return None
-        chosen = (self._agent.project, self._agent.name) if self._agent else self._last
-        same = next((place for place, agent in enumerate(self._agents) if (agent.project, agent.name) == chosen), None)
-        return same if same is not None else next((place for place, agent in enumerate(self._agents) if not agent.error), 0)
-
-    def _choose(self, agent: Agent) -> None:
-        if agent != self._agent:
-            self._show(agent)
+        names = [(agent.project, agent.name) for agent in self._agents]
+        if self._is_chosen and self._agent and (self._agent.project, self._agent.name) in names:
+            return names.index((self._agent.project, self._agent.name))
+        order = sorted(range(len(names)), key=lambda place: (names[place] != self._last, place))
+        runs = [place for place in order if not self._agents[place].error]
+        served = [place for place in runs if self._agents[place].name not in self._unserved]
+        return (served or runs or order)[0]
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option_index < len(self._agents):
-            self._choose(self._agents[event.option_index])
+        agent = self._agents[event.option_index] if event.option_index < len(self._agents) else self._agent
+        if agent is not None and agent != self._agent:
+            self._is_chosen = True
+            self._show(agent)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self._field().focus()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         if event.text_area.has_focus and self._agent:
+            self._is_chosen = True
             self._keep(event.text_area.id or "", event.text_area.text)
             self._check()
             self.fit()
 
+    async def on_form_sent(self, message: FormSent) -> None:
+        await self.action_submit()
+
     def on_form_changed(self, message: FormChanged) -> None:
+        self._is_chosen = True
         self._keep("form", self._input_form.typed)
         self._keep("context", self._context_form.typed)
         self._check()
@@ -229,7 +252,7 @@ class NewRunScreen(TallScreen[int]):
 
     async def action_submit(self) -> None:
         if self._agent is None:
-            self.complain(NO_AGENT)
+            self.complain("the agents are still loading; what you type stays" if self._pool.labels else NO_AGENT)
         elif not self._agent.error:
             with self.submitting() as may_begin:
                 if may_begin:
@@ -248,7 +271,11 @@ class NewRunScreen(TallScreen[int]):
             return
         for mode in (*KEYS, "context"):
             self._drafts.pop((agent.project, agent.name, mode), None)
+        self.held_up = self._no_worker(agent) if agent.name in self._unserved else ""
         self.dismiss(run.id)
+
+    def _no_worker(self, agent: Agent) -> str:
+        return no_worker(agent.name, self._unserved[agent.name], self._home.path)
 
     def _entered(self) -> tuple[str | None, Json]:
         """The task as text, or the input as JSON.
@@ -265,7 +292,7 @@ class NewRunScreen(TallScreen[int]):
             case "form":
                 return None, self._input_form.value()
             case _:
-                return None, canonical_json.loads(self.query_one("#json", JsonArea).text, "this")
+                return None, canonical_json.loads(self.query_one("#json", SendArea).text, "this")
 
     def _show(self, agent: Agent | None) -> None:
         """Show another agent: what it is, and what was typed for it."""
@@ -273,7 +300,9 @@ class NewRunScreen(TallScreen[int]):
         typed = text.text if self._agent is None else ""
         same = self._agent is not None and agent is not None and (self._agent.project, self._agent.name) == (agent.project, agent.name)
         self._agent = agent
+        self._tell()
         if agent is None:
+            self.query_one("#agent-about", Static).update(Content.styled(*self._loading()))
             self._show_mode()
             return
         self._modes = _modes(agent)
@@ -287,10 +316,22 @@ class NewRunScreen(TallScreen[int]):
         _put(text, self._kept("text"))
         task = "" if agent.takes_text else self._kept("text").strip()  # typed before it was known what the agent takes
         start = skeleton(agent.input_schema)
-        _put(self.query_one("#json", JsonArea), self._kept("json") or canonical_json.dumps(_with_text(start, task), indent=2))
+        _put(self.query_one("#json", SendArea), self._kept("json") or canonical_json.dumps(_with_text(start, task), indent=2))
         self._input_form.show(agent.input_schema if "form" in self._modes else None, task, self._kept("form"))
         self._context_form.show(agent, [one.name for one in self._assistants if one.agent == agent.name], self._kept("context"))
         self._show_mode()
+
+    def _loading(self) -> tuple[str, str]:
+        """What is said while no agent is known, and its style."""
+        labels = ", ".join(one_line(label, 40) for label in self._pool.labels)
+        return (f"◌ loading the agents of {labels} …", "$text-muted") if labels else (NO_AGENT, "$text-warning")
+
+    def _tell(self) -> None:
+        """Say how a worker of the agent is started, where none runs it."""
+        note = self.query_one("#agent-note", Static)
+        note.display = self._agent is not None and self._agent.name in self._unserved
+        if self._agent is not None and note.display:
+            note.update(Content.styled(f"○ {self._no_worker(self._agent)}", "$text-warning"))
 
     def _show_mode(self) -> None:
         agent = self._agent
@@ -317,10 +358,10 @@ class NewRunScreen(TallScreen[int]):
 
     def _check(self) -> None:
         """Say what is wrong with the input so far."""
-        if self._agent is None:
-            self.complain(NO_AGENT)
-            return
         problem = ""
+        if self._agent is None:
+            self.complain("")
+            return
         if not self._agent.error and self._mode == "json":
             try:
                 problem = validation.schema_problem(self._entered()[1], self._agent.input_schema)
@@ -356,9 +397,9 @@ def _put(area: TextArea, text: str) -> None:
         area.move_cursor(area.document.end)
 
 
-def _prompt(agent: Agent) -> Content:
-    if agent.error:
-        return Content.styled(f"✗ {one_line(agent.name, 40)}", "$text-muted")
+def _prompt(agent: Agent, is_unserved: bool) -> Content:
+    if agent.error or is_unserved:
+        return Content.styled(f"{'✗' if agent.error else '○'} {one_line(agent.name, 40)}", "$text-muted")
     return Content(one_line(agent.name, 40))
 
 

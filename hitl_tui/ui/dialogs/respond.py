@@ -19,15 +19,15 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import AnswerScreen, question
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
 from hitl_tui.ui.dialogs.fields import ABSENT, Field, FieldKind, fields_of, filled_in, is_form
-from hitl_tui.ui.dialogs.form import Form, FormChanged
-from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
+from hitl_tui.ui.dialogs.form import Form, FormChanged, FormSent
+from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.text import labels
 
 SENDS = {
     "choices": [("1-9", "pick"), ("enter", "answer")],
-    "form": [("ctrl+s", "answer"), ("tab", "next"), ("ctrl+e", "$EDITOR")],
+    "form": [("enter", "next, answer"), ("ctrl+s", "answer"), ("ctrl+e", "$EDITOR")],
     "text": [("enter", "answer"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
-    "json": [("ctrl+s", "answer"), ("ctrl+e", "$EDITOR")],
+    "json": [("enter", "answer"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
 }
 NAMES = {"choices": "choices", "form": "form", "text": "text", "json": "JSON"}
 """Names of the forms of an answer, for the key that shows the next one."""
@@ -65,10 +65,10 @@ class RespondScreen(AnswerScreen):
             yield ChoiceList(self._labels, self._place, id="choices")
         if "form" in self._modes:
             blank = [field.write(field.schema.get("default", ABSENT)) for field in self._fields]
-            yield Form(self._fields, self._kept.get("form", blank), id="form")
+            yield Form(self._fields, self._kept.get("form", blank), id="form", sends=True)
         yield SendArea(self._kept.get("text", ""), id="text", placeholder="your answer; enter sends it")
         if "json" in self._modes:
-            yield JsonArea(self._kept.get("json", ""), id="json")
+            yield SendArea(self._kept.get("json", ""), id="json", line_numbers=True)
 
     def field(self) -> Widget | None:
         chosen = self.query_one(f"#{self._mode}")
@@ -84,6 +84,9 @@ class RespondScreen(AnswerScreen):
         self._check()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
+        await self.action_submit()
+
+    async def on_form_sent(self, message: FormSent) -> None:
         await self.action_submit()
 
     async def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
@@ -161,7 +164,7 @@ class RespondScreen(AnswerScreen):
             case "form":
                 return Answer(DecisionKind.RESPOND, args=filled_in(self._fields, self.query_one(Form).texts, ABSENT))
             case "json":
-                return Answer(DecisionKind.RESPOND, args=canonical_json.loads(self.query_one("#json", JsonArea).text, "this"))
+                return Answer(DecisionKind.RESPOND, args=canonical_json.loads(self.query_one("#json", SendArea).text, "this"))
             case _:
                 text = self.query_one("#text", SendArea).text
                 if not text:
@@ -179,7 +182,7 @@ class RespondScreen(AnswerScreen):
     def _keep(self) -> None:
         kept: dict[str, Json] = {"mode": self._mode, "text": self.query_one("#text", SendArea).text}
         if "json" in self._modes:
-            kept["json"] = self.query_one("#json", JsonArea).text
+            kept["json"] = self.query_one("#json", SendArea).text
         if "form" in self._modes:
             kept["form"] = list(self.query_one(Form).texts)
         self.draft = canonical_json.dumps(kept)

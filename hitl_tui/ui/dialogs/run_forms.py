@@ -30,7 +30,7 @@ class RunForm(Vertical):
         typed = canonical_json.loads(kept) if kept else blank
         self.remove_children()
         if fields:
-            self.mount(Form(self.fields, typed if len(typed) == len(blank) else blank))
+            self.mount(Form(self.fields, typed if len(typed) == len(blank) else blank, sends=True))
 
     @property
     def typed(self) -> str:

@@ -1,4 +1,7 @@
-"""Text areas of dialogs: text that enter submits, text of any length, and JSON. Each says below how many lines follow."""
+"""Text areas of dialogs: text and JSON that enter submits, text of any length, and JSON. Each says below how many lines follow.
+
+Enter submits where one thing is typed and sent; in what is edited as a document it breaks the line, as ctrl+j does everywhere.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,23 @@ class PlainArea(TextArea):
     def on_resize(self) -> None:
         self._below.draw()
 
+    def get_cursor_line_end_location(self) -> tuple[int, int]:
+        """Where `end` goes: to the end of the row on the screen, and from there to the end of the line, which may take several rows."""
+        found = super().get_cursor_line_end_location()
+        row = self.cursor_location[0]
+        return (row, len(self.document[row])) if found == self.cursor_location else found
+
+    def get_cursor_line_start_location(self, smart_home: bool = False) -> tuple[int, int]:
+        """Where `home` goes: to the start of the row on the screen, and from there to the start of the line."""
+        found = super().get_cursor_line_start_location(smart_home)
+        return (found[0], 0) if found == self.cursor_location else found
+
     def render_lines(self, crop: Region) -> list[Strip]:
         return super().render_lines(crop) if self.is_attached else [Strip.blank(crop.width)] * crop.height
 
 
 class SendArea(PlainArea):
-    """Plain text: enter submits, ctrl+j breaks the line, and pasted lines stay lines."""
+    """What is sent as it is typed: enter submits, ctrl+j breaks the line, and pasted lines stay lines."""
 
     @dataclass
     class Sent(Message):
@@ -43,8 +57,8 @@ class SendArea(PlainArea):
 
         text: str
 
-    def __init__(self, text: str = "", id: str | None = None, placeholder: str = "") -> None:
-        super().__init__(text, id=id, placeholder=placeholder)
+    def __init__(self, text: str = "", id: str | None = None, placeholder: str = "", line_numbers: bool = False) -> None:
+        super().__init__(text, id=id, placeholder=placeholder, show_line_numbers=line_numbers)
         self.move_cursor(self.document.end)
 
     def on_key(self, event: events.Key) -> None:
@@ -59,7 +73,7 @@ class SendArea(PlainArea):
 
 
 class TextBox(PlainArea):
-    """Plain text of any length: enter breaks the line, tab moves the focus on."""
+    """Plain text of any length: enter breaks the line, and tab moves the focus on."""
 
     def __init__(self, text: str, id: str, placeholder: str = "") -> None:
         super().__init__(text, id=id, placeholder=placeholder)

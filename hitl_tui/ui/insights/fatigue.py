@@ -54,16 +54,15 @@ def _findings(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
         if reader.seen is not None and reader.seen < ENOUGH_SEEN:
             any_found = True
             yield from paragraph(f"{who} decided calls of which {percent(reader.seen)} was on the screen on average", "", "⚠", 2, "warning")
-    if not any_found:
-        yield from paragraph(_no_finding(sum(reader.pace.fast for reader in readers)), "", "✓", 2, "success")
-
-
-def _no_finding(fast: int) -> str:
-    """The finding when nobody approves too fast as a habit."""
-    if not fast:
-        return "Nobody approves too fast."
-    were = "was" if fast == 1 else "were"
-    return f"Nobody approves too fast; {counted(fast, 'decision')} {were} faster than anyone can read."
+    if any_found:
+        return
+    fast, decided = sum(reader.pace.fast for reader in readers), sum(reader.pace.decided for reader in readers)
+    if fast:
+        were = "was faster than it can be read" if fast == 1 else "were faster than they can be read"
+        text = f"{fast} of the last {counted(decided, 'decision')} {were}; {LONG_STREAK} in a row are a warning."
+        yield from paragraph(text, "", "·", 2, "muted")
+    else:
+        yield from paragraph("No decision was faster than it can be read.", "", "✓", 2, "success")
 
 
 def _chart(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:

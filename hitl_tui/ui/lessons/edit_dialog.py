@@ -11,6 +11,7 @@ from textual.widgets import Static, TextArea
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.dialogs.text_areas import TextBox
 
 
 class LessonScreen(DialogScreen[str]):
@@ -24,7 +25,7 @@ class LessonScreen(DialogScreen[str]):
     def body(self) -> Iterable[Widget]:
         reads = "reads this text from now on" if self._lesson.state is LessonState.ACCEPTED else "reads it only after it is accepted"
         yield Static(Content(f"{one_line(self._lesson.agent, 40)} {reads}."), classes="label")
-        yield TextArea(self.draft, id="lesson-edit", tab_behavior="focus", highlight_cursor_line=False)
+        yield TextBox(self.draft, id="lesson-edit")
 
     def field(self) -> Widget | None:
         return self.query_one(TextArea)

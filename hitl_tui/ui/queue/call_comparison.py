@@ -11,6 +11,7 @@ from hitl_tui import canonical_json
 from hitl_tui.model import Action, DecisionKind, Json, Outcome, Review, Risk
 from hitl_tui.model.verdicts import severity
 from hitl_tui.sanitize import one_line
+from hitl_tui.ui.review.reasons import own_reason, repeats_call
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LONGEST_ADDRESSES = 2000
@@ -23,6 +24,15 @@ class ReviewCall:
 
     review: Review
     action: Action
+    reasoning: str = ""
+    """What the agent said before it proposed the calls of the review."""
+
+    @property
+    def reason(self) -> str:
+        """Why the agent wants this call: what it said of it alone, or of the only call of its review; else its description."""
+        calls, described = len(self.review.actions), self.action.description.strip()
+        own = self.reasoning.strip() if calls == 1 else own_reason(self.action, self.reasoning, calls)
+        return own or ("" if repeats_call(described, self.action) else described)
 
     @property
     def label(self) -> str:
@@ -69,9 +79,14 @@ class ToolCalls:
         return sum(len(variant.calls) for variant in self.variants)
 
 
-def undecided_calls(reviews: Iterable[Review]) -> list[ReviewCall]:
-    """Every call of these reviews that has no decision."""
-    return [ReviewCall(review, action) for review in reviews for action in review.actions if action.slot in review.undecided]
+def undecided_calls(reviews: Iterable[Review], said: Mapping[int, str]) -> list[ReviewCall]:
+    """Every call of these reviews that has no decision; `said` is by review what its agent said."""
+    return [
+        ReviewCall(review, action, said.get(review.row.id, ""))
+        for review in reviews
+        for action in review.actions
+        if action.slot in review.undecided
+    ]
 
 
 def compare(calls: Sequence[ReviewCall]) -> list[ToolCalls]:

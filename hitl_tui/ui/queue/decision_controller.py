@@ -351,7 +351,8 @@ class DecisionController:
             self._notify(f"the first {MOST_TOGETHER:,} of {len(ids):,} reviews: so many are decided together at most")
         try:
             found = [await self._inbox.reviews.get(id_) for id_ in ids[:MOST_TOGETHER]]
-            calls, arguments = undecided_calls(found), self._pane.arguments
+            said = await self._inbox.reviews.reasonings(ids[:MOST_TOGETHER])
+            calls, arguments = undecided_calls(found, said), self._pane.arguments
             seen = {call.action.digest for call in calls if arguments.has_seen(call.action.digest)}
             decision = await self._prompts.decide_many(calls, self._pane.viewer, seen)
             if decision is not None:
@@ -376,10 +377,8 @@ class DecisionController:
             )
         stored = [id_ for id_ in answers if id_ not in refused]
         self._undo_stack.decided_together(stored)
-        for call in decision.calls:
-            if call.review.row.id not in refused:
-                viewing = Viewing(decision.viewed_ms, decision.seen.get(call.action.digest), decision.reading_ms)
-                self._fatigue_guard.decided(decision.answer.kind, viewing)
+        if stored:  # with one key, and so one judgement
+            self._fatigue_guard.decided(decision.answer.kind, Viewing(decision.viewed_ms, reading_ms=decision.reading_ms))
         self.disarm()
         if refused:
             self._notify(f"{len(stored)} of {len(answers)} reviews decided; {next(iter(refused.values()))}")

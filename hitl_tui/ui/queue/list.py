@@ -137,9 +137,11 @@ class QueueList(VirtualList[ReviewRow]):
 
 
 def _first(row: ReviewRow, width: int, when: str, style: str, members: Sequence[int], marked: bool) -> Iterator[Piece]:
-    counts = [f"{name_text(name)} ×{count}" if count > 1 else name_text(name) for name, count in row.tool_counts.items()]
+    tools = {name: count * len(members) for name, count in row.tool_counts.items()}  # all reviews of a group ask for the same tools
+    counts = [f"{name_text(name)} ×{count}" if count > 1 else name_text(name) for name, count in tools.items()]
     named = ", ".join(counts) or one_line(row.title)
-    mark = "" if len(members) == 1 else f" ×{len(members)}"
+    is_told = len(members) == 1 or sum(tools.values()) == len(members)
+    mark = "" if is_told else f" in {len(members):,} reviews"
     arrow = "☑ " if marked else "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
     source = f"{one_line(row.agent)} r{row.run}{'…' if len(members) > 1 else ''}"
     wanted = cell_len(_tools(counts or [named], max(NAME_CELLS, width * 5 // 8) - len(mark)).rstrip() + mark)

@@ -153,11 +153,11 @@ class Prompts:
 
         return await ask(self._owner, DecideManyScreen(calls, viewer, seen, self._settings.reject_reasons[:PRESETS]))
 
-    async def choose(self, title: str, about: str, options: Sequence[str]) -> int | None:
-        """The place of the option that the person chooses, or None when they went back."""
+    async def choose(self, title: str, about: str, options: Sequence[str], at_once: bool = False) -> int | None:
+        """The place of the option that the person chooses, or None when they went back. `at_once`: a number chooses without enter."""
         from hitl_tui.ui.dialogs.choice import ChoiceScreen
 
-        return await ask(self._owner, ChoiceScreen(title, about, options))
+        return await ask(self._owner, ChoiceScreen(title, about, options, at_once))
 
     async def filter(self, now: str, inbox: Inbox, tried: Callable[[str], None]) -> str | None:
         """Ask for a filter; None if the person went back. `tried` is called with what is typed."""

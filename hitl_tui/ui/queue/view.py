@@ -66,6 +66,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._undo_stack = UndoStack(inbox.reviewer, clock)
         self._workers = context.workers
         self._counting: Timer | None = None
+        self._last_run: int | None = None
+        """The run of the review that was shown last: `v` goes to it when the queue is empty."""
         self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
         self.items = QueueList(lambda ids: self._queue.fetch(ids), self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
@@ -302,6 +304,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     def _show(self, loaded: LoadedReview) -> None:
         self.pane.show(loaded)
+        self._last_run = loaded.review.row.run
         self.query_one(TracePane).follow(loaded.review.row.run)
         self._tracker.at(loaded.review.row.id)
         self.post_message(HintsChanged())
@@ -367,11 +370,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         else:
             self.pane.zoom()
 
-    async def action_show_run(self) -> None:
-        if self.row:
-            self.post_message(RunShown(self.row.run))
-        else:
-            await self.app.run_action("show('runs')")
+    def action_show_run(self) -> None:
+        self.post_message(RunShown(self.row.run if self.row else self._last_run))
 
     def action_difference(self) -> None:
         action, review = self.pane.action, self.pane.review
@@ -553,7 +553,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         now = self._queue.order
         options = [str(sort) for sort in Sort] + ["a row for each review" if now.grouped else "group reviews of the same tools"]
         options.append("hide snoozed reviews" if self._queue.show_snoozed else "show snoozed reviews")
-        place = await self._prompts.choose("Sort and group", f"The queue is shown {now.told()}.", options)
+        place = await self._prompts.choose("Sort and group", f"The queue is shown {now.told()}.", options, at_once=True)
         if place is None:
             return
         if place < len(Sort):

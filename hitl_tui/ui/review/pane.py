@@ -380,8 +380,8 @@ class ReviewPane(DetailPane):
         self._fit()
 
     def _why(self, action: Action) -> Iterator[Line]:
-        shared = self.review is not None and len(self.review.actions) > 1
-        return render.why_lines(action, self.surroundings, self.viewer, self._activity, shared)
+        calls = len(self.review.actions) if self.review else 1
+        return render.why_lines(action, self.surroundings, self.viewer, self._activity, calls)
 
     def _titles(self) -> dict[str, str]:
         told = {effects.TAB: effects.TAB} if self._has_effects or self._origins else {}

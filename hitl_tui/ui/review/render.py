@@ -31,6 +31,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.review.context import ReviewContext, people_lines, people_title, similar_lines, similar_title
+from hitl_tui.ui.review.reasons import own_reason, repeats_call
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.labels import Viewer
@@ -239,26 +240,32 @@ def _routed(action: Action) -> Iterator[Line]:
 
 
 def why_lines(
-    action: Action, context: Context, viewer: Viewer | None = None, activity: ReviewActivity = NO_ACTIVITY, shared: bool = False
+    action: Action, context: Context, viewer: Viewer | None = None, activity: ReviewActivity = NO_ACTIVITY, calls: int = 1
 ) -> Iterator[Line]:
     """Why it asks: what went wrong, who escalated it, what policy says of it, what the agent said, what the graph's author wrote.
 
     Args:
-        shared: what the agent said is of several calls; then what is of this call alone comes first.
+        calls: how many calls the review has. What the agent said is of all of them; what is of this call alone comes first.
     """
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error", agent=True)
     if activity.escalations and viewer:
         yield from _escalated(activity.escalations[-1], context, viewer)
-    yield from _routed(action)
-    reasoning, description = context.reasoning.strip(), action.description.strip()
-    if _repeats(description, action) or (description in reasoning and not shared):
+    reasoning, description, shared = context.reasoning.strip(), action.description.strip(), calls > 1
+    own = own_reason(action, reasoning, calls) if shared else ""
+    first = list(paragraph(own, agent=True)) if own else []
+    routed = list(_routed(action))
+    is_usual = all(one.lead_style not in ("error", "warning") for one in routed)
+    yield from (*first, *routed) if is_usual else (*routed, *first)  # where room is short, only what comes first is on the screen
+    reasoning = _without_lines(reasoning, own)
+    if repeats_call(description, action) or (description in reasoning and not shared):
         description = ""
     if shared:
         reasoning = _without_lines(reasoning, description)
     else:
         description = _without_lines(description, reasoning)
-    for text, style in ((description, "muted"), (reasoning, "")) if shared else ((reasoning, ""), (description, "muted")):
+    said = (reasoning, "muted" if own else "")
+    for text, style in ((description, "muted"), said) if shared else (said, (description, "muted")):
         if text:
             yield from paragraph(text, style, agent=True)
 
@@ -278,11 +285,6 @@ def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[L
     yield line(told, "", "↑", 2, "warning")
     if last.note.strip():
         yield from paragraph(last.note.strip(), "strong", "", 2)
-
-
-def _repeats(description: str, action: Action) -> bool:
-    """LangChain's default description only says name and arguments again."""
-    return action.name in description and "Args:" in description
 
 
 def tab_lines(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -53,6 +53,8 @@ class RunsList(VirtualList[Run]):
     ) -> None:
         super().__init__(fetch, moved, id="runs-list")
         self._clock = clock
+        self.unserved: Mapping[str, str] = {}
+        """Agents that no worker runs, with a sentence on how to start one."""
 
     def key_of(self, row: Run) -> int:
         return row.id
@@ -74,8 +76,10 @@ class RunsList(VirtualList[Run]):
             yield state, style
             yield f"{age(self._clock() - row.created_at):>{AGE_CELLS}} ", "muted"
         else:
+            waits = row.agent in self.unserved and row.state == RunState.QUEUED
             yield f"  {AGENT_BAR if _is_by_agent(row) else ' '}", "muted"
-            yield fit(_about(row), width - 4), "error" if row.state == RunState.FAILED else "muted"
+            style = "error" if row.state == RunState.FAILED else "warning" if waits else "muted"
+            yield fit(self.unserved[row.agent] if waits else _about(row), width - 4), style
             yield " ", ""
 
 

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.formatting import age
+from hitl_tui.home import Home
 from hitl_tui.model import Feedback, Run, RunState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import TabChosen
@@ -30,9 +31,9 @@ TABS = {"Trace": "Trace", "Result": "Result", "Input": "Input", "Log": "Log"}
 class RunPane(DetailPane):
     """Shows the run under the cursor."""
 
-    def __init__(self, log_path: Callable[[int], Path], clock: Callable[[], float], reviewer: str) -> None:
+    def __init__(self, home: Home, clock: Callable[[], float], reviewer: str) -> None:
         super().__init__(id="run")
-        self._log_path = log_path
+        self._home = home
         self._clock = clock
         self._reviewer = reviewer
         self._feedback: Sequence[Feedback] = ()
@@ -40,12 +41,14 @@ class RunPane(DetailPane):
 
     def compose(self) -> ComposeResult:
         yield Static(id="run-facts")
+        yield Static(id="run-note")
         yield TabBar(TABS, id="run-tabs")
         yield TracePane("run-trace")
         yield TextView(id="run-text")
 
     def on_mount(self) -> None:
         self.show(None)
+        self.tell("")
 
     @property
     def trace(self) -> TracePane:
@@ -70,6 +73,12 @@ class RunPane(DetailPane):
             tabs.choose("Trace")
         if other or not unchanged:
             self._draw_tab()
+
+    def tell(self, note: str) -> None:
+        """Say why the run does not go on; an empty text where nothing holds it up."""
+        shown = self.query_one("#run-note", Static)
+        shown.display = bool(note)
+        shown.update(Content(note))
 
     def rate(self, feedback: Sequence[Feedback]) -> None:
         """The ratings on the run, its messages and decisions."""
@@ -135,13 +144,22 @@ class RunPane(DetailPane):
         match tab:
             case "Result":
                 yield from outcome_lines(run)
+                yield from self._files(run)
             case "Input":
                 given = run.input.get("text", run.input.get("input")) if isinstance(run.input, dict) else run.input
                 yield from value_lines(given)
                 yield BLANK
                 yield line(run.thread, "", "thread", 10)
+                yield from self._files(run)
             case _:
-                yield from _log(self._log_path(run.id))
+                yield from _log(self._home.run_log(run.id))
+
+    def _files(self, run: Run) -> Iterator[Line]:
+        """Where the files are that its tools wrote, if they wrote any."""
+        folder = self._home.workdir(run.thread)
+        if folder.is_dir():
+            yield BLANK
+            yield line(str(folder), "", "files", 10)
 
     def title(self) -> tuple[str, Sequence[str]]:
         return (one_line(self.run.agent, 40), [f"run r{self.run.id}"]) if self.run else ("", ())

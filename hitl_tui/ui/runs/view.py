@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from hitl_tui.ui.runs.list import RunOrder, RunsList
 from hitl_tui.ui.runs.outcome import takes_messages
 from hitl_tui.ui.runs.pane import RunPane
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
-from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S, DIALOG_GROUP, ask
 from hitl_tui.ui.runtime.live_updates import RETRY_S
+from hitl_tui.ui.runtime.worker_pool import no_worker, own_targets
 from hitl_tui.ui.text.lines import line
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
@@ -44,6 +46,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
         self._clock = clock
+        self._home, self._workers = context.home, context.workers
         self._loaded = False
         self._unseen: set[int] = set()
         """Failed runs that the reviewer had not seen when the list was read."""
@@ -52,11 +55,15 @@ class RunsView(ListDetail[RunsList, RunPane]):
         self._typed_filter = ""
         self._wanted: int | None = None
         """The run to go to once the list is read."""
+        self._is_opened = False
+        """The person has just come: the cursor goes to what failed since."""
         self._came_from_queue = False
+        self._moved_at = 0.0
+        """When the cursor last went to a run by itself."""
         self._texts: dict[int, str] = {}
         """By run: the next message, as typed."""
         self.items = RunsList(inbox.runs.rows, self._moved, clock)
-        self.pane = RunPane(context.home.run_log, clock, inbox.reviewer)
+        self.pane = RunPane(context.home, clock, inbox.reviewer)
         self._rating = RatingController(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
@@ -81,6 +88,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
         return next(document for document in self.pane.query(TextView) if document.display)
 
     def shown(self, selection: Selection) -> None:
+        self._is_opened = True
         self._load()
 
     async def take(self, changes: Changes) -> None:
@@ -93,6 +101,8 @@ class RunsView(ListDetail[RunsList, RunPane]):
             return
         self.items.refresh()
         self.pane.count_up()
+        if self.items.unserved or any(row.state == RunState.QUEUED for row in self.items.rows.values()):
+            self._read_unserved()
         if seen := self._unseen.intersection(self.items.in_view):
             self._unseen -= seen
             self.post_message(FailuresSeen(sorted(seen)))
@@ -103,14 +113,16 @@ class RunsView(ListDetail[RunsList, RunPane]):
         self.items.loading = not self._loaded
         ids, unseen = await self._read_ids()
         fresh, self._unseen = unseen - self._unseen, unseen
+        fresh = (unseen if self._is_opened else fresh).intersection(ids)
         self._loaded, self.items.loading = True, False
         self.items.load(RunOrder(ids, unseen.intersection(ids)))
         self._show_if_any()
+        self._read_unserved()
         if self._wanted is not None:
             self.items.select(self._wanted)
-        elif fresh and len(self.items.order):
-            self.items.select(self.items.order.at(0))
-        self._wanted = None
+        elif fresh:
+            self.items.select(self.items.order.at(0), by_itself=True)
+        self._wanted, self._is_opened = None, False
 
     async def _read_ids(self) -> tuple[Sequence[int], set[int]]:
         """The runs that match the filter, and unseen failures; tried again until they are read."""
@@ -131,6 +143,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
             here = next((run for run in changed if run.id == self.items.cursor), None)
             if here:
                 self.pane.show(here)
+                self._tell_unserved()
             self._show_if_any()
 
     async def _follow(self) -> None:
@@ -140,12 +153,25 @@ class RunsView(ListDetail[RunsList, RunPane]):
             self.pane.rate(await self._inbox.feedback.of_run(trace.run))
             trace.take(await self._inbox.runs.trace(trace.run, trace.after))
 
-    def go_to(self, run: int) -> None:
-        """Put the cursor on a run, from the queue; without a filter if it hides the run."""
+    def go_to(self, run: int | None) -> None:
+        """Put the cursor on a run, from the queue; without a filter if it hides the run. None where the queue shows no run."""
         self._came_from_queue, self._wanted = True, run
-        if run not in self.items.order:
+        if run is not None and run not in self.items.order:
             self._filter = ""
         self._load()
+
+    @work(group="unserved", exclusive=True)
+    @reports_errors
+    async def _read_unserved(self) -> None:
+        """Find out which agents no worker runs: their runs stay queued."""
+        found = await self._inbox.agents.unserved(own_targets(self._workers))
+        self.items.unserved = {agent: no_worker(agent, target, self._home.path) for agent, target in found.items()}
+        self.items.refresh()
+        self._tell_unserved()
+
+    def _tell_unserved(self) -> None:
+        run = self.pane.run
+        self.pane.tell(self.items.unserved.get(run.agent, "") if run and run.state == RunState.QUEUED else "")
 
     def _show_if_any(self) -> None:
         filtered = f"  /{one_line(self._filter, 20)}" if self._filter else ""
@@ -156,7 +182,9 @@ class RunsView(ListDetail[RunsList, RunPane]):
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         held = self.items.rows.get(id_) if id_ is not None else None
+        self._moved_at = time.monotonic() if by_itself else self._moved_at
         self.pane.show(held)
+        self._tell_unserved()
         if id_ is not None:
             self._read(id_)
         self.post_message(HintsChanged())
@@ -165,6 +193,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
     @reports_errors
     async def _read(self, id_: int) -> None:
         self.pane.show(await self._inbox.runs.get(id_))
+        self._tell_unserved()
         await self._follow()
         self.post_message(HintsChanged())
 
@@ -252,11 +281,20 @@ class RunsView(ListDetail[RunsList, RunPane]):
     @work(group="send")
     @reports_errors
     async def action_retry(self) -> None:
-        if self.pane.run:
-            await self._inbox.runs.retry(self.pane.run.id)
-            self.post_message(RowsChanged())
-        else:
+        """Retry the run under the cursor, which the person must have seen there."""
+        run = self.pane.run
+        if run is None:
             self.say_why(NO_RUN)
+        elif not self.pane.size.width and run.id not in self.items.in_view:
+            self.items.reveal()
+            self._moved_at = time.monotonic()
+            self.say_why(f"run r{run.id} was not on the screen: look at it, then press the key again")
+        elif time.monotonic() - self._moved_at < DEAD_TIME_S:
+            self.say_why(f"ignored: the cursor had just come to run r{run.id}")
+        else:
+            await self._inbox.runs.retry(run.id)
+            self.notify(f"run r{run.id} goes on from its checkpoint", timeout=3)
+            self.post_message(RowsChanged())
 
     def action_cancel(self) -> None:
         run = self.pane.run

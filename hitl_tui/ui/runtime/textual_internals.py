@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from rich.console import RenderableType
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -22,6 +25,12 @@ class LeavableApp(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self._was_ready = False
+        self.leaving = asyncio.Event()
+        """Set once the app is asked to end, or fails: what waits for rows or widgets need not wait any longer."""
+
+    def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        super().exit(result, return_code, message)
+        self.leaving.set()
 
     def on_ready(self) -> None:
         self._was_ready = True
@@ -38,6 +47,7 @@ class LeavableApp(App[None]):
 
     def _fatal_error(self) -> None:
         """End without Textual's traceback, which shows local variables; whoever runs the app tells what happened."""
+        self.leaving.set()
         self._close_messages_no_wait()
 
     def _handle_exception(self, error: Exception) -> None:

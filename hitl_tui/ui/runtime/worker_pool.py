@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hitl_tui.sanitize import one_line
+from hitl_tui.sanitize import one_line, visible
 
 if TYPE_CHECKING:
     from hitl_tui.model import Worker
@@ -74,6 +75,19 @@ class NoWorkers:
 def own(pool: WorkerPool) -> set[str]:
     """The projects for which this console has a worker."""
     return set(pool.labels) - set(pool.served)
+
+
+def own_targets(pool: WorkerPool) -> set[str]:
+    """The projects whose agents this console's workers run, or a service in their place, as they are registered in the store."""
+    return set(pool.targets) if pool.labels else set()
+
+
+def no_worker(agent: str, target: str, home: Path) -> str:
+    """A sentence on an agent that no worker runs, with the command that starts one on this home."""
+    from hitl_tui.agents.targets import worker_command
+    from hitl_tui.home import home_option
+
+    return f"no worker serves {one_line(agent, 40)}: start `{visible(worker_command(target, home_option(home)))}`"
 
 
 SILENT_S = 8.0

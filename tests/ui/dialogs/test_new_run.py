@@ -12,7 +12,9 @@ from hitl_tui.model import Agent
 from hitl_tui.store import agents
 from hitl_tui.ui.dialogs.form import Form
 from hitl_tui.ui.dialogs.text_areas import SendArea
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import StartConsole
+from tests.ui.homes import seed
 
 STYLE = {
     "type": "object",
@@ -36,7 +38,7 @@ async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: St
         known = await console.bob.agents.all()
         await agents.replace_agents(console.store, console.project, ())
         await console.press("n")
-        await console.until_shown("no agent is known yet")
+        await console.until_shown("no agent is known here yet")
         await agents.replace_agents(console.store, console.project, known[:1])
         await console.until_shown(known[0].name)
         await console.settle()
@@ -52,7 +54,7 @@ async def test_text_typed_before_the_agents_came_goes_into_the_form(start_consol
         known = {agent.name: agent for agent in await console.bob.agents.all()}
         await agents.replace_agents(console.store, console.project, ())
         await console.press("n")
-        await console.until_shown("no agent is known yet")
+        await console.until_shown("no agent is known here yet")
         await console.press(*"bees")
         await agents.replace_agents(console.store, console.project, [known["report_writer"]])
         await console.until_shown("topic")
@@ -120,3 +122,74 @@ async def test_form_refuses_what_does_not_fit_and_keeps_it(start_console: StartC
         await console.press("escape", "n", "j")
         assert console.app.screen.query_one(Form).texts == ["bees", "many", ""]
         assert await console.store.one("SELECT count(*) FROM runs") == (0,)
+
+
+async def test_agent_that_a_worker_serves_is_preselected_and_another_says_so(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        desk = Agent("a_desk", await agents.register_project(console.store, "/srv/desk.py:graph", "desk"), "desk", "Answers.", {}, True)
+        await agents.replace_agents(console.store, desk.project, [desk])
+        await seed.add_worker(console.store, desk.project)
+        await Inbox(console.store, "ann").runs.launch("mail_assistant", text="tidy")
+        await console.press("n")
+        options = console.app.screen.query_one(OptionList)
+        assert str(options.get_option_at_index(options.highlighted or 0).prompt) == "a_desk"
+        assert "no worker serves" not in console.screen_text()
+        await console.press("j", "enter")
+        await console.until_shown("start `hitl-tui worker --home")
+        await console.press(*"tidy", "enter")
+        await console.until_shown("run r2 is queued: no worker serves")
+
+
+@pytest.mark.slow
+async def test_new_run_while_the_agents_load_says_so_and_becomes_ready(start_console: StartConsole) -> None:
+    pool = NoWorkers()
+    pool.labels, pool.targets, pool.alive = ("sample_agents",), (seed.TARGET,), 1
+    async with start_console("empty", pool=pool) as console:
+        known = await console.bob.agents.all()
+        await agents.replace_agents(console.store, console.project, ())
+        await console.press("n", *"tidy")
+        assert "✗" not in await console.until_shown("◌ loading the agents of sample_agents …")
+        await console.press("enter")
+        await console.until_shown("the agents are still loading; what you type stays")
+        await agents.replace_agents(console.store, console.project, known[:1])
+        await console.until_shown("Reads a folder of mail")
+        assert "loading" not in console.screen_text() and "no worker serves" not in console.screen_text()
+        await console.press("enter")
+        assert await console.store.all("SELECT title FROM runs") == [("tidy",)]
+
+
+async def test_enter_starts_a_run_whose_input_is_json(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        raw = Agent("raw", console.project, "sample_agents", "Takes a list.", {"type": "array"}, False)
+        await agents.replace_agents(console.store, console.project, [raw])
+        await console.press("n")
+        await console.until_shown("enter start", "ctrl+j new line")
+        await console.press("backspace", "backspace", *"[1,", "ctrl+j", *"2]", "enter")
+        assert await console.store.all("SELECT input FROM runs") == [('{"input": [1, 2]}',)]
+
+
+@pytest.mark.slow
+async def test_enter_in_a_form_goes_on_and_from_the_last_field_starts_the_run(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        await console.press("n", "j", "enter", *"bees", "enter", *"3", "enter", "right")
+        assert await console.store.all("SELECT id FROM runs") == []
+        await console.press("enter")
+        ((given,),) = await console.store.all("SELECT input FROM runs")
+        assert json.loads(given)["input"] | {"draft": None} == {"topic": "bees", "pages": 3, "draft": None}
+
+
+async def test_end_and_home_go_to_the_row_and_then_to_the_whole_line(start_console: StartConsole) -> None:
+    async with start_console("empty", size=(80, 24)) as console:
+        await console.press("n")
+        area = console.app.screen.query_one("#text", SendArea)
+        area.focus()
+        area.text = "word " * 60
+        await console.press("end")
+        first = area.cursor_location[1]
+        assert 0 < first < 100, "the end of the row"
+        await console.press("end", "end")
+        assert area.cursor_location == (0, 300)
+        await console.press("home")
+        assert first < area.cursor_location[1] < 300
+        await console.press("home")
+        assert area.cursor_location == (0, 0)

@@ -30,6 +30,7 @@ REPORT_SCHEMA = {
     "properties": {"topic": {"type": "string"}, "pages": {"type": "integer", "minimum": 1}, "draft": {"type": "boolean"}},
     "required": ["topic", "pages"],
 }
+TARGET = "/srv/sample_agents/langgraph.json"
 AGENTS = (
     Agent("mail_assistant", 0, "sample_agents", "Reads a folder of mail, drafts answers and sends them when you agree.", TEXT_SCHEMA, True),
     Agent("report_writer", 0, "sample_agents", "Writes a report about a topic.", REPORT_SCHEMA, False),
@@ -128,7 +129,7 @@ def frontend_pause() -> Pause:
 
 async def add_project(store: Store, found: Sequence[Agent] = AGENTS, error: str = "") -> int:
     """Register a project with these agents, and return its id."""
-    made = await agents.register_project(store, "/srv/sample_agents/langgraph.json", "sample_agents")
+    made = await agents.register_project(store, TARGET, "sample_agents")
     await agents.replace_agents(store, made, found, error)
     return made
 

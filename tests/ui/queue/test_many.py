@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hitl_tui.model import Action, Answer, DecisionKind, Outcome, PauseKind
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Outcome, PauseKind
 from hitl_tui.oversight.statistics import LONG_STREAK
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
@@ -102,7 +104,7 @@ async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: St
         odd = restart("web-1", args={"force": True})
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)), [odd])
         await shown(console, ids)
-        await console.press("s", "5", "enter")
+        await console.press("s", "5")
         await console.until_shown("grouped", "restart_service ×5", "host, force differ")
         await console.press("A")
         await table(console)
@@ -131,7 +133,7 @@ async def test_mark_all_when_grouped_marks_every_review_of_every_group(start_con
     async with start_console("", grace_s=60) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)), [seed.action("wipe", {"host": "web-1"})])
         await shown(console, ids)
-        await console.press("s", "5", "enter", "X")
+        await console.press("s", "5", "X")
         assert console.app.query_one(QueueList).marks == set(ids)
 
 
@@ -153,7 +155,7 @@ async def test_the_table_when_one_call_of_a_common_tool_stands_out_shows_that_to
 async def test_the_row_of_a_group_that_is_shown_already_says_how_its_calls_differ(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await shown(console, await add(console.store, *([restart(f"web-{n}")] for n in range(3))))
-        await console.press("s", "5", "enter")
+        await console.press("s", "5")
         await console.until_shown("restart_service ×3", "only host differs: web-0 …")
 
 
@@ -230,7 +232,7 @@ async def test_a_long_table_when_not_read_to_the_end_approves_only_what_was_seen
     async with start_console("", grace_s=60, size=(120, 24)) as console:
         ids = await add(console.store, *([restart(f"web-{n}")] for n in range(40)))
         await shown(console, ids)
-        await console.press("s", "5", "enter", "A")
+        await console.press("s", "5", "A")
         await console.until_shown("left out: not all of it has been on the screen")
         for _ in range(60):
             if re.search("approve [1-9]", console.screen_text()):
@@ -327,19 +329,23 @@ async def test_the_fatigue_guard_when_many_are_approved_too_fast_asks_to_read_th
     start_console: StartConsole,
 ) -> None:
     async with start_console("", grace_s=60, size=(160, 50)) as console:
-        ids = await add(console.store, *([restart(f"web-{n}", args={"note": f"{n} " + "word " * 20})] for n in range(LONG_STREAK)))
+        ann = Inbox(console.store, "ann")
+        for review in await add(console.store, *([restart(f"db-{n}")] for n in range(LONG_STREAK - 1))):
+            await ann.reviews.decide(await ann.reviews.get(review), {0: Answer(DecisionKind.APPROVE)}, 100, reading_ms=1000)
+        ids = await add(console.store, *([restart(f"web-{n}", args={"note": f"{n} " + "word " * 100})] for n in range(2)))
         wire = seed.action("wire", {"to": "x", "why": "word " * 300}, risk="irreversible")  # takes a minute to read
         ids += await add(console.store, [wire], risk="irreversible")
         await shown(console, ids)
-        await console.press("s", "5", "enter", "G")
+        await console.press("s", "5", "G")
         items = console.app.query_one(QueueList)
         while items.cursor == ids[-1]:
             await console.press("k")
         await console.press("A")
         await table(console)
         await console.press("a")
-        seen = await console.store.all("SELECT DISTINCT seen, viewed_ms < reading_ms FROM decisions")
-        assert seen == [(1.0, 1)]
+        seen = await console.store.all("SELECT seen, viewed_ms < reading_ms FROM decisions ORDER BY id DESC LIMIT 2")
+        assert seen == [(1.0, 1)] * 2
+        await console.until_shown(f"{LONG_STREAK} of your last {LONG_STREAK} decisions were faster than they can be read")
         await console.until_keys_accepted()
         await console.press("a")
         assert "your last approvals were fast" in await console.until_shown("this call is irreversible")
@@ -382,8 +388,8 @@ async def test_reviews_that_change_while_the_queue_is_sorted_are_listed_as_they_
     async with start_console("") as console:
         await seed.add_many_reviews(console.store, 1500)
         await shown(console, range(1500))
-        await console.press("s", choice)
-        await console.pilot.press("enter")
+        await console.press("s")
+        await console.pilot.press(choice)
         for review in (2, 3):
             await console.bob.reviews.decide(await console.bob.reviews.get(review), {0: Answer(DecisionKind.APPROVE)})
         (new,) = await add(console.store, [restart("web-1")])
@@ -493,7 +499,7 @@ async def test_a_review_when_snoozed_until_a_time_is_hidden_until_it_is_woken(st
         await console.until_shown("1 snoozed")
         ((review, until),) = await console.store.all("SELECT review, until FROM snoozes")
         assert review == ids[0] and 0 < until - time.time() <= 900
-        await console.press("s", "6", "enter", "g", "h")
+        await console.press("s", "6", "g", "h")
         assert await console.store.all("SELECT review FROM snoozes") == []
 
 
@@ -539,3 +545,49 @@ async def test_the_cursor_when_the_order_changes_stays_on_its_review(start_conso
         await console.press("j", "j", "s", sort, "enter")
         items = console.app.query_one(QueueList)
         assert items.cursor == ids[2] and len(items.order) == 4
+
+
+REASONS = "I tidy up:\n\n1. delete_mail m-101: it is spam.\n2. delete_mail m-102: “Offers” is a newsletter.\n\nconfidence: 0.93"
+
+
+def deletions(first: int = 101) -> list[Action]:
+    return [seed.action("delete_mail", {"message_id": f"m-{first + slot}"}, slot) for slot in range(2)]
+
+
+async def test_the_table_when_nothing_can_be_approved_says_why_and_offers_no_approval(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        calls = [replace(call, risk="irreversible") for call in deletions()]
+        ids = await add(console.store, calls, context=Context(reasoning=REASONS))
+        await shown(console, ids)
+        assert console.screen_text().index("m-101: it is spam.") < console.screen_text().index("I tidy up:")
+        await console.press("A")
+        await table(console)
+        screen = await console.until_shown("nothing here can be approved together · 2 left out: irreversible, and the arguments differ")
+        assert "approve 0" not in screen and "r reject" in screen
+        rows = screen.split("\n")
+        for mail, reason in (("m-101", "it is spam."), ("m-102", "“Offers” is a newsletter.")):
+            place = next(place for place, row in enumerate(rows) if f"message_id {mail}" in row)
+            assert "why" in rows[place + 1] and reason in rows[place + 1], screen
+        await console.press("a")
+        await console.until_shown("no call can be approved here (irreversible, and the arguments differ)")
+
+
+@pytest.mark.slow
+async def test_the_table_when_all_calls_have_one_reason_tells_it_once(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        said = Context(reasoning="CPU is high on api.")
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)), context=said)
+        await shown(console, ids)
+        await console.press("X", "A")
+        await table(console)
+        dialog = console.screen_text()
+        assert dialog.count("CPU is high on api.") == 1
+
+
+@pytest.mark.slow
+async def test_row_of_a_group_counts_its_calls_and_its_reviews(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60, size=(160, 36)) as console:
+        ids = await add(console.store, deletions(), deletions(103), deletions(105))
+        await shown(console, ids)
+        await console.press("s", "5")
+        await console.until_shown("delete_mail ×6 in 3 reviews")
