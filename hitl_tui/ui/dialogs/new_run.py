@@ -332,6 +332,7 @@ class NewRunScreen(TallScreen[int]):
         note.display = self._agent is not None and self._agent.name in self._unserved
         if self._agent is not None and note.display:
             note.update(Content.styled(f"○ {self._no_worker(self._agent)}", "$text-warning"))
+        self.fit()
 
     def _show_mode(self) -> None:
         agent = self._agent

@@ -98,7 +98,7 @@ def _calibration_row(calibration: Calibration) -> InsightsRow:
 def _fatigue_row(readers: Sequence[Reader]) -> InsightsRow:
     people, fast = sum(reader.pace.too_fast for reader in readers), sum(reader.pace.fast for reader in readers)
     status = f"⚠ {people} too fast" if people else f"{fast} of {sum(reader.pace.decided for reader in readers)} too fast"
-    status = status if fast else "none too fast"
+    status = status if fast else "nobody too fast"
     return InsightsRow(0, "", "Fatigue", "", readers, None, None, status if readers else "not enough data", bool(people))
 
 

@@ -62,7 +62,7 @@ async def test_text_typed_before_the_agents_came_goes_into_the_form(start_consol
         form = console.app.screen.query_one(Form)
         assert form.texts == ["bees", "", ""] and console.app.screen.focused is form.editor(0)
         await agents.replace_agents(console.store, console.project, [known["mail_assistant"]])
-        await console.until_shown("Reads a folder of mail")
+        await console.until_shown("New run of mail_assistant")
         assert "bees" not in console.screen_text(), "it was typed for the other agent"
 
 
@@ -152,8 +152,8 @@ async def test_new_run_while_the_agents_load_says_so_and_becomes_ready(start_con
         await console.press("enter")
         await console.until_shown("the agents are still loading; what you type stays")
         await agents.replace_agents(console.store, console.project, known[:1])
-        await console.until_shown("Reads a folder of mail")
-        assert "loading" not in console.screen_text() and "no worker serves" not in console.screen_text()
+        await console.until_shown("New run of mail_assistant")
+        assert "◌ loading" not in console.screen_text() and "no worker serves" not in console.screen_text()
         await console.press("enter")
         assert await console.store.all("SELECT title FROM runs") == [("tidy",)]
 
