@@ -11,7 +11,7 @@ from hitl_tui import canonical_json
 from hitl_tui.model import Action, DecisionKind, Json, Outcome, Review, Risk
 from hitl_tui.model.verdicts import severity
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.review.reasons import own_reason, repeats_call
+from hitl_tui.ui.review.reasons import own_reason
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LONGEST_ADDRESSES = 2000
@@ -29,10 +29,9 @@ class ReviewCall:
 
     @property
     def reason(self) -> str:
-        """Why the agent wants this call: what it said of it alone, or of the only call of its review; else its description."""
-        calls, described = len(self.review.actions), self.action.description.strip()
-        own = self.reasoning.strip() if calls == 1 else own_reason(self.action, self.reasoning, calls)
-        return own or ("" if repeats_call(described, self.action) else described)
+        """Why the agent wants this call: what it said of it alone, or of the only call of its review; empty if it said nothing of it."""
+        calls = len(self.review.actions)
+        return self.reasoning.strip() if calls == 1 else own_reason(self.action, self.reasoning, calls)
 
     @property
     def label(self) -> str:
