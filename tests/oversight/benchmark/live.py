@@ -20,10 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hitl_tui.agents.targets import root_of
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Outcome, Review, ReviewState, Run, RunOptions, RunState, Verdict
+from hitl_tui.policy.loader import Policies
 from hitl_tui.store import Store
 from tests.oversight.benchmark.arms import Arm, limits_of
 from tests.oversight.benchmark.cases import REJECTED
@@ -114,7 +116,8 @@ class _Live:
 
     async def play(self, stream: Sequence[Planned]) -> Books:
         async with _opened(self._environment.home) as store:
-            inbox = Inbox(store, "kim")
+            policies = Policies(self._environment.home.path, root_of)
+            inbox = Inbox(store, "kim", policies=lambda: policies)
             await self._until(lambda: _is_loaded(inbox, stream[0].case.suite), "the worker to load the agents")
             for number, planned in enumerate(stream):
                 await self._play(inbox, number, planned)

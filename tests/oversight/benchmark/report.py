@@ -51,7 +51,7 @@ class Size:
     runs: int = 150
     """Of each suite and seed."""
     seeds: int = 5
-    live: int = 30
+    live: int = 12
     """Runs of each arm that is played through the worker; 0 for none."""
     suites: tuple[str, ...] = (*TUNED, *UNSEEN)
 
