@@ -16,7 +16,7 @@ from hitl_tui import pinned_session
 from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
-from hitl_tui.model import Action, DecisionKind, HandBack, Review, ReviewRow, ReviewState, Subject
+from hitl_tui.model import Action, DecisionKind, HandBack, Outcome, Review, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
@@ -643,7 +643,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]
                 hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs explain what these do
             else:
-                hints = [*hints, *taken, *escalated, *claim]
+                allow: list[Hint] = [("grant", "allow the like")] if _may_be_granted(review, action) else []
+                hints = [*hints, *taken, *escalated, *allow, *claim]
         if (self.is_inside and not self.has_class("-empty")) or self.items.cursor is not None:
             hints.append(self.detail_hint)
         if action and review and action.slot in review.decisions:
@@ -675,3 +676,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         many = (review and len(review.undecided) > 1) or len(self.items.groups.members(self.items.cursor or 0)) > 1
         hints: list[Hint] = [("decide_many", "all calls")] if many else []
         return [*hints, ("back", "clear filter")] if self._queue.filter and not self.is_inside else hints
+
+
+def _may_be_granted(review: Review, action: Action) -> bool:
+    """Whether a grant may let calls like it run, as far as its row tells: no rule says who decides it, or how."""
+    is_open = review.row.kind.is_tool_call and action.slot in review.undecided and action.outcome is not Outcome.TAKEOVER
+    return is_open and not (action.decider or action.may_need_several or action.signed)

@@ -42,6 +42,7 @@ async def fill(store: Store, project: int) -> None:
 async def opened(console: ConsoleDriver) -> None:
     await fill(console.store, console.project)
     await console.settle()
+    await console.until_shown("p allow the like")
     await console.press("p")
     await console.until_shown("Allow calls like file_mail", "exactly this call")
 
@@ -106,6 +107,7 @@ async def test_question_makes_no_grant(start_console: StartConsole) -> None:
         await seed.add_waiting_run(console.store, console.project, "planner", ask)
         await console.settle()
         await console.press("p")
+        assert "allow the like" not in console.screen_text()
         assert len(console.app.screen_stack) == 1 and "is no tool call" in console.screen_text() + " ".join(console.refusals())
 
 
