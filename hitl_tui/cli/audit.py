@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -16,16 +17,19 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
-from hitl_tui.errors import Refused
+from hitl_tui.errors import HitlError, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home
+from hitl_tui.inbox import Inbox
+from hitl_tui.oversight.statistics import Statistics
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy import globs
 from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.sanitize import visible
+from hitl_tui.store import Store, signature_history
 from hitl_tui.store import audit as log
-from hitl_tui.store import signature_history
 from hitl_tui.store.audit_report import gather
+from hitl_tui.store.statistics import StatisticsFilter
 
 
 @click.group(cls=Group, epilog=example("hitl-tui audit verify"))
@@ -105,6 +109,15 @@ def signatures(folder: Path, home: str | None, reviewer: str | None) -> None:
     click.echo(visible(f"{count:,} signature{'' if count == 1 else 's'} written to {folder}"))
 
 
+async def _figures(database: Path, since: float, agent: str) -> Statistics | None:
+    """The figures of the insights view, for the agents of the report; None of a home that is too damaged to count in."""
+    try:
+        async with Store.open(database) as store:
+            return await Inbox(store, "auditor").insights.read(since, StatisticsFilter(agent=agent))
+    except HitlError:
+        return None
+
+
 @audit.command("report", epilog=example("hitl-tui audit report --since 90d -o report.html"))
 @click.option("--since", metavar="TIME", default="90d", show_default=True, help="How far back, like 30d.")
 @click.option("--agent", metavar="GLOB", default="*", help="Only these agents.")
@@ -132,7 +145,8 @@ def report(since: str, agent: str, output: Path, home: str | None, reviewer: str
     path = policy_paths(where.path)[0]
     file = PolicyFile((path,), people=lambda: people)
     top = audit_report.ReportHead(str(where.path), after, now, agent, __version__)
-    page = audit_report.page(top, facts, people, file.current(), str(path), verified, signed)
+    figures = asyncio.run(_figures(where.database, after, agent))
+    page = audit_report.page(top, facts, people, file.current(), str(path), verified, signed, figures)
     with interrupt_on_signals(), atomic_write.whole(output) as out:
         out.write(page)
     click.echo(visible(f"written to {output}"))

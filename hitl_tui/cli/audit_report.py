@@ -12,7 +12,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.formatting import measured_duration, percent, percent_range, utc_date
 from hitl_tui.model.people import People
-from hitl_tui.oversight.statistics import wilson
+from hitl_tui.oversight.statistics import Calibration, Figures, Statistics, reliability, wilson
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line
 from hitl_tui.store.audit import Verified
@@ -76,9 +76,16 @@ class ReportHead:
 
 
 def page(
-    head: ReportHead, facts: AuditFacts, people: People, policy: Policy | None, policy_path: str, verified: Verified, signed: int
+    head: ReportHead,
+    facts: AuditFacts,
+    people: People,
+    policy: Policy | None,
+    policy_path: str,
+    verified: Verified,
+    signed: int,
+    figures: Statistics | None,
 ) -> str:
-    """The whole page."""
+    """The whole page. `figures` are those of the insights view for the same period and agents; None if they cannot be read."""
     parts = [
         f"<title>Audit report, {_day(head.since)} to {_day(head.until)}</title><style>{STYLE}</style></head><body>",
         "<h1>Audit report</h1>",
@@ -89,7 +96,8 @@ def page(
         "<h2>§ 1 Who may decide</h2>", *_people(people),
         "<h2>§ 2 Rules in force</h2>", *_rules(policy, policy_path),
         "<h2>§ 3 Decisions</h2>", *_decisions(facts),
-        "<h2>§ 4 People</h2>", *_persons(facts),
+        *(_calibration(figures.calibration) if figures else ()),
+        "<h2>§ 4 People</h2>", *_persons(facts), *(_unchanged(figures.reviewers) if figures else ()),
         "<h2>§ 5 Takeovers, deadlines, refusals</h2>", *_takeovers(facts),
         "<h2>§ 6 Attention checks, and training</h2>", *_checks(facts.checks), *_training(facts.entries.get("practiced", ())),
         "<h2>§ 7 Autonomy and grants</h2>", _entries(facts, ("autonomy", *GRANTS)),
@@ -267,3 +275,55 @@ def _days(by_day: Sequence[tuple[int, int, int]]) -> str:
     parts.append(f'<text x="0" y="{HEIGHT + 14}">{_day(first * 86400.0)}</text>')
     parts.append(f'<text x="{WIDTH}" y="{HEIGHT + 14}" text-anchor="end">{_day(last * 86400.0)}</text></svg>')
     return "".join(parts)
+
+
+SIDE, EDGE = 220, 34
+"""Length of an axis of the calibration plot, and room for its numbers."""
+
+
+def _calibration(found: Calibration) -> Iterator[str]:
+    """Share approved unchanged by stated confidence, a circle for each bin, whose area follows its calls; on the line it is calibrated."""
+    points = reliability(found.bins)
+    if not points:
+        yield "<p>Calibration: no agent stated a confidence.</p>"
+        return
+    most = max(count for *_, count in points)
+    size = SIDE + 2 * EDGE
+    parts = [f'<svg viewBox="0 0 {size} {size}" width="{size}" role="img" aria-label="calibration" font-size="11">']
+    parts.append(f'<path d="M{EDGE} {EDGE}V{EDGE + SIDE}H{EDGE + SIDE}" fill="none" stroke="#111"/>')
+    parts.append(f'<path d="M{EDGE} {EDGE + SIDE}L{EDGE + SIDE} {EDGE}" stroke="#999" stroke-dasharray="4 4"/>')
+    for stated, good, count in points:
+        radius = 2 + 8 * (count / most) ** 0.5
+        parts.append(
+            f'<circle cx="{EDGE + stated * SIDE:.1f}" cy="{EDGE + (1 - good) * SIDE:.1f}" r="{radius:.1f}" fill="#447" opacity="0.7"/>'
+        )
+    for tick in (0.0, 0.5, 1.0):
+        parts.append(f'<text x="{EDGE + tick * SIDE:.0f}" y="{EDGE + SIDE + 14}" text-anchor="middle">{tick:g}</text>')
+        parts.append(f'<text x="{EDGE - 4}" y="{EDGE + (1 - tick) * SIDE + 4:.0f}" text-anchor="end">{percent(tick)}</text>')
+    parts.append(f'<text x="{EDGE}" y="14">approved unchanged, by stated confidence</text></svg>')
+    yield "".join(parts)
+    error = "" if found.error is None else f"; on average it is off by {percent(found.error)}"
+    yield f"<p>Calibration of {found.count:,} calls{error}.</p>"
+
+
+BAR, NAMES = 300, 160
+"""Length of a whole bar, and room for names, in pixels."""
+
+
+def _unchanged(people: Sequence[Figures]) -> Iterator[str]:
+    """Share approved unchanged by person as bars, with Wilson's interval as a line."""
+    rows = [(one, bounds) for one in people if (bounds := one.rates.unchanged)]
+    if not rows:
+        return
+    height = 20 * len(rows) + 24
+    parts = [
+        f'<svg viewBox="0 0 {NAMES + BAR + 60} {height}" width="{NAMES + BAR + 60}" role="img" aria-label="approved unchanged by person" font-size="11">'
+    ]
+    for number, (one, (low, high)) in enumerate(rows):
+        y, share = 20 * number + 4, one.rates.share(one.rates.approved) or 0.0
+        parts.append(f'<text x="{NAMES - 6}" y="{y + 11}" text-anchor="end">{html.escape(one_line(one.name, 22))}</text>')
+        parts.append(f'<rect x="{NAMES}" y="{y}" width="{share * BAR:.1f}" height="14" fill="#bbc"/>')
+        parts.append(f'<path d="M{NAMES + low * BAR:.1f} {y + 7}H{NAMES + high * BAR:.1f}" stroke="#111" stroke-width="2"/>')
+        parts.append(f'<text x="{NAMES + BAR + 6}" y="{y + 11}">{percent(share)}</text>')
+    parts.append(f'<text x="{NAMES}" y="{height - 6}">approved unchanged by person; line: 95 % interval (Wilson)</text></svg>')
+    yield "".join(parts)

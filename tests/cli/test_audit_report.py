@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -48,8 +49,9 @@ def report(home: Path, *more: str) -> str:
     return output.read_text()
 
 
-async def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
-    async with Store.open(Home(tmp_path).prepare().database) as store:
+async def decided(home: Path) -> int:
+    """Three approvals, a rejection, and an attention check that was caught. Returns how many calls are approved."""
+    async with Store.open(Home(home).prepare().database) as store:
         project = await seed.add_project(store)
         check = await add_attention_check(store, project)
         inbox = Inbox(store, "ann")
@@ -64,6 +66,11 @@ async def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
         )
         refused = await inbox.reviews.get(await seed.add_waiting_run(store, project, "mail_assistant", seed.pauses_of_every_kind()[0][1]))
         await inbox.reviews.decide(refused, {0: Answer(DecisionKind.REJECT, message=HOSTILE)}, 900)
+        return approved
+
+
+def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
+    approved = asyncio.run(decided(tmp_path))
     text = report(tmp_path)
     page = Page(text)
     assert page.open == ["html"] or not page.open
@@ -71,15 +78,21 @@ async def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
     numbers = re.search(r"<td>irreversible</td><td>person</td>((?:<td class=\"n\">\d+</td>)+)", text)
     assert numbers and re.findall(r">(\d+)<", numbers[1]) == [str(approved), "0", "1", "0"], "a check is no decision"
     assert "21–100 % (95 % CI)" in text  # scipy.stats.binomtest(1, 1).proportion_ci(method="wilson")
+    assert "approved unchanged by person" in text and "Calibration" in text
     assert "Verified:" in text and "article 14" in text and "A.6.2.8" in text
     assert "§ 6" in text and "<td>irreversible</td>" not in report(tmp_path, "--agent", "other_*")
 
 
-async def test_audit_report_says_that_a_log_was_changed(tmp_path: Path) -> None:
-    async with Store.open(Home(tmp_path).prepare().database) as store:
+async def changed(home: Path) -> None:
+    """A home whose log somebody has changed."""
+    async with Store.open(Home(home).prepare().database) as store:
         await approve_mails(store, await seed.add_project(store), 1)
         await store.write("DROP TRIGGER audit_fixed")
         await store.write("UPDATE audit SET actor = 'eve' WHERE seq = 2")
+
+
+def test_audit_report_says_that_a_log_was_changed(tmp_path: Path) -> None:
+    asyncio.run(changed(tmp_path))
     assert "FAILED after" in report(tmp_path)
 
 
