@@ -208,6 +208,8 @@ class ServerSource:
                 if self.outage or time.monotonic() - listed_at > LIST_S:
                     await self._list()
                     listed_at = time.monotonic()
+                if failures:
+                    self._watch.scan_again()
                 async for batch in self._watch.look(known):
                     yield batch
                 await self._describe_all(BETWEEN_LOOKS)

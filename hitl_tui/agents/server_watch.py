@@ -79,6 +79,10 @@ class ThreadWatch:
         """Whether a scan of all threads that wait is not at its end yet."""
         return self._scan_left is not None
 
+    def scan_again(self) -> None:
+        """Let the next look begin a scan: a server that was away may have forgotten threads."""
+        self._scan_left = self._scanned_at = None
+
     async def look(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """What changed since the last look, and a part of a scan if one is due, in batches that are not empty.
 

@@ -25,6 +25,12 @@ SELECT EXISTS (SELECT 1 FROM reviews WHERE run = :run)
         WHERE run = :run AND kind = 'end' AND json_extract(body, '$.paused') IS NULL AND json_extract(body, '$.error') IS NULL
     ))
 """
+HAS_STARTED = """
+SELECT EXISTS (
+    SELECT 1 FROM events WHERE run = :run AND kind = 'start'
+    AND seq > (SELECT max(seq) FROM events WHERE run = :run AND kind = 'decided')
+)
+"""
 TRACE = """
 SELECT seq, at, kind, node, path, body FROM events WHERE run = :run AND seq > :after ORDER BY seq DESC LIMIT :limit
 """
@@ -65,6 +71,12 @@ async def has_progressed(store: Store, run: int, cut: bool) -> bool:
     If the run was `cut` off, for example because its worker died, completed steps do not count: their checkpoint may not be written.
     """
     (found,) = await store.one(HAS_PROGRESSED, {"run": run, "cut": cut})
+    return bool(found)
+
+
+async def has_started_since_decision(store: Store, run: int) -> bool:
+    """Whether a node of the run was seen to start after what was decided last was sent."""
+    (found,) = await store.one(HAS_STARTED, {"run": run})
     return bool(found)
 
 

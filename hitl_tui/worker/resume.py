@@ -219,10 +219,12 @@ class Turn:
         run, thread = self._run, self._thread
         try:
             await self._stream(thread.rejoin())
-        except NotPending as reason:  # what was sent came too late
+        except NotPending as reason:  # what was sent came too late, if it is not that of a turn before
             sent_before = await reviews.submitted(self._store, run.id)
-            outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
-            await reconcile.close(self._store, dict.fromkeys(sent_before, outcome))
+            keys, _ = await submissions.last_sent(self._store, run.id)
+            if await thread.was_sent(keys.decisions) is not False:
+                outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
+                await reconcile.close(self._store, dict.fromkeys(sent_before, outcome))
         snapshot = await self._snapshot_before()
         if not is_own(snapshot, run):
             if await events.has_progressed(self._store, run.id, run.cut):
@@ -233,7 +235,7 @@ class Turn:
             return True
         unknown = await reviews.submitted(self._store, run.id)
         keys, sent = await submissions.last_sent(self._store, run.id)
-        never_sent = bool(unknown) and await thread.was_sent(keys.decisions) is False
+        never_sent = bool(unknown) and await self._was_never_sent(keys.decisions)
         if never_sent:
             unknown = await self._close_overtaken(snapshot, unknown, sent)
         restored, step = await thread.restore_refusals(sent), recovery(snapshot, run, sent)
@@ -252,6 +254,10 @@ class Turn:
         note = with_answers(CUT_OFF, sent) if uncertain else f"{NOTHING_RAN}; before that: {earlier}" if earlier else NOTHING_RAN
         await self._settle(snapshot, unknown, Doubt(note, uncertain or bool(earlier), keys.whole, [one.review for one in sent]))
         return True
+
+    async def _was_never_sent(self, decisions: str) -> bool:
+        """Whether decisions never reached the source. One that was killed may have forgotten them: then nodes were seen to start."""
+        return await self._thread.was_sent(decisions) is False and not await events.has_started_since_decision(self._store, self._run.id)
 
     async def _close_overtaken(self, snapshot: ThreadSnapshot, unknown: Mapping[int, str], sent: Sequence[Submission]) -> dict[int, str]:
         """Close answers that were never sent and to which nothing is pending any more: others answered. Returns those that are left."""

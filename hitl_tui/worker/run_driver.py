@@ -151,13 +151,15 @@ class RunDriver:
         except Storage as error:
             await self._put_off(run, error)
             raise  # not the agent's fault
-        except CutOff as error:
-            if run.id in self.due:
-                await self._cut_off(run)
-            else:
-                await (self._put_back(run, cut=True) if error.goes_on else self._fail(run, error, cut=True))
         except BaseException as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
-            await (self._cut_off(run) if run.id in self.due else self._fail(run, error))
+            await (self._cut_off(run) if run.id in self.due else self._end(run, error))
+
+    async def _end(self, run: Run, error: BaseException) -> None:
+        if isinstance(error, CutOff) and error.goes_on:
+            self._say(run, "error", {"text": error.happened})
+            await self._put_back(run, cut=True)
+        else:
+            await self._fail(run, error, cut=isinstance(error, CutOff))
 
     def _is_told_to_stop(self, run: Run) -> bool:
         return self.cuts_off or run.id in self.due or not self._holds(run.id)

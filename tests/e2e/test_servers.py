@@ -193,26 +193,37 @@ async def test_four_reviewers_on_two_homes_when_they_answer_at_once_have_one_eff
 
 
 async def test_answer_that_comes_when_the_other_has_run_is_stale(langhost: LangHost, homes: Homes) -> None:
-    """The server accepts such an answer and then refuses it, and only who follows the run at that moment is told so."""
+    """The server accepts such an answer and then refuses it, and only who follows the run at that moment is told so.
+
+    Ann's worker dies while it sends her next answer, so that the run that was refused is still her newest.
+    """
     tag = uuid.uuid4().hex
     async with Proxy(langhost.processes[0].port).running() as proxy, contextlib.AsyncExitStack() as stack:
-        ann = await stack.enter_async_context(reviewing(homes.new(proxy.url, tag)))
+        sandbox = homes.new(proxy.url, tag)
+        ann = await stack.enter_async_context(reviewing(sandbox))
         bob = await stack.enter_async_context(reviewing(homes.new(langhost.url, tag), "bob"))
-        thread = tagged(langhost.url, "batched", asking(("send", {"to": "nobody"})), tag)
+        thread = tagged(langhost.url, "twice", {}, tag)
         runs = [await run_of(person, thread) for person in (ann, bob)]
         late, first = [await person.open_review(run) for person, run in zip((ann, bob), runs, strict=True)]
         proxy.holds = CREATES_RUN
-        await ann.decide(late, edit(to="ann"))
+        await ann.decide(late, respond("ann's"))
         await until(lambda: proxy.held == 1)
-        await bob.decide(first, edit(to="bob"))
-        await bob.result_of(runs[1])
+        await bob.decide(first, respond("bob's"))
+        await settled(bob, first)
         proxy.holds = FOLLOWS_RUN
         await until(lambda: get(langhost.url, f"/threads/{thread}/runs?limit=1")[0]["status"] == "error")
         proxy.holds = None
         found = await settled(ann, late)
         assert found.row.state is ReviewState.STALE and "bob answered" in found.row.warning, found.row
-        assert "sent to bob" in tool_results(await ann.result_of(runs[0]))["send"][0]
-        assert [one["to"] for one in effects(langhost, thread)] == ["bob"]
+        second = await ann.open_review(runs[0])
+        sandbox.workers[-1].kill()
+        dying = sandbox.start(kill_at="submitted")
+        await ann.decide(second, respond("ann's second"))
+        await asyncio.to_thread(dying.wait, PATIENCE_S)
+        sandbox.start()
+        assert (await ann.result_of(runs[0]))["answer"] == ["bob's", "ann's second"]
+        assert await ann.review_states(runs[0]) == ["stale", "applied"]
+        assert [one["first"] for one in effects(langhost, thread) if one["did"] == "between"] == ["bob's"] * 2
 
 
 async def test_answer_that_was_never_sent_is_stale_if_another_was(langhost: LangHost, homes: Homes) -> None:
@@ -370,6 +381,26 @@ async def test_worker_killed_while_it_resumes_loses_and_doubles_nothing(langhost
                 await asyncio.sleep(0.05)
             assert now.result
             assert len(effects(langhost, run.thread)) == 1
+
+
+async def test_call_whose_run_another_program_rolled_back_is_asked_again(langhost: LangHost, homes: Homes) -> None:
+    """The server has no row of a run that it rolled back, as if the answer had never been sent."""
+    sandbox = homes.new(langhost.url)
+    async with reviewing(sandbox) as ann:
+        run = await ann.launch("batched", [("slow", {"seconds": 5.0})])
+        await ann.decide(await ann.open_review(run), approve())
+        await ann.until_effect(run, "slow begins")
+        end = time.monotonic() + PATIENCE_S
+        while not any(event.kind == "start" and event.node == "tools" for event in await ann.inbox.runs.trace(run.id)):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+        sandbox.kill_workers()
+        theirs = f"/threads/{run.thread}/runs"
+        sent = get(langhost.url, f"{theirs}?limit=1")[0]["run_id"]
+        post(langhost.url, f"{theirs}/{sent}/cancel?wait=true&action=rollback", {})
+        await until(lambda: sent not in {one["run_id"] for one in get(langhost.url, theirs)})
+        sandbox.start()
+        assert await until_done_once_more(ann, run) == 1
 
 
 async def test_server_process_killed_while_runs_go_on_loses_nothing(langhost: LangHost, homes: Homes) -> None:
