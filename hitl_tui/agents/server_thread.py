@@ -101,7 +101,7 @@ class ServerThread:
         self._may_go_on = run.is_retry
         """Somebody wants the run to go on from where it stands; else only answers let it."""
         self._is_cut = False
-        """The server has stopped the newest run within a step, and nothing runs since."""
+        """The run was stopped within a step, and nothing runs since."""
 
     @property
     def _is_foreign(self) -> bool:
@@ -119,7 +119,7 @@ class ServerThread:
     async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
         """Read the newest checkpoint. Whether the thread stands at a static gate is read from the server, and not from `stopped`.
 
-        Only a thread that the server stopped within a step stands at a gate before that step, if `stopped` asks for it.
+        Only a thread that was stopped within a step stands at a gate before that step, if `stopped` asks for it.
         """
         return (await self._read(gates, True if stopped and self._is_cut else None))[0]
 
@@ -260,6 +260,7 @@ class ServerThread:
                 yield event
             runs = await self._runs.newest(NEWEST)
         self._running_elsewhere = running
+        self._is_cut = self._run.cut and not running
         newest = running or next(iter(runs), None)
         if newest is None:
             return

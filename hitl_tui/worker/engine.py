@@ -256,12 +256,15 @@ class Engine:
 
     def _start(self, run: Run, turn: Awaitable[None]) -> None:
         self._driver.due.pop(run.id, None)
-        task = asyncio.ensure_future(turn)
-        self._active[run.id] = _Active(run, task)
-        task.add_done_callback(lambda _: self._ended(run.id))
+        ending = self._active.get(run.id)
+        task = asyncio.ensure_future(_after(ending.task, turn) if ending else turn)
+        active = self._active[run.id] = _Active(run, task)
+        task.add_done_callback(lambda _: self._ended(active))
 
-    def _ended(self, run: int) -> None:
-        active = self._active.pop(run)
+    def _ended(self, active: _Active) -> None:
+        run = active.run.id
+        if self._active.get(run) is active:
+            del self._active[run]
         error = None if active.task.cancelled() else active.task.exception()
         if isinstance(error, Storage):
             self._backoff.record(error)
@@ -340,3 +343,9 @@ class Engine:
 
 def _report(sentence: str) -> None:
     print(f"hitl-tui: {sentence}; the runs wait and go on by themselves", file=sys.stderr, flush=True)
+
+
+async def _after(ending: asyncio.Future[None], turn: Awaitable[None]) -> None:
+    """Begin a turn once the run's last one, which has put the run back already, is over."""
+    await asyncio.wait({ending})
+    await turn

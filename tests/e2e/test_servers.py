@@ -427,7 +427,7 @@ async def until_done_once_more(ann: Reviewer, run: Run) -> int:
 
     Where the call's step was not stored yet, the server itself does it again. Else nobody does it again unseen: that is asked.
     """
-    asked = 0
+    asked, end = 0, time.monotonic() + 2 * PATIENCE_S
     while (now := await ann.wait(run, RunState.DONE, RunState.WAITING)).state is not RunState.DONE:
         for row in [row for row in await ann.inbox.reviews.of_run(run.id) if row.state is ReviewState.OPEN]:
             review = await ann.inbox.reviews.get(row.id)
@@ -435,6 +435,7 @@ async def until_done_once_more(ann: Reviewer, run: Run) -> int:
             assert [one["did"] for one in ann.effects(run)].count("slow begins") == asked + 1
             await ann.decide(review, edit(seconds=0))
             asked += 1
+        assert time.monotonic() < end, "it waits, and asks nothing"
         await asyncio.sleep(0.05)
     did = [one["did"] for one in ann.effects(run)]
     assert "slow ends" in did and did.count("slow begins") <= 2, did
