@@ -48,7 +48,7 @@ AT_ONCE = 2000
 LISTED = 20
 """Arguments, and reasons, that are listed of one group."""
 PACE_DECISIONS = 50
-"""Judgements that a reviewer's pace is measured by: calls that were decided with one key are one."""
+"""Decisions that a reviewer's pace is measured by. Each call of a set counts: what is let through too fast does harm by its number."""
 LEAST_SIZE = 100
 """Characters below which a call is too short to measure the time per 1,000 characters."""
 CELLS = "SELECT id, scope, agent, tool, actor, rule FROM cells WHERE scope IN (SELECT value FROM json_each(?))"
@@ -196,7 +196,7 @@ async def reader(store: Store, reviewer: str, counts: Counts, since: float = 0.0
         since: Unix time from which attention checks are counted.
     """
     made = [[row[3:] for row in one] for one in await judgements(store, LAST_VIEWED, {"key": person_key(reviewer)}, PACE_DECISIONS)]
-    views = [_viewed(one) for one in reversed(made)]
+    views = [_viewed(row) for one in reversed(made) for row in reversed(one)][-PACE_DECISIONS:]
     alone = [one[0] for one in made if len(one) == 1]
     per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, *_ in alone if size >= LEAST_SIZE]
     seen = [share for one in made for *_, share in one if share is not None]
@@ -208,10 +208,10 @@ async def reader(store: Store, reviewer: str, counts: Counts, since: float = 0.0
     )  # fmt: skip
 
 
-def _viewed(rows: Sequence[Any]) -> tuple[float, float, bool]:
-    """Seconds that the calls of one judgement were viewed together, seconds that reading takes, and whether all were approved."""
-    needed = [reading_time_s(words_of_size(size)) if known is None else known for _, size, _, known, _ in rows]
-    return rows[0][0], max(needed), all(kind == DecisionKind.APPROVE for _, _, kind, *_ in rows)
+def _viewed(row: Sequence[Any]) -> tuple[float, float, bool]:
+    """Seconds that a call was viewed, by itself or in a table, seconds that reading takes, and whether it was approved."""
+    viewed, size, kind, needed, _ = row
+    return viewed, reading_time_s(words_of_size(size)) if needed is None else needed, kind == DecisionKind.APPROVE
 
 
 READER_AND_PEOPLE = """

@@ -377,7 +377,7 @@ class DecisionController:
             )
         stored = [id_ for id_ in answers if id_ not in refused]
         self._undo_stack.decided_together(stored)
-        if stored:  # with one key, and so one judgement
+        for _ in [slot for id_ in stored for slot in answers[id_]]:
             self._fatigue_guard.decided(decision.answer.kind, Viewing(decision.viewed_ms, reading_ms=decision.reading_ms))
         self.disarm()
         if refused:
