@@ -135,13 +135,13 @@ async def test_queue_that_becomes_empty_in_a_narrow_terminal_offers_no_way_back(
         assert "esc back" not in console.screen_text()
 
 
-async def test_shown_call_is_named_when_the_calls_before_it_fill_the_row(start_console: StartConsole) -> None:
+async def test_name_that_all_calls_have_stands_once_before_their_numbers(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(80, 24)) as console:
         calls = [seed.action("delete_mail", {"message_id": f"m-{slot}"}, slot) for slot in range(4)]
         await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *calls))
         await console.until_keys_accepted()
         await console.press("enter", "right", "right", "right")
-        await console.until_shown("▸4 delete_mail")
+        await console.until_shown("delete_mail  1 ○   2 ○   3 ○  ▸4 ○")
 
 
 async def test_dialog_in_a_narrow_terminal_names_the_way_back(start_console: StartConsole) -> None:

@@ -37,10 +37,10 @@ from tests.ui.queue.test_decisions import BATCH, ODD, go_to
 TEXT = "mail"
 """What the editor leaves: a reason, a name, a filter, and the words of a search."""
 WITHOUT_TEXT = {
-    "ChoiceScreen", "CheckScreen", "ConfirmScreen", "GrantScreen", "HelpScreen", "LevelScreen", "MessagesScreen", "PageScreen",
-    "PlanScreen",
+    "ChoiceScreen", "CheckScreen", "ConfirmScreen", "DrillScreen", "GrantScreen", "HelpScreen", "LevelScreen", "MessagesScreen",
+    "PageScreen", "PlanScreen", "PracticeScreen",
 }  # fmt: skip
-BASES = {"KeyQueueScreen", "DialogScreen", "ReviewScreen", "AnswerScreen"}
+BASES = {"KeyQueueScreen", "DialogScreen", "TallScreen", "ReviewScreen", "AnswerScreen"}
 
 
 @dataclass(frozen=True)

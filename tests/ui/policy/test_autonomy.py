@@ -64,7 +64,7 @@ async def test_autonomy_proposal_shows_its_figures_and_can_be_accepted(start_con
         assert "a accept threshold" in console.screen_text() and "ask ◇" in console.screen_text()
         shown = text(console, "#rule-text")
         assert shown.startswith("lookup_order of support_desk\n\n· act calls run without asking, no spot checks\n")
-        assert "◇ threshold calls run without asking from confidence 0.9; the rest ask  (proposed)\n▶ ask every call asks\n" in shown
+        assert "◇ threshold calls run without asking from confidence 0.9; the rest ask (proposed)\n▶ ask every call asks\n" in shown
         assert "◇ threshold is proposed: 12 of 12 approved unchanged, at least 75 %" in shown
         assert "unchanged 12 of 12, 100 %" in shown and "at least 75 % (95 % CI)" in shown
         assert "confidence off by 0.05 on average" in shown and "attention no checks shown" in shown
