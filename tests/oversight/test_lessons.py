@@ -373,7 +373,8 @@ async def test_model_wording_is_kept_while_the_lesson_is_unchanged(ann: Inbox) -
 
 async def test_lessons_are_recomputed_only_when_corrections_changed(ann: Inbox) -> None:
     """The latest edits of a tool are read by an index of edits only, however many calls were approved."""
-    plan = " ".join(str(row[3]) for row in await ann.store.all(f"EXPLAIN QUERY PLAN {lessons.REFUSED}", {"agent": "a", "tool": "t", "before": 9, "limit": 9}))
+    values = {"agent": "a", "tool": "t", "before": 9, "limit": 9}
+    plan = " ".join(str(row[3]) for row in await ann.store.all(f"EXPLAIN QUERY PLAN {lessons.REFUSED}", values))
     chosen, found, _ = plan.partition("SCAN h")  # what is found is sorted again: a page at most
     assert found and "history_refused" in chosen and "TEMP B-TREE" not in chosen, plan
     rev = -1

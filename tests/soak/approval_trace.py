@@ -3,8 +3,9 @@
 One session for each run, with each decision that was not taken back as one approval of its call: proposed, asked, decided, and what ran for
 it. An edit denies the call that was proposed and allows the one that was written in its place. Of agentack's rules,
 
-- ACK004, one use of an approval: a call may run again for the same decision after its worker ended or somebody retried the run, with the
-  same `hitl_decision_id`, by which idempotent tools act once. Repetitions that our own invariant explains are accepted, no others;
+- ACK004, one use of an approval, and ACK007, which finds no unused approval after a refusal, and so none after an edit: a call may
+  run again for the same decision after its worker ended or somebody retried the run, with the same `hitl_decision_id`, by which
+  idempotent tools act once. Repetitions that our own invariant explains are accepted, no others;
 - ACK005, expiry: approvals do not expire here, but agentack's own limit of five minutes holds for what ran;
 - ACK008, interrupts: a run that was cancelled can be retried, so that no interrupt is final. None is written into the trace.
 """
@@ -25,7 +26,8 @@ from tests.soak.invariants import Checker
 POLICY = Policy(require_approval_for=("*:*",))
 CALLS = ("tool_calls", "tool_approval", "tool_gate")
 """Kinds of reviews whose actions are tool calls."""
-REPEATED = "ACK004"
+REPEATED = ("ACK004", "ACK007")
+"""Rules that find what runs again for the same decision."""
 Line = tuple[TraceEvent, Effect | None]
 """An event, and the effect that it is about."""
 
@@ -39,7 +41,7 @@ def findings(checker: Checker) -> list[str]:
         lines = trace(checker, run)
         for one in evaluate_events([event for event, _ in lines], policy=POLICY).findings:
             effect = lines[one.line - 1][1] if one.line else None
-            if one.rule_id != REPEATED or id(effect) not in explained:
+            if one.rule_id not in REPEATED or id(effect) not in explained:
                 found.append(f"r{run['id']}: {one.rule_id} {one.title}: {one.message}")
     return found
 
@@ -83,9 +85,10 @@ def _approval(run: Row, row: Row, name: str, action: Action, allows: bool) -> It
 
 
 def _ran(checker: Checker, effect: Effect) -> Iterator[Line]:
-    """A tool that ran, with the newest decision on its call that its id names; without any, with none at all."""
+    """A tool that ran, with the newest decision on its call that its id names, also as the first of several of one effect; or with none."""
     run, about = checker.threads[effect.thread], checker.about(effect)
-    named = [row for row in checker.evidence.decisions_in(effect.key) if row in about] or about
+    ids = {row["id"] for row in checker.evidence.decisions_in(effect.key)}
+    named = [row for row in about if row["id"] in ids or row.get("repeats") in ids] or about
     action = Action(effect.name, "call", None, effect.args)
     if not named:
         yield _event("action_executed", run, effect.at, f"unknown {effect.call}", action=action), effect

@@ -61,7 +61,7 @@ class Chaos:
 
     async def _freeze_worker(self) -> None:
         """Stop a worker (SIGSTOP) for a moment, or until it does not respond any more and a person has released its runs."""
-        if len(self.workers) > 1:
+        if len(self.workers) > (0 if self._reviewers.terminal else 1):  # a console has a worker of its own
             worker = self.workers.pop(self._random.randrange(len(self.workers)))
             task = asyncio.ensure_future(self._freeze(worker, released=self._random.random() < 0.6))
             self._frozen.add(task)
