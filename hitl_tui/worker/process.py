@@ -319,8 +319,7 @@ async def _leave(store: Store, me: Worker, replacement: ProcessReplacement, _: o
         if replacement.wanted:
             await agents.beat(store, me.id, me.concurrency)
         else:
-            is_crash = error is not None and not isinstance(error, HitlError | asyncio.CancelledError)
-            await runs.recover(store, me.id, blame=is_crash)
+            await runs.recover(store, me.id, blame=error is not None and not isinstance(error, HitlError))
 
 
 async def _report_problems(store: Store, source: Source, say: Callable[[str], None]) -> None:
