@@ -6,11 +6,24 @@ from collections.abc import Collection, Iterator, Mapping
 
 from hitl_tui.ui.commands import all_keys, grouped, is_offered
 from hitl_tui.ui.dialogs.text_page import PageScreen
-from hitl_tui.ui.text.lines import BLANK, Line, line
+from hitl_tui.ui.review.effects import MARKS as MARK_OF_ORIGIN
+from hitl_tui.ui.text.labels import PROPOSED
+from hitl_tui.ui.text.lines import AGENT_BAR, BLANK, Line, line
 
 HELP_COLUMNS = 96
 KEYS = 16
 """Cells of the column of keys."""
+MARKS = (
+    ("▌  ☑  ↑", "In a list: under the cursor; marked; escalated to you, or to nobody in particular."),
+    (AGENT_BAR, "What stands behind it was written by an agent or a tool, and by nobody else."),
+    ("✓ ✎ ✗ ↩ ↻ ○", "A call: approved, edited, rejected, answered, sent back, undecided."),
+    ("◌ ● ◆ ✓ ✗ ⊘", "A run: queued, running, waiting for a person, done, failed, cancelled."),
+    ("⚖  ⚠", "What the policy says of it; what to be careful about."),
+    (" ".join(MARK_OF_ORIGIN.values()), "A value's origin: user, input, tool, the agent's prompt, parts of these, none of them."),
+    (f"▲ ▼ {PROPOSED}", "Thumbs up, thumbs down; proposed: a lesson, or a higher level of autonomy."),
+    ("▴ ▾", "How much goes on above and below."),
+)  # fmt: skip
+"""Marks on the screens, with what they mean."""
 
 
 class HelpScreen(PageScreen):
@@ -34,6 +47,10 @@ def help_lines(keymap: Mapping[str, str], here: Collection[str] = ()) -> Iterato
             drawn = line(f"{command.about} · {command.id}", "", all_keys(command.id, keymap), KEYS, "accent")
             spans = ((len(drawn.text) - len(command.id), len(drawn.text), "muted"),)
             yield Line(drawn.text, "", spans, drawn.lead, drawn.lead_style, KEYS)
+    yield BLANK
+    yield line("Marks", "title")
+    for mark, means in MARKS:
+        yield line(means, "", mark, KEYS, "accent")
     yield BLANK
     yield line("Elsewhere", "title")
     yield line("A question with listed answers: answer it with the one of this number.", "", "1 … 9", KEYS, "accent")

@@ -37,7 +37,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 KEYS = {
     "text": [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
-    "form": [("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
+    "form": [("enter", "next, start"), ("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
     "json": [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
 }
 """Mode → its keys."""

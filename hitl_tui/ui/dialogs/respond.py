@@ -25,7 +25,7 @@ from hitl_tui.ui.text import labels
 
 SENDS = {
     "choices": [("1-9", "pick"), ("enter", "answer")],
-    "form": [("ctrl+s", "answer"), ("tab", "next"), ("ctrl+e", "$EDITOR")],
+    "form": [("enter", "next, answer"), ("ctrl+s", "answer"), ("ctrl+e", "$EDITOR")],
     "text": [("enter", "answer"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
     "json": [("enter", "answer"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
 }

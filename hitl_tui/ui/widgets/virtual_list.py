@@ -93,7 +93,7 @@ class VirtualList(ScrollSurface, Generic[T]):
         self.cursor: int | None = None
         self.nothing = ""
         """What the list says while it has no items, in a row for each line."""
-        self.notes = BorderNotes(self, ("marks", "hand-backs", "below"))
+        self.notes = BorderNotes(self, ("marks", "hand-backs", "above", "below"))
 
     def paint(self, row: T, part: int, width: int) -> Iterator[Piece]:
         """The pieces of one of an item's rows. Its last column stays free: the scrollbar stands beside it."""
@@ -265,7 +265,9 @@ class VirtualList(ScrollSurface, Generic[T]):
         self._tell_hidden()
 
     def _tell_hidden(self) -> None:
-        """Say on the border how many items are not on the screen, or not whole, below."""
+        """Say on the border how many items are not on the screen, or not whole, above and below."""
+        above = -(-self.scroll_offset.y // self.rows_each) if self.size.height else 0
+        self.notes.put("above", f"▴ {above:,} above" if above and len(self.order) else "")
         below = len(self.order) - (self.scroll_offset.y + self.size.height) // self.rows_each if self.size.height else 0
         more = "" if self.is_complete else "more than "
         self.notes.put("below", f"▾ {more}{counted(below, f'more {self.noun}')}" if below > 0 else "")
