@@ -95,3 +95,15 @@ async def test_lessons_of_an_assistant_are_those_of_its_graph(dev_server: DevSer
     ]:
         assert time.monotonic() < until
         await asyncio.sleep(0.1)
+
+
+async def test_drill_of_a_server_judges_calls_of_its_tools(ann: Reviewer) -> None:
+    run = await ann.launch("batched", [("send", {"to": "owl"})])
+    await ann.decide(await ann.open_review(run), approve())
+    await ann.result_of(run)
+    found = ann.sandbox.cli_json("drill", ann.sandbox.target)
+    assert found["tools"] == ["batched: send"], "good calls come from the history: this server does not say what its tools take"
+    assert found["bad"] == found["stopped"] > 0 and not found["holes"] and "batched: delete" in found["without"]
+    (ann.sandbox.home.path / "policy.toml").write_text('[[rule]]\nname = "all"\ntool = "send"\nrisk = "read"\noutcome = "auto"\n')
+    found = ann.sandbox.cli_json("drill", ann.sandbox.target)
+    assert {(one["agent"], one["tool"], one["by"]) for one in found["holes"]} == {("batched", "send", "all")}
