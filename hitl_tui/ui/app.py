@@ -28,6 +28,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, NEEDS, elsewhere, group, is_offered, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PasteRefused, Press, PressSettled, filtered
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.cell_widths import use_widest_cells
 from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
@@ -598,7 +599,7 @@ class HitlApp(LeavableApp):
             "text": self.focused or self._view,
         }
         node = places.get(command.group, self._view)
-        self.run_worker(self.run_action(command.action, node), group="pressed")
+        start_worker(self, "pressed", self.run_action, command.action, node)
 
     @reports_errors
     async def on_run_chosen(self, message: RunChosen) -> None:

@@ -83,16 +83,15 @@ class ConsoleDriver:
         """Wait until the console has nothing left to do."""
         await self.app.catch_up()  # the queue is mounted after the first frame
         await self.pilot.pause()
-        while len(self.app.screen_stack) == 1 and (self._reads_review() or self.app.query_one(QueueView).pane.reads_effects):
+        for _ in range(100):  # a test may hold it up
+            if not any(worker.group == "review" and not worker.is_finished for worker in self.app.workers):
+                break
+            await self.pilot.pause(0.01)
+        while len(self.app.screen_stack) == 1 and ((queue := self.app.query_one(QueueView)).busy or queue.pane.reads_effects):
             await self.pilot.pause(0.01)
         for _ in range(3):
             await self.app.catch_up()
             await self.pilot.pause()
-
-    def _reads_review(self) -> bool:
-        """Whether the queue stores a decision, or has not read the review under the cursor yet."""
-        reading = any(worker.group == "review" and not worker.is_finished for worker in self.app.workers)
-        return reading or self.app.query_one(QueueView).busy
 
     async def until_keys_accepted(self) -> None:
         """Wait until decision keys work again: they are ignored for a moment after the review on the screen has changed."""

@@ -14,6 +14,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.runs.trace import SAID
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.text import labels
@@ -46,18 +47,18 @@ class RatingController:
         """Handle a rating key; `about` names the subject, as in "send_email of r12"."""
         try:
             if rating == 0:
-                self._owner.run_worker(self._remove(subject, about), group="send")
+                start_worker(self._owner, "send", self._remove, subject, about)
             elif self._is_rated(subject, rating):
-                self._owner.run_worker(self._comment(subject, about, rating), group=DIALOG_GROUP)
+                start_worker(self._owner, DIALOG_GROUP, self._comment, subject, about, rating)
             else:
                 self._pending[subject] = rating
-                self._owner.run_worker(self._rate(subject, about, rating), group="send")
+                start_worker(self._owner, "send", self._rate, subject, about, rating)
         except store_errors() as error:
             report(self._owner, error)
 
     def choose_message(self, run: int) -> None:
         """Open the dialog that lists a run's messages."""
-        self._owner.run_worker(self._choose_message(run), group=DIALOG_GROUP)
+        start_worker(self._owner, DIALOG_GROUP, self._choose_message, run)
 
     def _is_rated(self, subject: Subject, rating: Rating) -> bool:
         if subject in self._pending:

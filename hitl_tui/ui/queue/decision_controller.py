@@ -24,6 +24,7 @@ from hitl_tui.ui.queue.undo_stack import UndoStack
 from hitl_tui.ui.review import assignment, render
 from hitl_tui.ui.review.assignment import ReviewActivity
 from hitl_tui.ui.review.pane import ReviewPane
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S, DIALOG_GROUP
 from hitl_tui.ui.text import labels
@@ -216,7 +217,7 @@ class DecisionController:
         else:
             self._asking, self._ignored = True, ""
             group = DIALOG_GROUP if asks(action, kind, options) else "send"
-            self._owner.run_worker(self._answer(review, action, kind, options), group=group)
+            start_worker(self._owner, group, self._answer, review, action, kind, options)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
         before, asked = self._pane.viewing, time.monotonic()

@@ -15,6 +15,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import DecisionKind, Risk, Viewing
 from hitl_tui.oversight.statistics import LONG_STREAK, Reader
 from hitl_tui.ui.review.pane import ReviewPane
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 
 SOON_S = 0.25
@@ -63,7 +64,7 @@ class FatigueGuard:
 
     def _look(self) -> None:
         self._due = None
-        self._owner.run_worker(self._read(), group="pace", exclusive=True)
+        start_worker(self._owner, "pace", self._read, exclusive=True)
 
     async def _read(self) -> None:
         try:

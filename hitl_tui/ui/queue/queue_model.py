@@ -17,6 +17,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.queue.brief_args import group_differences
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.queue.queue_order import ORDINARY, Groups, Key, Order, RankedIds, Sort, names_of, ordered, urgency
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
@@ -132,7 +133,7 @@ class QueueModel:
     def _compare(self, rows: Iterable[ReviewRow]) -> None:
         """Say in rows that stand for a group how its calls differ, soon."""
         if self._order.grouped:
-            self._owner.run_worker(self._compare_groups(list(rows)), group="groups")
+            start_worker(self._owner, "groups", self._compare_groups, list(rows))
 
     async def _compare_groups(self, rows: Sequence[ReviewRow]) -> None:
         groups, notes = self._items.groups, self._items.group_notes

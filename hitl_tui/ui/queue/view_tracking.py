@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 
 from textual.timer import Timer
 from textual.widget import Widget
@@ -14,6 +15,7 @@ from textual.widget import Widget
 from hitl_tui.inbox import Inbox
 from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.pane import ReviewPane
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 
 STAYED_S = 0.25
@@ -86,12 +88,12 @@ class ViewTracker:
         review = self._review if self._shown else None
         if review is not None or self._present_at is not None:
             self._present_at, self._told_at = review, time.monotonic()
-            self._do(self._inbox.reviews.look_at(self._console, review), "presence")
+            self._do(functools.partial(self._inbox.reviews.look_at, self._console, review), "presence")
 
     def _leave(self) -> None:
         rest = self._rest()
         if rest is not None and self._review is not None:
-            self._do(self._inbox.reviews.record_view(self._review, rest), "looks")
+            self._do(functools.partial(self._inbox.reviews.record_view, self._review, rest), "looks")
         for timer in (self._looked, self._stayed):
             if timer:
                 timer.stop()
@@ -104,13 +106,13 @@ class ViewTracker:
     def _look(self) -> None:
         if self._review is not None and self._shown:
             self._counted = time.monotonic()
-            self._do(self._inbox.reviews.record_view(self._review, int((self._counted - self._since) * 1000)), "looks")
+            self._do(functools.partial(self._inbox.reviews.record_view, self._review, int((self._counted - self._since) * 1000)), "looks")
 
     def _stay(self) -> None:
         if self._review is not None and not self._shown and self._pane.size.width > 0:
             self._stayed = self._owner.set_timer(STAYED_S, self._stay)  # a busy machine has not painted it yet
         if self._review is not None and self._shown:
-            self._do(self._show_context(self._review), "around")
+            self._do(functools.partial(self._show_context, self._review), "around")
         if self._review != self._present_at:
             self._tell_presence()
 
@@ -123,11 +125,11 @@ class ViewTracker:
             self._pane.painted and self._pane.size.width > 0 and self._pane.review is not None and self._pane.review.row.id == self._review
         )
 
-    def _do(self, what: Coroutine[None, None, None], group: str) -> None:
-        self._owner.run_worker(self._steadily(what), group=group, exclusive=group == "around")
+    def _do(self, what: Callable[[], Awaitable[None]], group: str) -> None:
+        start_worker(self._owner, group, self._steadily, what, exclusive=group == "around")
 
-    async def _steadily(self, what: Coroutine[None, None, None]) -> None:
+    async def _steadily(self, what: Callable[[], Awaitable[None]]) -> None:
         try:
-            await what
+            await what()
         except store_errors() as error:
             report(self._owner, error)

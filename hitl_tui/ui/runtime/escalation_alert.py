@@ -11,6 +11,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.review import assignment
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.terminal_alerts import LONGEST, alert
 from hitl_tui.ui.text import labels
@@ -34,7 +35,7 @@ class EscalationAlert:
         """Reviews are new or changed."""
         rows = [row for row in changed if row.escalated and row.state == ReviewState.OPEN]
         if rows:
-            self._app.run_worker(self._look(rows), group="alarm")
+            start_worker(self._app, "alarm", self._look, rows)
 
     async def _look(self, rows: Sequence[ReviewRow]) -> None:
         try:

@@ -9,6 +9,7 @@ from textual.app import App
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import HandBack
 from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.runtime.background import start_worker
 from hitl_tui.ui.runtime.errors import report, store_errors
 from hitl_tui.ui.runtime.terminal_alerts import LONGEST, alert
 
@@ -36,10 +37,10 @@ class HandBackAlert:
                 self._told.add((one.takeover, one.at))
                 said = f"{one_line(one.author, NAME)} has handed r{one.run} back, and waits for you to confirm the plan"
                 self._app.notify(visible(said), timeout=TOLD_S, markup=False)
-                self._app.run_worker(self._ring(one), group="alarm")
+                start_worker(self._app, "alarm", self._ring, one)
         own = {one.takeover: one for one in waiting if one.is_mine}
         for takeover in self._own.keys() - own.keys():
-            self._app.run_worker(self._tell_end(self._own[takeover]), group="alarm")
+            start_worker(self._app, "alarm", self._tell_end, self._own[takeover])
         self._own = own
         return waiting
 

@@ -12,7 +12,7 @@ from textual import events
 
 from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.dialogs.text_areas import JsonArea
+from hitl_tui.ui.dialogs.text_areas import PlainArea
 from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.queue.prefetch_cache import LoadedReview, PrefetchCache
@@ -38,7 +38,7 @@ def text(console: ConsoleDriver, selector: str) -> str:
 
 def put(console: ConsoleDriver, selector: str, content: str) -> None:
     """Replace the text of a text area."""
-    console.app.screen.query_one(selector, JsonArea).text = content
+    console.app.screen.query_one(selector, PlainArea).text = content
 
 
 async def test_approve_stores_the_decision_with_its_view_time(start_console: StartConsole) -> None:
