@@ -268,7 +268,7 @@ class Engine:
         error = None if active.task.cancelled() else active.task.exception()
         if isinstance(error, Storage):
             self._backoff.record(error)
-        elif error or (active.task.cancelled() and not self._driver.cuts_off):
+        elif error or (active.task.cancelled() and active.cut_at is None and not self._driver.cuts_off):
             self._blamed.add(run)
             print(f"run r{run} is put back: {self._source.explain(error) if error else 'its task was cancelled'}", file=sys.stderr)
         self._ring()
