@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-from langgraph.types import StateSnapshot
+from langgraph.types import PregelTask, StateSnapshot
 from langgraph_sdk.errors import APIStatusError, ConflictError, InternalServerError, NotFoundError, PermissionDeniedError
 from langgraph_sdk.schema import StreamPart
 
@@ -352,7 +352,7 @@ class ServerRuns:
         if text.startswith(tuple(sentence.format(run) for sentence in GIVES_UP)):
             return CutOff(GIVEN_UP, GO_ON)
         if not kind or text == "An internal error occurred":
-            told = [str(task.error) for task, _, _ in interrupts.leaves(state) if task.error]
+            told = [str(task.error) for task, _, _ in interrupts.leaves(state) if task.error and not is_cancelled(task)]
             if told or kind:
                 return ServerRunFailed(told[0] if told else f"{kind}: the server does not say more")
             return CutOff(UNTOLD, GO_ON)
@@ -395,6 +395,11 @@ class ServerRuns:
             async for _ in events:
                 pass
         return followed.error
+
+
+def is_cancelled(task: PregelTask) -> bool:
+    """Whether a task was cut off, as by another program that rolled the run back: that is no failure of the graph."""
+    return str(task.error).startswith("CancelledError(")
 
 
 def _told_of_attempt(run: str, told: Any) -> Iterator[StreamEvent]:

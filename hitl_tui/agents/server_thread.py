@@ -17,7 +17,7 @@ from hitl_tui.agents.messages import messages_in
 from hitl_tui.agents.server_checkpoints import ServerCheckpoints, checkpoint_of
 from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_lessons import ServerLessons
-from hitl_tui.agents.server_runs import GO_ON, ServerRunFailed, ServerRuns, actor, running_among
+from hitl_tui.agents.server_runs import GO_ON, ServerRunFailed, ServerRuns, actor, is_cancelled, running_among
 from hitl_tui.agents.server_state import ANY_DECISION
 from hitl_tui.agents.snapshots import calls_left, ended_by_person, pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
@@ -241,7 +241,8 @@ class ServerThread:
             yield event
 
     async def _stopped_elsewhere(self) -> HitlError:
-        errors = [str(task.error) for task, _, _ in interrupts.leaves(await self._checkpoints.newest()) if task.error]
+        tasks = [task for task, _, _ in interrupts.leaves(await self._checkpoints.newest())]
+        errors = [str(task.error) for task in tasks if task.error and not is_cancelled(task)]
         return ServerRunFailed(errors[0], GO_ON) if errors else CutOff("it was stopped on the server", GO_ON)
 
     async def rejoin(self) -> AsyncIterator[StreamEvent]:

@@ -220,7 +220,7 @@ def ordinary_account() -> Iterator[None]:
 
 def test_link_of_the_homes_account_to_a_file_of_root_is_its_own() -> None:
     of_root = Path("/etc/passwd")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # that account may not reach pytest's own folders
         os.chown(name, NOBODY if os.geteuid() == 0 else -1, -1)
         link = Path(name) / "people.toml"
         with ordinary_account():
