@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_textual_snapshot import normalize_svg  # type: ignore[import-untyped]
 from textual import screen as textual_screen
 from textual.message import Message
 from textual.notifications import Notify
@@ -26,15 +27,25 @@ from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp, OpenInbox
 from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.queue.view import QueueView
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
 from tests.support.empty_database import open_store
 from tests.ui.homes import seed
+from tests.ui.snapshots import stop_cursors
 
 # Draw less often: tests never look at most frames.
 textual_screen.UPDATE_PERIOD = 1 / 10  # type: ignore[misc]
 
 NOW = 1_760_000_000.0
 """A fixed Unix time for snapshots."""
+LASTING = {"live", "around", "alarm"}
+"""Textual worker groups that go on as long as the console does, or that no key waits for."""
+SETTLE_S = 3.0
+"""Seconds for which work is waited for that a test may hold up."""
+PICTURE_S = 10.0
+"""Seconds after which a picture that differs stays different."""
+UNTIL_S = 30.0
+"""Seconds after which what is waited for counts as never happening: a loaded machine needs long."""
 
 
 def opens(inbox: Inbox) -> OpenInbox:
@@ -83,15 +94,29 @@ class ConsoleDriver:
         """Wait until the console has nothing left to do."""
         await self.app.catch_up()  # the queue is mounted after the first frame
         await self.pilot.pause()
-        for _ in range(100):  # a test may hold it up
-            if not any(worker.group == "review" and not worker.is_finished for worker in self.app.workers):
-                break
+        until = time.monotonic() + SETTLE_S  # a test may hold it up
+        while self._works and time.monotonic() < until:
             await self.pilot.pause(0.01)
         while len(self.app.screen_stack) == 1 and ((queue := self.app.query_one(QueueView)).busy or queue.pane.reads_effects):
             await self.pilot.pause(0.01)
         for _ in range(3):
             await self.app.catch_up()
             await self.pilot.pause()
+
+    @property
+    def _works(self) -> bool:
+        """Whether something that a key or a change began goes on; a dialog that is open waits for keys."""
+        asks = len(self.app.screen_stack) > 1
+        return any(
+            not one.is_finished and one.group not in LASTING and not (asks and one.group == DIALOG_GROUP) for one in self.app.workers
+        )
+
+    async def until(self, is_so: Callable[[], bool], what: str) -> None:
+        """Wait until something holds; `what` says what never did."""
+        until = time.monotonic() + UNTIL_S
+        while not is_so():
+            assert time.monotonic() < until, f"{what}: {self.screen_text()}"
+            await self.pilot.pause(0.02)
 
     async def until_keys_accepted(self) -> None:
         """Wait until decision keys work again: they are ignored for a moment after the review on the screen has changed."""
@@ -107,13 +132,14 @@ class ConsoleDriver:
 
     async def until_shown(self, *texts: str) -> str:
         """Wait until all texts are on the screen, also across line breaks and borders; return the screen."""
-        for _ in range(200):
+        until = time.monotonic() + UNTIL_S
+        while True:
             screen = self.screen_text()
             words = " ".join(screen.translate({ord(border): " " for border in "│┃▌"}).split())
             if all(text in screen or text in words for text in texts):
                 return screen
+            assert time.monotonic() < until, f"never saw {texts}: {screen}"
             await self.pilot.pause(0.05)
-        raise AssertionError(f"never saw {texts}: {self.screen_text()}")
 
     def notifications(self) -> str:
         """Return all messages of the status line."""
@@ -129,6 +155,28 @@ class ConsoleDriver:
 
 
 StartConsole = Callable[..., contextlib.AbstractAsyncContextManager[ConsoleDriver]]
+
+
+@pytest.fixture
+def snap_compare(snap_compare: Callable[..., bool], request: pytest.FixtureRequest) -> Callable[..., bool]:
+    """Compare a picture with the one that is kept; what a loaded machine has not drawn yet is waited for."""
+    kept = request.path.parent / "__snapshots__" / request.path.stem / f"{request.node.name}.svg"
+    is_new = request.config.getoption("update_snapshots") or not kept.exists()
+
+    def picture(app: HitlApp) -> str:
+        return str(normalize_svg(app.export_screenshot(title=app.title, simplify=True)))
+
+    def compare(app: HitlApp, terminal_size: tuple[int, int], run_before: Callable[[Pilot[None]], Awaitable[None]]) -> bool:
+        async def drive(pilot: Pilot[None]) -> None:
+            await run_before(pilot)
+            until = time.monotonic() + PICTURE_S
+            while not is_new and picture(app) != normalize_svg(kept.read_text()) and time.monotonic() < until:
+                await pilot.pause(0.2)
+                stop_cursors(app)
+
+        return snap_compare(app, terminal_size=terminal_size, run_before=drive)
+
+    return compare
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ class Form(VerticalScroll, can_focus=False):
     def on_resize(self, event: events.Resize) -> None:
         for area in self._editors:
             if isinstance(area, TextArea):
-                area.styles.max_height = max(LEAST, self.size.height - 1)  # the cursor and the field's name stay in view
+                area.styles.max_height = max(LEAST, self.size.height - 2)  # with its name above and the gap below, the form need not scroll
         self._below.draw()
 
     @property

@@ -41,8 +41,7 @@ async def test_agents_that_come_after_the_dialog_get_the_focus(start_console: St
         await console.until_shown("no agent is known here yet")
         await agents.replace_agents(console.store, console.project, known[:1])
         await console.until_shown(known[0].name)
-        await console.settle()
-        assert isinstance(console.app.screen.focused, SendArea), "a single agent needs no choice"
+        await console.until(lambda: isinstance(console.app.screen.focused, SendArea), "a single agent needs no choice")
         assert not console.app.screen.query_one(OptionList).display, "and no list"
         await console.press(*"tidy")
         assert console.app.screen.query_one("#text", SendArea).text == "tidy"
@@ -57,10 +56,8 @@ async def test_text_typed_before_the_agents_came_goes_into_the_form(start_consol
         await console.until_shown("no agent is known here yet")
         await console.press(*"bees")
         await agents.replace_agents(console.store, console.project, [known["report_writer"]])
-        await console.until_shown("topic")
-        await console.settle()
-        form = console.app.screen.query_one(Form)
-        assert form.texts == ["bees", "", ""] and console.app.screen.focused is form.editor(0)
+        await console.until(lambda: any(one.editor(0) is console.app.screen.focused for one in console.app.screen.query(Form)), "no form")
+        assert console.app.screen.query_one(Form).texts == ["bees", "", ""]
         await agents.replace_agents(console.store, console.project, [known["mail_assistant"]])
         await console.until_shown("New run of mail_assistant")
         assert "bees" not in console.screen_text(), "it was typed for the other agent"
