@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click import Context, Group
 
 from hitl_tui.cli import SECTIONS, main
@@ -83,6 +84,7 @@ def test_command_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
     assert imported_by(run, (*LANGGRAPH, *TEXTUAL)) == ["no", "open", "reviews"]
 
 
+@pytest.mark.slow
 def test_running_worker_imports_no_textual(tmp_path: Path) -> None:
     """The worker loads a real project and idles; since it ends by os._exit, a hook inside reports its modules."""
     script = (

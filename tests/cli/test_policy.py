@@ -48,6 +48,7 @@ def test_policy_check_reports_mistakes_and_warnings_with_lines(new_sandbox: Sand
     assert '"hint": "did you mean spot_check?"' in done.stdout
 
 
+@pytest.mark.slow
 def test_policy_replay_reports_changed_outcomes(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     for _ in range(2):

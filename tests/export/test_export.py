@@ -663,6 +663,7 @@ def _half_written(path: Path) -> bool:
     return any(one.stat().st_size for one in path.parent.glob(f".{path.name}.*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", sampled([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
 def test_interrupted_export_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
     process, path = _caught_while_writing(tmp_path)

@@ -25,6 +25,7 @@ def room(new_sandbox: SandboxFactory) -> Iterator[Callable[[str], SampleRun]]:
     yield lambda request: SampleRun(sandbox, "writing_room", request)
 
 
+@pytest.mark.slow
 def test_draft_is_revised_until_accepted(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the winter lamp")
     first = job.open_review()

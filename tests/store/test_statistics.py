@@ -233,6 +233,7 @@ FIGURES = (
 )
 
 
+@pytest.mark.slow
 async def test_statistics_match_numpy_and_sklearn(tmp_path: Path) -> None:
     import numpy as np  # these take longer to import than most tests run
     from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]

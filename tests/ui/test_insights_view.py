@@ -127,6 +127,7 @@ async def test_insights_cursor_skips_headings_and_keys_switch_figures_and_period
         assert "decisions in total" in text(console)
 
 
+@pytest.mark.slow
 async def test_practice_in_the_console_shows_what_was_missed_and_keeps_it(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:

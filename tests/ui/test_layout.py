@@ -96,6 +96,7 @@ async def is_clear(console: ConsoleDriver, width: int) -> bool:
     return beside == (0, 0) or min(beside) >= MARGIN
 
 
+@pytest.mark.slow
 async def test_dialog_takes_all_columns_or_leaves_a_clear_margin(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r")

@@ -94,6 +94,7 @@ def test_field_when_its_text_is_typed_anew_reads_the_same_value(given_value: Any
             assert canonical_json.canonical(typed) == canonical_json.canonical(field.value)
 
 
+@pytest.mark.slow
 async def test_edit_when_arguments_have_types_fills_in_each_as_what_it_is(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(60, 16)) as console:
         action = seed.action("send_invoice", ARGS, args_schema=SCHEMA)

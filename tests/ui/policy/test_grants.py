@@ -57,6 +57,7 @@ async def let_through(console: ConsoleDriver, grant: Grant) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_grant_is_made_with_its_evidence_and_revoked_on_f5(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await opened(console)

@@ -183,6 +183,7 @@ async def test_a_very_long_text_is_asked_about_on_the_first_page(start_console: 
         assert isinstance(console.app.screen, ConfirmScreen)
 
 
+@pytest.mark.slow
 async def test_home_policy_decides_what_unseen_lines_mean(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 30)) as console:
         policy.write_policy(console.home.path, '[review.unseen]\nread = "allow"\nreversible = "never"\nirreversible = "confirm"\n')

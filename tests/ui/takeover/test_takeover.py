@@ -204,6 +204,7 @@ async def test_takeover_with_contradictory_parts_is_refused(start_console: Start
         await tells(console, "the rewritten calls would never run")
 
 
+@pytest.mark.slow
 async def test_takeover_answers_each_open_call_separately(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("j", "j", "j", "t", "1", *"sent by hand")
