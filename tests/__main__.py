@@ -52,7 +52,7 @@ def main() -> int:
             return profile(env, more)
         failed = [] if chosen.slow else gate(env, more)
         if (chosen.all or chosen.slow) and not failed:
-            failed = check("slow tests", pytest(SLOW, more), {**env, "HYPOTHESIS_PROFILE": "sample"})
+            failed = slow_tests({**env, "HYPOTHESIS_PROFILE": "sample"}, more)
         if chosen.full and not failed:
             failed = check("slow tests", pytest(SLOW, ["--timeout", "36000", *more]), {**env, "HYPOTHESIS_PROFILE": "thorough"})
             failed += check("soak", [sys.executable, "-m", "tests.soak", "--minutes", "20"], env)
@@ -72,6 +72,20 @@ def gate(env: dict[str, str], more: Sequence[str]) -> list[str]:
         print(f"── types {'failed' if code else 'passed'}", flush=True)
     failed += ["types"] if code else []
     print(f"── {', '.join(failed) + ' failed' if failed else 'all passed'} in {time.monotonic() - began:.0f} s", flush=True)
+    return failed
+
+
+def slow_tests(env: dict[str, str], more: Sequence[str]) -> list[str]:
+    """Run the slow tests, and those that failed once more, one after another, until one fails again.
+
+    What fails beside other tests and passes alone is no reason to refuse a change, but it is a bug of the test or of the product: both
+    outputs say its name.
+    """
+    failed = check("slow tests", pytest(SLOW, more), env)
+    if failed:
+        again = [*pytest(SLOW, more), "-n", "0", "--maxfail", "1", "--last-failed", "--last-failed-no-failures", "none", "-v"]
+        failed = check("slow tests that failed, once more and alone", again, env)
+        print("" if failed else "── what failed beside other tests and passed alone is a bug to be found: see both lists above", flush=True)
     return failed
 
 

@@ -54,7 +54,7 @@ async def add_script(console: ConsoleDriver) -> int:
 async def test_column_before_the_scrollbar_of_a_list_and_a_text_is_free(start_console: StartConsole) -> None:
     async with start_console(size=(80, 20)) as console:
         await add_script(console)
-        await console.until_shown("▾ 2 more reviews")
+        await console.until_shown("▾ 3 more reviews")
         assert dict(beside_scrollbars(console)) == {"QueueList#queue-list": " " * 15}
         await console.press("question_mark")
         assert {text.strip() for _, text in beside_scrollbars(console)} == {""}
