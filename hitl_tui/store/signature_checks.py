@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ class SignedAnswer:
     signature: str | None
     kind: ActorKind = ActorKind.PERSON
     """Of whoever decided."""
+    is_replay: bool = False
+    """Whether an earlier entry of the log has used up what was signed."""
 
 
 # Check
@@ -97,9 +100,12 @@ class SignedHandBack:
     signed: str | None
     """The text that was signed; None if it is not signed, or the signature is another one than the log says."""
     signature: str | None
+    is_replay: bool = False
+    """Whether an earlier entry of the log has used up what was signed."""
 
 
 FORGED = "its signature is not of what it says"
+REPLAYED = "its signature was used before: each is for one decision"
 
 
 def verified(one: SignedAnswer | SignedHandBack) -> bool:
@@ -128,6 +134,8 @@ def problem_of(one: SignedAnswer, home: str, hash_at: Callable[[int], str | None
         return "its signature is of something else"
     if problem := _differs(one, statement, home, keys.people):
         return problem
+    if one.is_replay:
+        return REPLAYED
     if one.entry is None:
         return "the log does not say that it was made with this signature"
     if problem := anchor_problem(statement.head, one.entry, hash_at):
@@ -149,6 +157,8 @@ def hand_back_problem(one: SignedHandBack, home: str, hash_at: Callable[[int], s
         return "its signature is of something else"
     if one.signed != hand_back_text(home, head, one.takeover, one.plan, one.person, at):
         return "its signature is of something else"
+    if one.is_replay:
+        return REPLAYED
     if problem := anchor_problem(head, one.entry, hash_at):
         return problem
     key = openssh.key_of(one.signature)
@@ -168,7 +178,29 @@ def _signed_hand_back(
     number, expected = entry.body.get("signature"), entry.body.get("signature_hash")
     row = next(iter(read("SELECT text, signature FROM signatures WHERE id = ?", (number,))), None)
     signed, signature = row if row and hash_of(*row) == expected else (None, None)
-    return SignedHandBack(takeover, plan, entry.actor, entry.seq, signed, signature)
+    before = read(HAND_BACKS_BEFORE, {"run": takeover.run, "takeover": takeover.id, "seq": entry.seq})
+    is_replay = _is_replay(signed, [(json.loads(body), *its) for body, *its in before])
+    return SignedHandBack(takeover, plan, entry.actor, entry.seq, signed, signature, is_replay)
+
+
+HAND_BACKS_BEFORE = """
+SELECT a.body, s.text, s.signature FROM audit a LEFT JOIN signatures s ON s.id = json_extract(a.body, '$.signature')
+WHERE a.run = :run AND a.kind IN ('handed_back', 'confirmed') AND a.seq < :seq AND json_extract(a.body, '$.takeover') = :takeover
+"""
+
+
+def _text_of(body: Mapping[str, Any], signed: str | None, signature: str | None) -> str | None:
+    """The text that was signed for an entry of the log; None if it is gone from its table, or was changed."""
+    is_kept = signed is not None and signature is not None and hash_of(signed, signature) == body.get("signature_hash")
+    return signed if is_kept else None
+
+
+def _is_replay(text: str | None, earlier: Iterable[tuple[Mapping[str, Any], str | None, str | None]]) -> bool:
+    """Whether a signed text was used by an earlier entry, given as body, text and signature; one whose text is gone may have used it.
+
+    Uses are told apart by the text: a signature can be written in several ways, and no text is signed twice, since it names the time.
+    """
+    return any(_text_of(*entry) in (text, None) for entry in earlier if entry[0].get("signature") is not None)
 
 
 def _differs(one: SignedAnswer, signed: Statement, home: str, people: People) -> str:
@@ -197,7 +229,10 @@ def anchor_problem(head: str, entry: int, hash_at: Callable[[int], str | None]) 
 
 # Grants
 
-GRANTED_BY = "SELECT seq, body FROM audit WHERE review = ? AND kind = 'granted' AND json_extract(body, '$.grant') = ?"
+GRANTED_BY = """
+SELECT a.seq, a.body, s.text, s.signature FROM audit a LEFT JOIN signatures s ON s.id = json_extract(a.body, '$.signature')
+WHERE a.review = ? AND a.kind = 'granted' ORDER BY a.seq
+"""
 
 
 def problem_of_grant(
@@ -242,13 +277,17 @@ def problem_of_stored_grant(store: Store, grant: Grant, people: People) -> str:
         CannotVerify: `ssh-keygen` is missing.
     """
     signed = grants.signature_of(store, grant.id)
-    entry = next(iter(store.read_now(GRANTED_BY, (grant.review, grant.id))), None)
-    if entry is None:
+    made = [(seq, (json.loads(body), text, armoured)) for seq, body, text, armoured in store.read_now(GRANTED_BY, (grant.review,))]
+    place = next((number for number, (_, (body, *_)) in enumerate(made) if body["grant"] == grant.id), None)
+    if place is None:
         return "the log does not have it"
+    seq, (body, *_) = made[place]
     keys, hash_at = Keys(people, latest(store)), functools.partial(audit.hash_at, store)
-    if problem := problem_of_grant(signed, json.loads(entry[1]), grant.actor, entry[0], audit.home_id(store), hash_at, keys):
+    if problem := problem_of_grant(signed, body, grant.actor, seq, audit.home_id(store), hash_at, keys):
         return problem
     assert signed is not None, "it has no problem"
+    if _is_replay(signed[0], [entry for _, entry in made[:place]]):
+        return REPLAYED
     key = openssh.key_of(signed[1])
     return "" if key is not None and openssh.verify(*signed, key) else FORGED
 
@@ -268,25 +307,28 @@ APPROVALS = (
     ROWS.replace("decisions d", "endorsements d").replace("d.actor_kind", "'person'").replace("NOT d.superseded", "d.withdrawn_at IS NULL")
 )
 ENTRIES = """
-SELECT seq, kind, body FROM audit
-WHERE review = :review AND kind IN ('decided', 'undone', 'endorsed', 'withdrawn', 'asked_again', 'not_accepted') ORDER BY seq
-"""
-REUSED = """
-SELECT count(*) FROM (
-    SELECT id FROM decisions WHERE signature = :signature AND review = :review AND slot = :slot
-    UNION ALL SELECT id FROM endorsements WHERE signature = :signature AND review = :review AND slot = :slot
-)
+SELECT a.seq, a.kind, a.body, s.text, s.signature FROM audit a LEFT JOIN signatures s ON s.id = json_extract(a.body, '$.signature')
+WHERE a.review = :review AND a.kind IN ('decided', 'undone', 'endorsed', 'withdrawn', 'asked_again', 'not_accepted') ORDER BY a.seq
 """
 NEWEST = "SELECT max(at) FROM audit WHERE seq > (SELECT max(seq) FROM audit) - 1000"
+
+
+@dataclass(frozen=True, slots=True)
+class _LogEntry:
+    """An entry of a decision or an approval."""
+
+    seq: int
+    body: Mapping[str, Any]
+    is_replay: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Log:
     """What the log says of a review now."""
 
-    decided: Mapping[int, tuple[int, dict[str, Any]]]
-    """By slot, number and body of the entry that decided it last, if nothing has taken that back since."""
-    endorsed: Mapping[int, tuple[int, dict[str, Any]]]
+    decided: Mapping[int, _LogEntry]
+    """By slot, the entry that decided it last, if nothing has taken that back since."""
+    endorsed: Mapping[int, _LogEntry]
     """The same by number of the approval."""
 
 
@@ -294,22 +336,25 @@ def answers_of(store: Store, review: int) -> tuple[list[SignedAnswer], list[Sign
     """The decisions in force of a review, and the approvals that are not withdrawn; both also of rules. Reads at once."""
     log = _log_of(store, review)
     given, approved = (store.read_now(sql, {"review": review}) for sql in (ROWS, APPROVALS))
-    decisions = [_read(store, review, row, log.decided.get(row[1]), "decision") for row in given]
-    return decisions, [_read(store, review, row, log.endorsed.get(row[0]), "endorsement") for row in approved]
+    decisions = [_read(review, row, log.decided.get(row[1]), "decision") for row in given]
+    return decisions, [_read(review, row, log.endorsed.get(row[0]), "endorsement") for row in approved]
 
 
 def _log_of(store: Store, review: int) -> _Log:
-    decided: dict[int, tuple[int, dict[str, Any]]] = {}
-    endorsed: dict[int, tuple[int, dict[str, Any]]] = {}
-    for seq, kind, text in store.read_now(ENTRIES, {"review": review}):
+    decided, endorsed = dict[int, _LogEntry](), dict[int, _LogEntry]()
+    signed: dict[int, list[tuple[dict[str, Any], str | None, str | None]]] = defaultdict(list)
+    for seq, kind, text, signed_text, signature in store.read_now(ENTRIES, {"review": review}):
         body = json.loads(text)
+        before = signed[body.get("slot", 0)]
+        entry = _LogEntry(seq, body, _is_replay(signed_text, before))
+        before.append((body, signed_text, signature))
         match kind:
             case "decided":
-                decided[body["slot"]] = (seq, body)
+                decided[body["slot"]] = entry
             case "undone":
-                decided = {slot: (at, one) for slot, (at, one) in decided.items() if one["decision"] != body["decision"]}
+                decided = {slot: one for slot, one in decided.items() if one.body["decision"] != body["decision"]}
             case "endorsed":
-                endorsed[body["endorsement"]] = (seq, body)
+                endorsed[body["endorsement"]] = entry
             case "withdrawn":
                 endorsed.pop(body["endorsement"], None)
             case _:
@@ -317,16 +362,15 @@ def _log_of(store: Store, review: int) -> _Log:
     return _Log(decided, endorsed)
 
 
-def _read(store: Store, review: int, row: Any, entry: tuple[int, dict[str, Any]] | None, named: str) -> SignedAnswer:
+def _read(review: int, row: Any, entry: _LogEntry | None, named: str) -> SignedAnswer:
     number, slot, tool, digest, kind, args, message, template, actor, actor_kind, signature, statement, signed, armoured = row
-    seq, body = entry or (None, {})
-    fits = body.get(named) == number and body.get("signature") == signature
-    if fits and signature is not None:
-        [(uses,)] = store.read_now(REUSED, {"signature": signature, "review": review, "slot": slot})
-        fits = uses == 1 and body.get("signature_hash") == hash_of(signed or "", armoured or "")
+    body = entry.body if entry else {}
+    fits = entry is not None and body.get(named) == number and body.get("signature") == signature
+    if signature is not None:
+        fits = fits and body.get("signature_hash") == hash_of(signed or "", armoured or "")
     return SignedAnswer(
-        review, slot, tool, digest, answer_of(kind, args, message, template), actor, seq if fits else None, statement, signed, armoured,
-        ActorKind(actor_kind),
+        review, slot, tool, digest, answer_of(kind, args, message, template), actor, entry.seq if entry and fits else None, statement,
+        signed, armoured, ActorKind(actor_kind), entry is not None and entry.is_replay,
     )  # fmt: skip
 
 

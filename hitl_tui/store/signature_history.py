@@ -56,7 +56,8 @@ class _History:
         self._home = next((hash_ for (hash_,) in db.execute("SELECT hash FROM audit WHERE seq = 1")), "")
         self._refused = {id_ for (body,) in db.execute(REFUSED) for id_ in json.loads(body).get("decisions", [])}
         self._applied = {json.loads(body)["takeover"] for (body,) in db.execute(APPLIED)}
-        self._used: dict[tuple[int, int, int], int] = {}
+        self._used: dict[tuple[str, str], int] = {}
+        """By signed text and what it was used for: the entry that used it first."""
         self._latest = file.current()
         self._plans: dict[int, Json] = {}
         """By takeover: the plan that was handed back last."""
@@ -118,7 +119,7 @@ class _History:
         signed = self._signature(body)
         if signed is None or call is None:
             return f"{named}: its signature is gone from its table, or was changed"
-        if (earlier := self._used.setdefault((signature, review, slot), seq)) != seq:
+        if earlier := self._used_before(signed, f"call {review}#{slot}", seq):
             return f"{named}: its signature is that of entry {earlier}"
         statement = self._db.execute(STATEMENT, (signature, review, slot)).fetchone()
         answer = answer_of(body["kind"], body["args"], body["message"], body.get("template"))
@@ -135,6 +136,8 @@ class _History:
         signed = self._signature(body)
         if signed is None:
             return f"{named}: its signature is gone from its table, or was changed"
+        if earlier := self._used_before(signed, "grant", seq):
+            return f"{named}: its signature is that of entry {earlier}"
         self.to_verify[signed] = named
         problem = problem_of_grant(signed, body, actor, seq, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
         return f"{named}: {problem}" if problem else ""
@@ -153,13 +156,21 @@ class _History:
         signed = self._signature(body)
         if signed is None:
             return f"{named}: its signature is gone from its table, or was changed"
+        earlier = self._used_before(signed, f"takeover {takeover}", seq)
         if takeover not in self._applied:
             return ""
+        if earlier:
+            return f"{named}: its signature is that of entry {earlier}"
         self.to_verify[signed] = named
         about = Takeover(takeover, run, actor, 0.0, head, TakeoverPlan(), "", "")
         one = SignedHandBack(about, self._plans.get(takeover), actor, seq, *signed)
         problem = hand_back_problem(one, self._home, self._hash_at, Keys(self._people_then(actor), self._now))
         return f"{named}: {problem}" if problem else ""
+
+    def _used_before(self, signed: tuple[str, str], what: str, seq: int) -> int | None:
+        """The entry that has used a signed text for the same before; None if this one is the first."""
+        earlier = self._used.setdefault((signed[0], what), seq)
+        return earlier if earlier != seq else None
 
     def _people_then(self, actor: str) -> People:
         """The people of the version that counted then; a key of the person that the last version calls revoked is revoked then too."""

@@ -245,11 +245,24 @@ async def test_nobody_has_a_right_once_the_versions_are_gone(signers: Signers, c
 
 
 Change = Callable[[sqlite3.Connection], Any]
+
+
+def use_again(db: sqlite3.Connection) -> None:
+    """Decide once more with a copy of a signature, and log it."""
+    db.execute("INSERT INTO signatures (id, text, signature) SELECT 99, text, signature FROM signatures WHERE id = 1")
+    db.execute("INSERT INTO statements (signature, review, slot, text) SELECT 99, review, slot, text FROM statements WHERE signature = 1")
+    (previous, seq) = db.execute("SELECT hash, seq + 1 FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    (*entry, body) = db.execute("SELECT at, kind, actor, actor_kind, run, review, body FROM audit WHERE kind = 'decided'").fetchone()
+    row = (seq, *entry, json.dumps({**json.loads(body), "decision": 99, "signature": 99}, sort_keys=True))
+    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, chained(previous, *row)))
+
+
 FORGERIES: dict[str, tuple[Change, str]] = {
     "signature gone": (lambda db: db.execute("DELETE FROM signatures WHERE id = 1"), "its signature is gone from its table"),
     "statement gone": (lambda db: db.execute("DELETE FROM statements WHERE signature = 1"), "its signature is of something else"),
     "text changed": (lambda db: db.execute("UPDATE signatures SET text = text || ' ' WHERE id = 1"), "gone from its table, or was changed"),
     "version changed": (lambda db: db.execute("UPDATE people_versions SET text = text || ' '"), "the text of that version is gone"),
+    "used again": (use_again, "its signature is that of entry"),
     "past rewritten": (lambda db: rewrite(db, 2, lambda at: at - 1), "the log before it is another one"),
 }
 

@@ -198,6 +198,27 @@ async def replay_of_undone_decision(office: Office, review: Review) -> None:
     office.sql(DECIDED, review.row.id)
 
 
+async def undone_decision_made_again_with_its_signature(office: Office, review: Review) -> None:
+    ann = Inbox(office.store, "ann", grace_s=60, people=office.people.current, signing_key=office.keys["ann"])
+    await ann.reviews.decide(review, {0: approve()})
+    await ann.reviews.undo(review.row.id)
+    await office.store_with(review, await newest_signature(office, review))
+
+
+async def withdrawn_approval_given_again_with_its_signature(office: Office, review: Review) -> None:
+    await office.bob.reviews.decide(review, {0: approve()})
+    await office.bob.reviews.undo(review.row.id)
+    await office.store_with(review, await newest_signature(office, review), by="bob")
+    await office.ann.reviews.decide(review, {0: approve()})
+
+
+async def newest_signature(office: Office, review: Review) -> SignedStatements:
+    """What was signed last, as it would be on its way into the tables once more."""
+    text, signature = await office.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1")
+    statement = Statement(**{k: v for k, v in json.loads(text).items() if k != "hitl-tui"})
+    return SignedStatements({(review.row.id, 0): statement}, signature)
+
+
 async def signature_of_another_review(office: Office, review: Review) -> None:
     (text, signature) = await office.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
     statement = Statement(**{k: v for k, v in json.loads(text).items() if k != "hitl-tui"})
@@ -277,6 +298,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "rejection made approval": (turn_rejection_into_approval, "of another decision"),
     "undone put back": (undone_decision_put_back, "the log does not say"),
     "undone replayed": (replay_of_undone_decision, "the log does not say"),
+    "undone made again": (undone_decision_made_again_with_its_signature, "was used before"),
     "other review": (signature_of_another_review, "of another review"),
     "statement changed": (statement_changed_under_its_signature, "the log does not say"),
     "other home": (forged(home="f" * 64), "of another home"),
@@ -292,13 +314,14 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "smuggled into a batch": (statement_smuggled_into_a_batch, "its signature is of something else"),
     "later log": (forged(head="999999 " + "0" * 64), "the log before it is another one"),
     "second person by hand": (second_person_by_hand, "it needs the signatures of 2 people"),
+    "second person withdrew": (withdrawn_approval_given_again_with_its_signature, "it needs the signatures of 2 people"),
 }
-GATE = ("row as person", "edited after approval", "undone replayed", "other review", "key of another", "second person by hand")
+GATE = ("row as person", "edited after approval", "undone made again", "other review", "key of another", "second person by hand")
 
 
 @pytest.mark.parametrize("names", [pytest.param(GATE, id="some"), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow, id="all")])
 async def test_forged_decision_runs_nothing_and_is_asked_again(office: Office, names: tuple[str, ...]) -> None:
-    tools = ["move" if name == "second person by hand" else "send" for name in names]
+    tools = ["move" if name.startswith("second person") else "send" for name in names]
     real, *reviews = await office.ask("send", *tools)
     await office.ann.reviews.decide(real, {0: approve()})
     for name, review in zip(names, reviews, strict=True):
@@ -450,6 +473,26 @@ async def revoke_the_key_after_handing_back(office: Office, review: Review) -> N
     office.write_people(ann="revoked = 2026-01-02")
 
 
+async def hand_back_discarded_and_made_again(office: Office, review: Review) -> None:
+    taken, plan = await plan_of(office, review)
+    await office.ann.takeovers.hand_back(taken.id, plan)
+    signed = SignedText(*await office.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1"))
+    await office.ann.takeovers.discard(taken.id)
+    office.sql("UPDATE takeovers SET state = 'open' WHERE id = ?", taken.id)
+    await takeovers.hand_back(office.store, taken.id, Actor("ann", identified=Identified.SIGNED), plan, signed=signed)
+
+
+async def confirm_again_with_the_signature_of_before(office: Office, review: Review) -> None:
+    taken, plan = await plan_of(office, review)
+    await office.bob.takeovers.confirm(await office.ann.takeovers.hand_back(taken.id, plan))
+    signed = SignedText(*await office.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1"))
+    await office.ann.takeovers.discard(taken.id)
+    office.sql("UPDATE takeovers SET state = 'open' WHERE id = ?", taken.id)
+    await office.ann.takeovers.hand_back(taken.id, plan)
+    by, said = Actor("bob", identified=Identified.SIGNED), takeover_plan.as_json(plan)
+    await takeovers.confirm(office.store, taken.id, by, said, office.people.current(), signed)
+
+
 HAND_BACKS: dict[str, tuple[Attack, str]] = {
     "not signed": (hand_back_unsigned, "it is not signed"),
     "ended in the log": (hand_back_where_the_log_says_that_it_ended, "it is not signed"),
@@ -466,6 +509,8 @@ HAND_BACKS: dict[str, tuple[Attack, str]] = {
     "confirmed unsigned": (confirm_unsigned, "by bob: it is not signed"),
     "confirmed by the author's signature": (confirm_signed("ann"), "by bob: its signature is of something else"),
     "confirmed by the author's key": (confirm_signed("bob"), "is ann's"),
+    "discarded and made again": (hand_back_discarded_and_made_again, "was used before"),
+    "confirmed again": (confirm_again_with_the_signature_of_before, "by bob: its signature was used before"),
     "key revoked": (revoke_the_key_after_handing_back, "was revoked"),
 }
 

@@ -15,9 +15,10 @@ import pytest
 
 from hitl_tui import canonical_json, openssh
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Grant, ReviewState, Risk, Scope
+from hitl_tui.model import Actor, Grant, Identified, ReviewState, Risk, Scope
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.store import audit, grants, signature_history
+from hitl_tui.store.grants import NewGrant
 from hitl_tui.store.people_log import TrustedPeople
 from hitl_tui.store.signature_checks import problem_of_stored_grant
 from hitl_tui.store.signatures import hash_of
@@ -142,6 +143,12 @@ async def put_a_revoked_grant_back(desk: Desk, grant: Grant) -> None:
     desk.sql(("UPDATE grants SET revoked_at = NULL, revoked_by = NULL, why = '' WHERE id = ?", (grant.id,)))
 
 
+async def make_a_revoked_grant_again(desk: Desk, grant: Grant) -> None:
+    await desk.ann.grants.revoke(grant.id, "enough")
+    new = NewGrant(grant.review, grant.slot, grant.agent, grant.tool, grant.scope, grant.uses, grant.for_s, grant.run, grant.risk)
+    await grants.make(desk.store, new, Actor("ann", identified=Identified.SIGNED), desk.signed(grant))
+
+
 async def make_it_last_longer(desk: Desk, grant: Grant) -> None:
     desk.sql(("UPDATE grants SET expires_at = expires_at + 1e6 WHERE id = ?", (grant.id,)))
 
@@ -158,11 +165,12 @@ ATTACKS: dict[str, Attack] = {
     "of another grant": use_the_signature_of_another_grant,
     "put back": put_a_revoked_grant_back,
     "longer": make_it_last_longer,
+    "made again": make_a_revoked_grant_again,
 }
 
 
 @pytest.mark.parametrize(
-    "names", [pytest.param(("of another grant",), id="some"), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow, id="all")]
+    "names", [pytest.param(("of another grant", "made again"), id="some"), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow, id="all")]
 )
 async def test_signed_grant_lets_calls_run_and_no_forged_one_does(desk: Desk, names: tuple[str, ...]) -> None:
     made = {}
