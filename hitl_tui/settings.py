@@ -72,14 +72,16 @@ def read_settings(home: Home) -> Settings:
     Raises:
         BadHome: the file cannot be read, is not TOML, or has an unknown key or a value of the wrong type.
     """
-    try:
-        text = home.config.read_text("utf-8")
-    except FileNotFoundError:
+    if not home.config.exists():
         return Settings()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadHome(f"{home.config} cannot be read: {error}", "correct it, or move it away") from None
     import tomllib  # imported late: most homes have no config, and the first frame is waiting
 
+    from hitl_tui.toml_reader import read_file
+
+    try:
+        text = read_file(home.config)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadHome(f"{home.config} cannot be read: {error}", "correct it, or move it away") from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import pathlib
 import re
+import stat
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,10 +45,27 @@ class Problem:
         return f"line {self.line}: {self.text}" + (f"; {self.hint}" if self.hint else "")
 
 
+def read_file(path: pathlib.Path, newline: str | None = None) -> str:
+    """Read the text of a file; of one that is too long, enough for `load` to refuse it. `newline` is as for `open`.
+
+    A pipe or a device is refused at once: opening a pipe would wait until somebody writes into it.
+
+    Raises:
+        OSError: it cannot be read, or is no ordinary file.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with open(path, encoding="utf-8", newline=newline, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        return file.read(LONGEST + 1)
+
+
 def load(text: str) -> tuple[dict[str, Any], Problem | None]:
     """Parse a TOML text. Returns its tables, or none and the mistake that keeps all of it from being read."""
     if len(text) > LONGEST:
         return {}, Problem(1, f"it has {len(text):,} characters", f"at most {LONGEST:,} are allowed")
+    if text.startswith("\ufeff"):
+        return {}, Problem(1, "it begins with a byte order mark", "save it as UTF-8 without one (BOM)")
     try:
         return tomllib.loads(text), None
     except tomllib.TOMLDecodeError as error:

@@ -35,11 +35,10 @@ def read_text(path: Path) -> str:
         FileNotFoundError: there is none.
         BadPeople: it cannot be read.
     """
-    from hitl_tui.toml_reader import LONGEST  # most homes have no people.toml, and the first frame is waiting
+    from hitl_tui.toml_reader import read_file  # most homes have no people.toml, and the first frame is waiting
 
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read(LONGEST + 1)
+        return read_file(path, newline="")
     except FileNotFoundError:
         raise
     except UnicodeDecodeError:

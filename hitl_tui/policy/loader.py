@@ -15,7 +15,7 @@ from hitl_tui.model import EVERYBODY, People
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy.parser import parse, parse_with_problems, refusal
 from hitl_tui.policy.schema import Policy
-from hitl_tui.toml_reader import LONGEST, Problem
+from hitl_tui.toml_reader import Problem, read_file
 
 NAME = "policy.toml"
 NOT_ACCEPTED = "nobody has accepted the policy in the agents' folder as it is now"
@@ -45,8 +45,7 @@ def read_text(path: Path) -> str:
         BadPolicy: there is no such file, or it cannot be read.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(LONGEST + 1)
+        return read_file(path)
     except FileNotFoundError:
         raise BadPolicy(f"there is no {path}", "`hitl-tui policy init` writes one to start from") from None
     except UnicodeDecodeError:
@@ -222,4 +221,4 @@ def _file_state(path: Path) -> tuple[object, ...] | None:
         return None
     except OSError:
         return (path, 0)
-    return (path, found.st_mtime_ns, found.st_size, found.st_ino)
+    return (path, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui.errors import BadPeople, Refused
-from hitl_tui.model import PROGRAM, Actor, Identified, People, PersonKey, Role
+from hitl_tui.model import PROGRAM, Actor, Identified, People, Person, PersonKey, Role, person_key
 from hitl_tui.model.signatures import people_text, sha256
 from hitl_tui.people.file import PeopleFile, PeopleStatus, read_text
 from hitl_tui.people.parser import parse_with_problems
@@ -285,22 +285,33 @@ def people_of(text: str) -> People:
 
 
 def in_both(before: People, now: People) -> People:
-    """What both versions of people.toml let people do: what the later one takes away counts at once, what it gives does not yet."""
-    persons = [(one, other) for one in before.persons if (other := now.find(one.name)) is not None]
+    """What both versions of people.toml let people do: what the later one takes away counts at once, what it gives does not yet.
+
+    Of two people who are one in the later version, that one is left whose name it keeps: together they would still count as two.
+    """
+    left = dict[str, Person]()
+    for one in before.persons:
+        other = now.find(one.name)
+        if other is not None and (other.key not in left or one.key == other.key):
+            left[other.key] = _in_both(one, other)
     return replace(
         before,
-        persons=tuple(
-            replace(
-                one,
-                groups=tuple(group for group in one.groups if group in other.groups),
-                roles=tuple(role for role in one.roles if role in other.roles),
-                keys=tuple(_earlier(key, same) for key in one.keys for same in other.keys if same.material == key.material),
-            )
-            for one, other in persons
-        ),
+        persons=tuple(left.values()),
         trust_names=before.trust_names and now.trust_names,
         sign="always" if "always" in (before.sign, now.sign) else "rules",
         is_waiting=True,
+    )
+
+
+def _in_both(before: Person, now: Person) -> Person:
+    kept = {person_key(name) for name in now.names}
+    return replace(
+        before,
+        aliases=tuple(alias for alias in before.aliases if person_key(alias) in kept),
+        groups=tuple(group for group in before.groups if group in now.groups),
+        roles=tuple(role for role in before.roles if role in now.roles),
+        email=before.email if before.email == now.email else "",
+        keys=tuple(_earlier(key, same) for key in before.keys for same in now.keys if same.material == key.material),
     )
 
 

@@ -95,6 +95,8 @@ def test_without_a_file_everybody_may_do_everything(tmp_path: Path) -> None:
         ('[[person]]\nname = "ann"\nemail = "ann"', 3, "'ann' is no address"),
         ('[people]\ntrust_names = "no"\n[[person]]\nname = "ann"', 2, "trust_names is neither true nor false"),
         ('[people]\nsign = "never"\n[[person]]\nname = "ann"', 2, "sign cannot be 'never'"),
+        ('[[person]]\nname = "jos\u00e9"\n[[person]]\nname = "jose\u0301"', 4, "is also josé's, in line 2"),
+        ('\ufeff[[person]]\nname = "ann"', 1, "it begins with a byte order mark"),
         ("", 1, "it names nobody"),
         ("[person]\n", 1, "person is not a list of tables"),
         ("[[person]\n", 1, "it is not TOML"),
@@ -131,6 +133,13 @@ def test_people_file_is_read_again_and_gives_no_rights_while_broken(tmp_path: Pa
     assert not any(broken.may("ann", role) for role in Role if role is not Role.READ)
     path.unlink()
     assert file.current() == EVERYBODY
+
+
+def test_people_file_that_is_a_pipe_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "people.toml")
+    found = PeopleFile(tmp_path).current()
+    assert found.problem.endswith("people.toml cannot be read: it is no ordinary file; check its permissions") and found.is_checked
+    assert not found.may("ann", Role.DECIDE)
 
 
 def test_groups_of_the_policy_count_only_for_people_of_the_file() -> None:

@@ -422,6 +422,16 @@ def test_broken_policy_file_still_gives_its_recipients(tmp_path: Path) -> None:
     assert (PolicyFile(policy_paths(tmp_path)).current() or Policy()).chain == ()
 
 
+def test_policy_that_an_agent_replaces_with_a_pipe_asks_and_waits_for_nobody(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(rule(tool="t", outcome="auto"))
+    file, sure = PolicyFile(policy_paths(tmp_path / "home", tmp_path), lambda path, digest: True), Facts("a", "t", risk=Risk.READ)
+    assert judge_unsampled(sure, file.current(), NOON).outcome == Outcome.AUTO
+    (tmp_path / "policy.toml").unlink()
+    os.mkfifo(tmp_path / "policy.toml")
+    assert judge_unsampled(sure, file.current(), NOON).outcome == Outcome.ASK
+    assert "it is no ordinary file" in (file.current() or Policy()).problem
+
+
 def test_policy_of_a_project_asks_until_its_digest_is_accepted(tmp_path: Path) -> None:
     home, project, accepted = tmp_path / "home", tmp_path / "project", set[str]()
     home.mkdir()

@@ -186,6 +186,23 @@ async def test_signatures_that_somebody_switched_off_in_the_file_are_still_neede
     assert now.sign == "always" and now.is_waiting and not now.may("bob", Role.PEOPLE)
 
 
+async def test_names_that_the_file_takes_away_count_no_more_before_it_is_signed(signers: Signers) -> None:
+    signers.file.write_text(signers.file.read_text().replace(f"aliases = ['{login()}']", "aliases = []"))
+    now = signers.people.current()
+    assert now.is_waiting and now.may("ann", Role.PEOPLE) and now.find(login()) is None
+    signers.write()
+    assert (found := signers.people.current().find(login())) and found.name == "ann"
+
+
+@pytest.mark.parametrize("kept", ["ann", "bob"])
+async def test_two_people_whom_the_file_makes_one_are_no_two_before_it_is_signed(signers: Signers, kept: str) -> None:
+    (other,) = {"ann", "bob"} - {kept}
+    key = f"[[person.key]]\nkey = '{public(signers.keys[kept])}'\n"
+    signers.file.write_text(f"[[person]]\nname = '{kept}'\naliases = ['{other}']\n{key}")
+    now = signers.people.current()
+    assert now.is_waiting and [one.name for one in now.persons] == [kept] and not now.may(other, Role.DECIDE)
+
+
 async def test_file_that_is_replaced_while_it_is_noted_takes_no_rights_away(signers: Signers, tmp_path: Path) -> None:
     signers.write(bob="revoked = 2999-01-01")
     text, people = await signers.people.to_sign("ann")
