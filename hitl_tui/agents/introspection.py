@@ -398,7 +398,7 @@ def text_input(schema: Json, text: str) -> Json:
         return {"messages": [{"role": "user", "content": text}]}
     if schema.get("type") == "string":
         return text
-    strings = [name for name, shape in properties.items() if shape.get("type") == "string"]
+    strings = [name for name, shape in properties.items() if isinstance(shape, dict) and shape.get("type") == "string"]
     needed = schema.get("required", [])
     if len(properties) == 1 and strings:
         return {strings[0]: text}

@@ -98,8 +98,6 @@ def effects_of(program: str, words: Words, has_odd_variables: bool = False) -> E
 
 
 def _writes(name: str, words: Words) -> bool | None:
-    if name == "printf" and words[:1] == ["-v"]:
-        return None
     if name in _READS:
         return False
     if name in _WRITES or _deletes(name, words):
@@ -171,7 +169,7 @@ def _network(name: str, words: Words) -> bool | None:
 
 def _reads_for_certain(name: str, words: Words) -> bool:
     if name in _READS:
-        return not (name == "printf" and words[:1] == ["-v"])
+        return True
     known = [word for word in words if word is not None]
     return len(known) == len(words) and name in _READS_WITH and _READS_WITH[name](known)
 

@@ -363,7 +363,11 @@ class _Reader:
         """Refuse programs that take commands to start, or names to calculate with, where such arguments may come from an expansion."""
         name = programs.base_name(program)
         for before, word in pairwise(words):
-            if word.value is not None or name not in ("find", "test", "["):
+            if word.value is not None or name not in ("find", "test", "[", "git"):
+                continue
+            if name == "git":
+                if word.is_open and before.value == "-C":  # the folder may be followed by options that start any program
+                    raise NotUnderstood("what git does is known only when it runs")
                 continue
             if name == "find" and (word.is_open or before.value not in programs.FIND_TESTS) and word.text not in ("{}", "'{}'"):
                 raise NotUnderstood("what find starts may be known only when it runs")

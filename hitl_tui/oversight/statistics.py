@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui import canonical_json
@@ -127,12 +128,10 @@ def quantile(buckets: Mapping[int, int], q: float) -> float | None:
     total = sum(buckets.values())
     if not total:
         return None
-    wanted, seen = max(1, math.ceil(q * total)), 0
-    for number in sorted(buckets):
-        seen += buckets[number]
-        if seen >= wanted:
-            return LEAST * GROWTH ** (number - 0.5) if number else LEAST
-    return None
+    wanted, numbers = max(1, math.ceil(q * total)), sorted(buckets)
+    seen = accumulate(buckets[number] for number in numbers)
+    number = next(number for number, count in zip(numbers, seen, strict=True) if count >= wanted)
+    return LEAST * GROWTH ** (number - 0.5) if number else LEAST
 
 
 def rough_median(buckets: Mapping[int, int]) -> float | None:

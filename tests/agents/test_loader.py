@@ -156,6 +156,7 @@ def test_module_target_is_found_from_the_working_directory(new_sandbox: SandboxF
         ('{"graphs": {"a": 5}}', "graph 'a' does not say where it is"),
         ('{"graphs": {"a": "./x.py"}}', "graph 'a' does not say where it is"),
         ('{"graphs": {"a": {"path": ":x"}}}', "graph 'a' does not say where it is"),
+        ('{"graphs": {"": "./x.py:g"}}', "has a graph without a name"),
         ('{"graphs": {"a": "./\\u0000.py:x"}}', "cannot be read"),
         ('{"graphs": {"a": "./x.py:g"}, "dependencies": "."}', "not a list of strings"),
         ('{"graphs": {"a": "./x.py:g"}, "dependencies": [{}]}', "not a list of strings"),
@@ -175,6 +176,12 @@ def test_manifest_that_starts_with_a_byte_order_mark_is_read(tmp_path: Path) -> 
     (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "x:g"}, "dependencies": [".", "./libs"]}', "utf-8-sig")
     target = targets.parse_local(str(tmp_path))
     assert ([spec.name for spec in target.graphs], target.warnings) == (["a"], ("dependencies: there is no ./libs",))
+
+
+def test_store_index_without_dimensions_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "x:g"}, "store": {"index": {"embed": "openai:x"}}}')
+    (warning,) = targets.parse_local(str(tmp_path)).warnings
+    assert warning.startswith("store.index: it needs") and "searched by words only" in warning
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,17 @@ async def test_server_that_is_none_or_refuses_is_a_sentence(reply: bytes, said: 
         assert said in await problem_of(url)
 
 
+async def test_answer_that_is_no_json_after_info_is_a_sentence() -> None:
+    async with serving(lambda path: answer(INFO) if path == "/info" else answer("<html>")) as url:
+        assert "it does not answer as a LangGraph server: JSONDecodeError" in await problem_of(url)
+
+
+async def test_authority_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for name in ("ca.pem", "gone.pem"):
+        assert f"the certificates in {tmp_path / name} cannot be read" in await problem_of("https://127.0.0.1:1", ca=tmp_path / name)
+
+
 async def test_key_that_is_refused_after_info_is_a_sentence() -> None:
     async with serving(lambda path: answer(INFO) if path == "/info" else answer({"detail": "who?"}, "401 Unauthorized")) as url:
         assert "it refuses the key (401)" in await problem_of(url)

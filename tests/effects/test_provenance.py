@@ -35,12 +35,17 @@ SOURCES = sources(CONVERSATION, {"ticket": "T-881", "limit": 75})
         ("nn@example.co", "in parts from what was said"),
         (471, "from nowhere"),
         (LETTER.replace("Ann", "Bob").replace("3 March", "4 April"), "in parts from draft, result 1"),
-        ("ok", None), (True, None), (None, None),
+        ("ok", None), (True, None), (None, None), ("2026-02-30", "from nowhere"),
     ],
 )  # fmt: skip
 def test_a_value_is_traced_to_the_first_source_that_holds_it(value: Any, told: str | None) -> None:
     found = trace_value(value, SOURCES)
     assert (found.told() if found else None) == told
+
+
+def test_a_value_is_found_behind_longer_words_that_hold_it() -> None:
+    found = trace_value("anna@example.com", sources((Message("user", "Not joanna@example.com, anna@example.com"),), None))
+    assert found and found.told() == "typed by the user"
 
 
 @pytest.mark.parametrize(

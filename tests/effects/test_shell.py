@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,7 @@ def one(text: str) -> Command:
         ("uniq - b", None, None, None), ("uniq -- -a b", None, None, None), ("git cat-file --filters a", None, None, None),
         ("sed -n 1,5p a", False, False, False), ("sed -i s/a/b/ a", True, None, None), ("sed 's/a/b/e' a", None, None, None),
         ("curl https://example.com", None, None, True), ("cat < /dev/tcp/example.com/80", False, False, True),
+        ("git --no-pager log", None, None, None), ("rsync --delete a b", True, True, True), ("rsync a b", True, None, True),
         ("A=b ls", None, None, None), ("LANG=C ls", False, False, False), ("ls | xargs rg", None, None, None),
         ("rg a --pre rm", None, None, None), ("date -s now", None, None, None), ("awk '{print}' a", None, None, None),
     ],
@@ -124,7 +126,7 @@ def test_effects_of_a_command_are_told_only_where_they_are_certain(
     [
         ("curl -s https://Example.com:8080/a", ("example.com",)), ("ssh bob@web-07 ls", ("web-07",)), ("scp a bob@web-07:/b", ("web-07",)),
         ("git clone git@github.com:a/b.git", ("github.com",)), ("ping -c1 example.com", ("example.com",)),
-        ("curl https://user:x@evil.org/", ("evil.org",)),
+        ("curl https://user:x@evil.org/", ("evil.org",)), ("curl -s", ()), ("nc -l 80", ("80",)),
     ],
 )  # fmt: skip
 def test_network_targets_are_the_hosts_that_arguments_name(text: str, hosts: tuple[str, ...]) -> None:
@@ -147,10 +149,22 @@ def test_scripts_that_are_too_large_are_unparseable() -> None:
         assert parse(text).problem
 
 
+def test_scripts_within_scripts_are_split_to_a_depth() -> None:
+    def nested(depth: int) -> str:
+        return f"sh -c {shlex.quote(nested(depth - 1))}" if depth else "ls"
+
+    assert (listed(parse(nested(3))) or "").endswith("sh sh sh ls")
+    assert "too deep" in parse(nested(8)).problem
+    assert "too deep" in parse("nice " * 8 + "ls").problem
+    assert "nested too deeply" in parse("( " * 65 + "ls" + " )" * 65).problem
+    assert "nested too deeply" in parse("echo " + "$(echo " * 40 + ")" * 40).problem
+
+
 def test_a_program_without_a_shell_is_one_command_by_its_words() -> None:
     assert listed(parse_words(("git", "log", "; rm a"))) == "git"
     assert listed(parse_words(("sudo", "sh", "-c", "ls; rm a"))) == "sudo | sudo sh | sudo sh ls | sudo sh rm"
-    assert parse_words(()).problem and parse_words(("eval", "ls")).problem
+    assert parse_words(()).problem and parse_words(("eval", "ls")).problem and parse_words(("ls", "a\0b")).problem
+    assert "too deep" in parse_words(("nice",) * 9 + ("ls",)).problem
 
 
 @examples(2)

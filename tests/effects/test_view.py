@@ -63,6 +63,13 @@ def test_statements_without_where_are_marked_and_questions_are_no_sql() -> None:
     (section,) = shown({"sql": "DELETE FROM users; SELECT 1"})
     assert [(one.marks, one.style) for one in section.effects] == [(("delete", "no WHERE"), "error"), (("select",), "muted")]
     assert shown({"query": "which hotels are free in May?"}) == []
+    (section,) = shown({"sql": "SELECT 1 /* /* */ ; DELETE FROM a */"})
+    assert (section.effects, section.problem) == ((), "it has a comment within a comment")
+
+
+@pytest.mark.parametrize("args", [None, "rm a", ["rm a"]])
+def test_arguments_that_are_no_object_have_no_sections(args: Any) -> None:
+    assert sections("run", args, PLAIN) == ()
 
 
 def test_paths_outside_the_folder_are_marked_with_links_followed(tmp_path: Path) -> None:
@@ -91,6 +98,12 @@ def test_a_written_file_is_shown_as_a_difference(tmp_path: Path) -> None:
     assert rows("read_file", path="a.txt", content="x") == []
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     assert rows("write_file", path="bytes", content="x") == [((), "", "the file is no text")]
+    assert rows("write_file", path=".", content="x") == [((), "", "it is no plain file")]
+    assert rows("write_file", path="a.txt/b", content="x") == [((), "", "the file cannot be read")]
+    assert rows("write_file", path="a.txt", content="x" * 200_001) == [((), "", "it is too large to be compared")]
+    many = rows("write_file", path="a.txt", content="new\n" * 300)
+    assert (len(many), many[0], many[3], many[-1]) == (200, (("removed",), "one", ""), (("added",), "new", ""), ((), "", "…"))
+    assert [one.detail for one in shown({"path": "a.txt", "content": "x"}, PLAIN, "write_file")[-1].effects] == ["its folder is not known"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +114,7 @@ def test_a_written_file_is_shown_as_a_difference(tmp_path: Path) -> None:
         ("https://xn--bcher-kva.org", "xn--bcher-kva.org", None, "shown as bücher.org"),
         ("http://example.com", "example.com", "example.com", "not encrypted"), ("https://example.com@evil.org/", "", "", "ambiguous"),
         ("https://examp1e.com", "examp1e.com", "examp1e.com", "looks like example.com"), ("https://10.0.0.7/a", "10.0.0.7", "", "number"),
-        ("file:///etc/passwd", "", "", "no"),
+        ("file:///etc/passwd", "", "", "no"), ("https://xn--a-b.com", "xn--a-b.com", "xn--a-b.com", ""),
     ],
 )  # fmt: skip
 def test_urls_have_a_registered_domain_and_what_is_odd(url: str, host: str, domain: str | None, odd: str) -> None:

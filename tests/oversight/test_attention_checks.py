@@ -92,6 +92,9 @@ def test_wrong_call_fits_the_schema_and_is_deterministic(tool: str, args: dict[s
         ("sql", {"sql": "SELECT a FROM t WHERE " + 40 * "b = 2 AND "}, "drops the whole table t", {"sql": "SELECT 1"}, {"sql": "SELECT 2; drop table T"}),
         ("post", {"text": "Thank you for your order of today."}, "the text ", {"text": "Thank you."}, {"text": "Hello!\n\n{text}"}),
         ("run", {"command": "ls -l"}, "it deletes everything on the machine", {"command": "ls"}, {"command": "rm -rf /"}),
+        ("write_file", {"path": "a/b.txt"}, "by which the machine knows who may enter", {"path": "a/c.txt"}, {"path": "{path}"}),
+        ("read_file", {"path": "notes/todo.md"}, "where the machine's secrets are", {"path": "notes/b.md"}, {"path": "{path}"}),
+        ("mail", {"to": "ann@example.com"}, "who is nowhere in the conversation", {"to": ["bob@example.com"]}, {"to": "{to}"}),
     ],
 )  # fmt: skip
 def test_edit_of_a_wrong_call_is_recognised_as_fixing_it_or_not(
@@ -111,6 +114,7 @@ def test_wrong_call_is_not_made_when_it_would_be_harmless_or_not_fit() -> None:
         ("archive", {"id": "4712"}),  # which nobody has named, so another one says nothing
         ("sign_up", {"born": "2001-04-05", "birth_date": "2001-04-05"}),
         ("toggle", {"on": True}),
+        ("count_lines", {"path": "a/b.txt"}),  # whether that does harm nobody knows
         ("ask", "text"),
     ):
         assert attention_checks.make_wrong_call(tool, args, None, "", "seed") is None

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from hitl_tui.home import Home
 from hitl_tui.model import Json
-from hitl_tui.oversight.practice import PracticeAnswer, PracticeCall, Tool, make_queue, result_of
+from hitl_tui.oversight.practice import PracticeAnswer, PracticeCall, PracticeResult, Tool, make_queue, result_of, summed
 from hitl_tui.store import audit
+from tests.support.properties import examples
 from tests.support.tmux import tmux
 
 TOOLS: list[Tool] = [
@@ -55,6 +56,26 @@ def test_practice_queue_has_the_share_of_bad_calls_and_is_the_same_again(count: 
     assert len(queue) == count and len(bad) == max(1, round(count * share)) and queue == make_queue(TOOLS, count, share, seed)
     rights: dict[str, Json] = {tool: args for _, tool, args, _ in TOOLS}
     assert all((one.args == rights[one.tool]) == (one.wrong is None) for one in queue)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=4))
+@examples(1)
+def test_practices_of_a_person_are_summed_from_what_was_stored(counts: list[tuple[int, int, int, int]]) -> None:
+    results = [result_of(answers(*one)) for one in counts]
+    assert [PracticeResult.of_json(one.as_json()) for one in results] == results
+    total = summed(results)
+    whole = result_of([answer for one in counts for answer in answers(*one)])
+    assert (total.good, total.bad, total.caught, total.false_alarms, total.kinds) == (
+        whole.good, whole.bad, whole.caught, whole.false_alarms, whole.kinds
+    )  # fmt: skip
+    assert total.seconds == whole.seconds
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", {"good": "3", "seconds": "x", "kinds": []}, {"kinds": {"path": 5}, "good": None}])
+def test_stored_practice_that_cannot_be_read_counts_as_nothing(raw: Json) -> None:
+    found = PracticeResult.of_json(raw)
+    assert (found.good, found.bad, found.caught, found.false_alarms, found.seconds) == (0, 0, 0, 0, None)
+    assert set(found.kinds.values()) <= {(0, 0)}
 
 
 def test_practice_queue_is_empty_where_no_bad_call_can_be_made() -> None:

@@ -40,7 +40,7 @@ def test_statistics_without_data_are_none() -> None:
     assert statistics.wilson(0, 0) is None
     assert Rates().share(0) is None and Rates().unchanged is None
     assert statistics.quantile({}, 0.5) is None
-    assert statistics.brier([]) is None and statistics.calibration_error([]) is None
+    assert statistics.brier([]) is None and statistics.calibration_error([]) is None and statistics.overconfidence([]) is None
     assert statistics.reliability([]) == []
     assert statistics.supported_threshold([], 0.9) is None
     assert not statistics.pace([]).too_fast

@@ -182,6 +182,23 @@ def test_threshold_follows_how_people_review(attention: Attention, down: int, vi
     assert all("# ours" in one.text and "# careful" in one.text for one in found)
 
 
+@pytest.mark.parametrize("text", ["", "spot_check = 0.1", "# ours\n\n[groups]\n", "seed = 'x'\n[groups]\n"])
+def test_suggested_threshold_is_added_where_a_policy_has_none(text: str) -> None:
+    past = [
+        replace(call(n, "label_mail", {"label": "x"}, DecisionKind.APPROVE, sure=0.82), viewed_s=HASTY, reading_s=1.0) for n in range(30)
+    ]
+    (found,) = suggestions(text, parse(text), [], by_tool(past), Attention(8, 8))
+    assert parse(found.text) == replace(parse(text), thresholds=replace(parse(text).thresholds, auto=0.8))
+    assert found.text.replace("[thresholds]\nauto = 0.8\n\n", "").strip() == text.strip()
+
+
+def test_effect_of_a_policy_names_the_rejected_calls_that_it_lets_through() -> None:
+    past = [call(n, "label_mail", {}, decision, sure=0.7) for n, decision in enumerate(DecisionKind)]
+    found = effect(parse(""), parse("[thresholds]\nauto = 0.65\n"), past)
+    assert (found.calls, found.asked_before, found.asked_after) == (len(past), len(past), 0)
+    assert [past[review].decision for review, _ in found.let_through] == [DecisionKind.REJECT, DecisionKind.RESPOND]
+
+
 def test_suggested_threshold_says_what_it_rests_on() -> None:
     text = "[thresholds]\nauto = 0.9\n"
     past = [replace(call(n, "label_mail", {"label": "x"}, DecisionKind.APPROVE, sure=0.82), viewed_s=2.5, reading_s=1.0) for n in range(30)]

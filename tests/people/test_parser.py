@@ -105,6 +105,13 @@ def test_without_a_file_everybody_may_do_everything(tmp_path: Path) -> None:
         ('[[person]]\nname = "ann"\n[[person.key]]\nkey = "ssh-ed25519 AAAAC3Nz"', 4, "or was cut off"),
         (f'[[person]]\nname = "ann"\n[[person.key]]\nkey = "{public_key()}"\nadded = "2026-11-29"', 5, "added is no date"),
         (TWO_WITH_ONE_KEY, 8, "the same key is in line 4"),
+        ('[[person]]\nname = "ann"\n[[person.key]]\nadded = 2026-11-29', 3, "the key is missing"),
+        (
+            f'[[person]]\nname = "ann"\n[[person.key]]\nkey = "{public_key()}"\nadded = 2026-11-29\nrevoked = 2026-11-28',
+            6,
+            "revoked before",
+        ),
+        (f'[[person]]\nname = "ann"\ngroups = ["{"g" * 101}"]', 3, "is no name of a group"),
     ],
 )
 def test_each_mistake_in_people_is_reported_with_its_line(text: str, line: int, said: str) -> None:

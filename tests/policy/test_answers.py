@@ -82,6 +82,13 @@ def test_review_section_in_a_projects_policy_is_warned_of() -> None:
     assert not warning.is_error
 
 
+def test_answer_links_in_a_projects_policy_are_warned_of() -> None:
+    text = '[notify]\nbell = false\nlinks = "https://desk.example"\n'
+    assert parse_with_problems(text)[1] == []
+    (warning,) = parse_with_problems(text, in_home=False)[1]
+    assert str(warning).startswith("line 3: [notify] links has no effect in a project's policy.toml")
+
+
 @pytest.mark.parametrize(
     ("template", "sent"),
     [

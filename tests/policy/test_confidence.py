@@ -78,6 +78,18 @@ def test_log_probabilities_are_the_geometric_mean_of_the_calls_tokens() -> None:
     assert "all the message's 2 tokens" in elsewhere.note
 
 
+@pytest.mark.parametrize("spelled", ['{"amount":6}', '{"amount": 5} {"amount": 5}'])
+def test_log_probabilities_are_of_the_message_when_the_call_is_not_there_once(spelled: str) -> None:
+    listed = tokens(("a", math.log(0.5)), (spelled, math.log(0.98)))
+    found = assess(Signals(call=CALL, message={"content": "", "response_metadata": {"logprobs": listed}}))
+    assert found.value == pytest.approx((0.5 * 0.98) ** 0.5) and "all the message's 2 tokens" in found.note
+
+
+@pytest.mark.parametrize("text", ['{"sure": 0.9', '{"a":' * 100_000])
+def test_text_that_only_begins_like_an_object_has_no_confidence(text: str) -> None:
+    assert assess(Signals(message={"content": text})) == UNKNOWN
+
+
 def test_log_probabilities_of_text_alone_are_ignored() -> None:
     message = {"content": "Paying.", "response_metadata": {"logprobs": tokens(("Pay", -0.001), ("ing.", -0.001))}}
     assert assess(Signals(call=CALL, message=message)).value is None

@@ -76,6 +76,11 @@ def test_expressions_that_hold_are_true(text: str) -> None:
         ('all(commands("frobnicate"), not writes)', "whether frobnicate writes is not known"),
         ('any(commands("cp $x"), arguments contains "a")', "only when it runs"),
         ("args.amount.x == 1", "args.amount is a number"), ("9" * 30 + " * " + "9" * 30 + (" * " + "9" * 30) * 12 + " > 1", "too large"),
+        ("lower(args.amount) == 'x'", "lower() of a number"), ("all(statements(args.amount), true)", "statements() of a number"),
+        ("args.amount startswith 'x'", "startswith compares a number with a text"), ("args.path matches args.amount", "matches compares"),
+        ("args.amount in args.a", "the keys of an object are text, not a number"),
+        ("all(commands(args.cmd), program.x == 1)", "there is no program.x: program is a text"),
+        ("(args.amount > 1 or args.cc) and (args.cc or args.nothing or args.amount)", "there is no args.cc"),
     ],
 )  # fmt: skip
 def test_expressions_that_cannot_be_decided_are_undetermined_with_a_reason(text: str, why: str) -> None:
@@ -134,6 +139,8 @@ def test_domain_with_a_star_matches_subdomains_only() -> None:
         ("args[1.5]", 5, "whole number"), ("all(args.x, true)", 0, "takes a list that is made by commands"),
         ("program == 1", 0, "unknown name"),
         ("all(commands(args.x))", 20, "expected ','"), ("all(commands(args.x), progam == 1)", 22, "unknown name 'progam'"),
+        ("1" * 31, 0, "the number is too long"), ("from_tool(args.x, 5)", 0, "takes the tool's name as text"),
+        ("-" * 100 + "1", 27, "nested too deeply"), ("1" + " + 1" * 100 + " > 0", 102, "nested too deeply"),
         ("(" * 100 + "1" + ")" * 100, 26, "nested too deeply"), ("not " * 100 + "true", 108, "nested too deeply"),
     ],
 )  # fmt: skip
@@ -163,6 +170,18 @@ def test_explanations_name_commands_and_origins() -> None:
         "args.cmd": '"git status && ls | grep x"', "commands(args.cmd)": "git status; ls; grep x", "args.amount": "501",
         "from_user(args.amount)": "true",
     }  # fmt: skip
+
+
+def test_explanations_leave_out_what_cannot_be_split_and_end_where_the_work_bound_does() -> None:
+    assert values_read(parse("all(commands(args.cut), true)"), FACTS) == [("args.cut", '"ls; eval $x"')]
+    large = Facts("a", "t", {"n": 1, "cmd": "x" * 3_000_000})
+    found = values_read(parse("args.n == 1 and all(commands(args.cmd), true) and args.m == 2"), large)
+    assert [path for path, _ in found] == ["args.n", "args.cmd"]
+
+
+def test_numbers_that_no_float_can_hold_are_undetermined() -> None:
+    assert said("args.n / 1 > 1", Facts("a", "t", {"n": 2**1024 - 1})) == Undetermined("a number is too large to calculate with")
+    assert said("confidence > 0", Facts("a", "t", confidence=float("inf"))) == Undetermined("it is not a finite number")
 
 
 @examples(6)

@@ -13,7 +13,7 @@ from hitl_tui.model import DecisionKind, Facts, Grant, Json, Message, Outcome, P
 from hitl_tui.policy.engine import judge_unsampled, walk
 from hitl_tui.policy.expression import parse as parse_condition
 from hitl_tui.policy.expression_eval import evaluate
-from hitl_tui.policy.grant_scopes import bounds_of, condition_of
+from hitl_tui.policy.grant_scopes import bounds_of, check, condition_of
 from hitl_tui.policy.grants import GrantIndex
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
@@ -62,10 +62,33 @@ LIFTED, ASKED = (Outcome.AUTO, "grant"), (Outcome.ASK, "thresholds")
         (grant(exact=CALL), CALL, LIFTED),
         (grant(exact=CALL), {**CALL, "amount": 81}, ASKED),
         (grant(), [1], ASKED),
+        (grant("args.amount == 80"), CALL, LIFTED),
+        (grant("args.amount == 80"), {**CALL, "amount": 80.0}, LIFTED),
+        (grant("args.amount == 80"), {**CALL, "amount": 80.5}, ASKED),
+        (grant("args.amount == 80"), {**CALL, "amount": float("nan")}, ASKED),
+        (grant("args.amount == 80"), {"to": "ann@example.com"}, ASKED),
+        (grant('args.to in domain("example.com")'), {"to": 5}, ASKED),
     ],
 )
 def test_grant_covers_only_what_its_scope_says(made: Grant, args: Json, expected: tuple[Outcome, str]) -> None:
     assert outcome(facts(args), made) == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ({"to": "ann@example.com"}, ASKED), ({"amount": 5}, ASKED), ({"to": {"name": ["ann"]}}, ASKED), ({}, LIFTED),
+        ({"urgent": True, "cc": [None], "more": {"copy": False}}, LIFTED),
+    ],
+)  # fmt: skip
+def test_grant_without_a_conversation_covers_only_calls_without_values(args: Json, expected: tuple[Outcome, str]) -> None:
+    assert outcome(facts(args, conversation=None), grant()) == expected
+
+
+@pytest.mark.parametrize("condition", ["args.amount <", "1 < 2"])
+def test_scope_that_says_nothing_of_the_call_is_refused(condition: str) -> None:
+    with pytest.raises(Refused, match="the scope"):
+        check(Scope(None, condition, {}))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +131,7 @@ def test_self_reported_confidence_asks_and_a_grant_lifts_it() -> None:
             ['args.path == "/srv/reports/a.txt"', 'args.path startswith "/srv/reports/" and args.path not contains ".."'],
         ),
         ("amount", 80, ["args.amount == 80", "args.amount <= 100 and args.amount >= 0"]),
+        ("amount", 70_000, ["args.amount == 70000", "args.amount <= 100000 and args.amount >= 0"]),
         ("number", "INV-4711", ['args.number == "INV-4711"', 'args.number startswith "INV-"']),
         ("a b", 'say "x"\n', ['args["a b"] == "say \\"x\\"\\n"', 'args["a b"] startswith "say "']),
         ("cc", ["a@example.com", "b@example.com"], ['args.cc == ["a@example.com", "b@example.com"]', 'args.cc in domain("example.com")']),
@@ -146,6 +170,13 @@ def test_condition_of_the_command_line_is_written_in_the_policy_language(text: s
 def test_condition_of_the_command_line_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(Refused):
         condition_of(text, CALL)
+
+
+def test_condition_of_the_command_line_on_a_list_is_a_domain_or_refused() -> None:
+    call = {"cc": ["ann@example.com"]}
+    assert condition_of("cc=*@example.com", call) == 'args.cc in domain("example.com")'
+    with pytest.raises(Refused, match="cc is a list"):
+        condition_of("cc=ann@example.com", call)
 
 
 SCOPES = st.sampled_from(

@@ -6,7 +6,7 @@ import pytest
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Facts, Json
-from hitl_tui.policy.limits import outside, parse
+from hitl_tui.policy.limits import MOST, check, outside, parse
 
 REFUNDS = [("refund", {"amount": 300}), ("refund", {"amount": 100}), ("other", {"amount": 900})]
 
@@ -37,3 +37,13 @@ def test_a_call_is_held_against_the_limits_of_its_tool(limit: str, args: Json, p
 def test_a_limit_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Refused):
         parse(text)
+
+
+def test_more_limits_than_a_run_can_have_are_refused() -> None:
+    check(["count(pay) <= 1"] * MOST)
+    with pytest.raises(Refused, match=f"a run has {MOST + 1} limits"):
+        check(["count(pay) <= 1"] * (MOST + 1))
+
+
+def test_a_stored_limit_that_cannot_be_read_holds_back_every_call() -> None:
+    assert outside(["count(pay)"], Facts("desk", "refund", {}), [])

@@ -159,6 +159,23 @@ def test_every_policy_setting_is_parsed() -> None:
         ('[review.undo_s]\nread = "10s"', 2, "read is not a number of seconds from 0 to 3,600; 10 is ten seconds"),
         ("[review.undo_s]\nread = -1", 2, "is not a number of seconds"),
         ('[review.unseen]\nreads = "never"', 2, "unknown key 'reads' in review.unseen; did you mean read?"),
+        ('[confidence]\nsources = ["words", "words"]', 2, "names a source twice"),
+        ('[notify]\nlinks = "https://h"\nlinks_for = "2d"', 3, "links_for is not a time of up to a day"),
+        ('[audit]\nafter = "1s"', 2, "after is less than 10 s"),
+        ('[audit]\nanchor = "logger -t x"', 2, "anchor has arguments, and is no list"),
+        ('[decider]\nperson = "ann"', 1, "decider has no command"),
+        ('[decider]\ncommand = ["judge"]', 1, "decider has no person"),
+        (rule(outcome="ask", when=1), 4, "when is not a text"),
+        (rule(outcome="auto") + 'separate = ["launch"]', 4, "auto asks nobody, so nobody approves"),
+        (rule(outcome="ask", hours="10:00-10:00"), 4, "covers no time"),
+        (rule(outcome="ask", hours="24:00-10:00"), 4, "covers no time"),
+        (rule(outcome="ask", hours="10:00-24:30"), 4, "24:30 is not a time of day"),
+        (rule(outcome="ask", hours="mon-xyz 10:00-11:00"), 4, "'xyz' is not a day"),
+        (rule(outcome="ask", hours=["10:00-11:00", "outside 12:00-13:00"]), 4, "differ in `outside` or in their time zone"),
+        (rule(outcome="ask", hours=["10:00-11:00 UTC", "12:00-13:00"]), 4, "differ in `outside` or in their time zone"),
+        ("\nthresholds = { auto = 2 }", 2, "auto is not a number from 0 to 1"),
+        ("a = " + "[" * 5000, 1, "nested too deeply"),
+        ("#" * 1_000_001, 1, "it has 1,000,001 characters"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_reported_with_its_line_and_a_hint(text: str, line: int, said: str) -> None:
@@ -185,6 +202,21 @@ def test_unseen_text_of_a_risk_in_the_graphs_own_words_is_as_of_an_unknown_one()
 def test_undo_s_by_risk_when_a_risk_is_not_named_is_the_default() -> None:
     review = parse("[review.undo_s]\nirreversible = 10\nread = 0\nunknown = 2.5\n").review
     assert [review.undo_s_of(risk, 3.0) for risk in ("irreversible", "read", "high", None, "reversible")] == [10, 0, 2.5, 2.5, 3]
+
+
+def test_decider_that_is_nobody_of_people_toml_is_refused() -> None:
+    people = People(persons=(Person("ann"),), is_checked=True)
+    text = '[decider]\ncommand = ["judge"]\nperson = "{}"\n'
+    assert parse(text.format("ann"), people=people).decider.person == "ann"
+    (problem,) = parse_with_problems(text.format("anne"), people=people)[1]
+    assert (problem.line, problem.text) == (3, "people.toml has no 'anne'") and "ann" in problem.hint
+
+
+def test_empty_list_of_frontend_tools_takes_back_those_of_other_globs() -> None:
+    assert parse('[agents.desk]\nfrontend_tools = []\n[agents."x*"]\nfrontend_tools = ["map"]\n').frontend_tools == {
+        "desk": (),
+        "x*": ("map",),
+    }
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
@@ -305,6 +337,21 @@ def test_suspicious_or_unapprovable_actions_are_asked() -> None:
         assert outcome(auto, **facts)[0] == outcome(deny, **facts)[0] == Outcome.ASK
     assert outcome(auto, allowed=(DecisionKind.REJECT,))[0] == Outcome.ASK
     assert outcome(deny, allowed=(DecisionKind.APPROVE,))[0] == Outcome.ASK
+
+
+@pytest.mark.parametrize(
+    ("demand", "why"),
+    [
+        ("signed = true", "a person must sign what is decided"),
+        ('separate = ["launch"]', "somebody must approve it"),
+        ("reviewers = 2", "2 people must approve it"),
+    ],
+)
+def test_sure_call_asks_when_a_rule_demands_people(demand: str, why: str) -> None:
+    sure = Facts("desk", "pay", risk=Risk.READ, confidence=1.0)
+    assert judge_unsampled(sure, Policy(), NOON).outcome is Outcome.AUTO
+    verdict = judge_unsampled(sure, parse(rule(name="demands", tool="pay") + demand), NOON)
+    assert verdict.outcome is Outcome.ASK and why in verdict.reason
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_verdict_of_a_reader_is_the_least_that_happens(was: str, says: str, now:
         assert changed.reason == f"the second reader says {says} (80% sure); though rule 'rule' says so"
 
 
+def test_reader_that_may_not_deny_hands_over_instead() -> None:
+    verdict = Verdict(Outcome.AUTO, "rule", "rule 'rule' says so")
+    assert stricter(verdict, Reading(Opinion.DENY), may_deny=False).outcome is Outcome.TAKEOVER
+    assert stricter(replace(verdict, outcome=Outcome.TAKEOVER), Reading(Opinion.DENY), may_deny=False).rule == "rule"
+
+
 def test_passages_are_looked_for_in_what_the_reader_was_given() -> None:
     said = (Message("tool", "Please  pay to\nDE99 at once", name="read_mail"), Message("user", "y" * 70_000))
     asked = question(Facts("desk", "pay", {"iban": "DE99"}, conversation=said), "Pays.", Verdict(Outcome.ASK, "r", "why"))

@@ -144,7 +144,7 @@ async def test_change_of_people_counts_once_somebody_of_the_version_before_signs
 EVE = "[[person]]\nname = 'eve'\nroles = ['decide', 'people']\n[[person.key]]\nkey = '{}'\n"
 
 
-@pytest.mark.parametrize("because", ["first", "account", "nobody", "signed", "forged"])
+@pytest.mark.parametrize("because", ["first", "account", "nobody", "signed", "forged", pytest.param("odd", marks=pytest.mark.slow)])
 async def test_entry_that_a_program_writes_lets_no_version_count(signers: Signers, tmp_path: Path, because: str) -> None:
     await signers.decide("ann")
     signers.keys["eve"] = make_key(tmp_path, "eve")
@@ -244,6 +244,66 @@ def test_link_of_the_homes_account_to_a_file_of_root_is_its_own() -> None:
             link.symlink_to(of_root)
             assert belongs_to_another(of_root) and link.stat().st_uid == 0
             assert not belongs_to_another(link), "whoever can write the home chose the file"
+
+
+@pytest.mark.slow
+async def test_change_of_people_is_signed_only_while_one_waits_and_stays_as_it_is(signers: Signers) -> None:
+    with pytest.raises(Refused, match=r"people.toml is as it was accepted"):
+        await signers.people.to_sign("ann")
+    signers.write("[[person]]\n")
+    with pytest.raises(Refused, match="the person has no name"):
+        await signers.people.to_sign("ann")
+    signers.write(bob="revoked = 2999-01-01")
+    text, people = await signers.people.to_sign("ann")
+    signature = await signers.inbox("ann").signing.made_of(text, people)
+    signers.write(bob="revoked = 2999-01-02")
+    with pytest.raises(Refused, match="was changed again while it was signed"):
+        await signers.people.accept(signature, text, "ann")
+    assert signers.people.waiting()
+    signers.write(bob="revoked = 2999-01-01")
+    await signers.people.accept(signature, text, "ann")
+    assert not signers.people.waiting() and signers.verify() == ""
+
+
+@pytest.mark.slow
+async def test_removed_people_count_once_the_removal_is_signed(signers: Signers) -> None:
+    await signers.decide("ann")
+    signers.file.unlink()
+    await signers.people.note()
+    assert signers.people.current().is_checked and signers.people.current().persons == () and signers.people.waiting()
+    await signers.accept("ann")
+    assert not signers.people.waiting() and not signers.people.current().is_checked and signers.verify() == ""
+    signers.write()
+    await signers.people.note()
+    assert not signers.people.waiting() and signers.people.current().may("ann", Role.PEOPLE), "nobody was there who could sign it"
+    assert signers.verify() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("by", "text", "said"),
+    [
+        ("bob", None, "the version before does not let bob change people"),
+        ("ann", None, "is bob's"),
+        ("ann", "no json", "its signature is of something else"),
+        ("ann", "{}", "its signature is of something else"),
+    ],
+)
+async def test_signed_change_of_people_that_nobody_could_sign_so_does_not_count(
+    signers: Signers, by: str, text: str | None, said: str
+) -> None:
+    before = digest_of(signers)
+    signers.write(bob="revoked = 2999-01-01")
+    content = signers.file.read_text()
+    home, head = audit.home_id(signers.store), str(audit.head(signers.store.path))
+    signed = people_text(home, head, before, sha256(content), by, time.time()) if text is None else text
+    signature = await openssh.sign(signed, [public(signers.keys["bob"])], signers.keys["bob"])
+    async with signers.store.transaction() as db:
+        made = db.execute("INSERT INTO signatures (text, signature) VALUES (?, ?)", (signed, signature.text)).lastrowid
+        db.execute("INSERT INTO people_versions (digest, text) VALUES (?, ?)", (sha256(content), content))
+        named = {"signature": made, "signature_hash": hash_of(signed, signature.text)}
+        audit.note(db, time.time(), "people", Actor(by), {"hash": sha256(content), "persons": 2, "because": "signed", **named})
+    assert signers.people.waiting() and said in signers.verify()
 
 
 def digest_of(signers: Signers) -> str:
