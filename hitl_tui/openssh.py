@@ -12,9 +12,11 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from hitl_tui.errors import HitlError, Refused
 
@@ -198,28 +200,67 @@ async def _sign_with(text: str, key: Path, by_agent: bool = False) -> str:
     Raises:
         NotSigned: it could not be made.
     """
-    process = _started(["-Y", "sign", "-n", NAMESPACE, "-f", str(key)])
-    try:
-        async with asyncio.timeout(SIGN_S):  # `communicate` with a timeout sleeps a millisecond before it looks again for the process's end
-            out, errors = await asyncio.to_thread(process.communicate, text.encode())  # costs less than asyncio's own subprocesses
-    except TimeoutError:
-        raise NotSigned(f"the key was not touched, or the agent did not answer, within {SIGN_S:g} s", "decide again") from None
-    finally:
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode:
-        raise _not_signed(errors.decode("utf-8", "replace"), key, by_agent)
-    return out.decode("utf-8", "replace")
+    with _scratch() as given, _scratch() as out, _scratch() as errors:
+        given.write(text.encode())
+        given.seek(0)
+        process = _started(["-Y", "sign", "-n", NAMESPACE, "-f", str(key)], given, out, errors)
+        try:
+            async with asyncio.timeout(SIGN_S):
+                await _until_ended(process)
+        except TimeoutError:
+            raise NotSigned(f"the key was not touched, or the agent did not answer, within {SIGN_S:g} s", "decide again") from None
+        finally:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                threading.Thread(target=process.wait, name="ssh-keygen", daemon=True).start()
+        if process.returncode:
+            raise _not_signed(_written(errors), key, by_agent)
+        return _written(out)
 
 
-def _started(options: Sequence[str]) -> subprocess.Popen[bytes]:
-    """`ssh-keygen` with pipes, and without the terminal, in which it would ask."""
-    pipe = subprocess.PIPE
+def _scratch() -> BinaryIO:
+    """A file without a name, in memory where the system has such files. Unlike a pipe, it makes nobody wait for its other end."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("hitl-sign"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _written(file: BinaryIO) -> str:
+    """What a process has written into a file."""
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _started(options: Sequence[str], given: BinaryIO, out: BinaryIO, errors: BinaryIO) -> subprocess.Popen[bytes]:
+    """`ssh-keygen` with these files, and without the terminal, in which it would ask."""
     try:
-        return subprocess.Popen([PROGRAM, *options], stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True)
+        return subprocess.Popen([PROGRAM, *options], stdin=given, stdout=out, stderr=errors, env=_environment(), start_new_session=True)
     except OSError as error:
         raise NotSigned(*_not_started(error)) from None
+
+
+async def _until_ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process. The event loop itself is told of its end where the system can: a thread in between costs a millisecond."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        await asyncio.to_thread(process.wait)
+        return
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(handle, end)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+    process.wait()
 
 
 def _environment() -> Mapping[str, str]:

@@ -6,7 +6,7 @@ A row that somebody wrote by hand, past the console, is not in the log, or its p
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,24 +105,45 @@ def is_enough(db: Transaction, people: People, demands: Demands, run: int, value
     """
     if demands.is_one_enough or values["kind"] == DecisionKind.REJECT:
         return True
-    launcher = db.row(LAUNCHER, {"run": run})
-    if values["actor_kind"] != ActorKind.PERSON or ("launch" in demands.separate and launcher is None):  # nobody knows who launched it
+    if values["actor_kind"] != ActorKind.PERSON:
         return False
     approving = {people.key_of(name) for (name,) in db.rows(LIVE_APPROVALS, values)}
     approving = {key for key in approving if refusal_of_call(people, key, demands.decider, "") is None} | {people.key_of(values["actor"])}
-    involved = {people.key_of(name) for name in _involved(db, demands.separate, launcher, run, values)} if demands.separate else set()
-    return len(approving) >= demands.reviewers and (not demands.separate or bool(approving - involved))
+    return len(approving) >= demands.reviewers and is_separate(db.rows, people, demands.separate, run, values, approving)
 
 
-def _involved(db: Transaction, separate: Collection[str], launcher: Any, run: int, values: dict[str, Any]) -> list[str]:
+def is_separate(
+    rows: Callable[..., Sequence[Any]],
+    people: People,
+    separate: Collection[str],
+    run: int,
+    values: Mapping[str, Any],
+    approving: Collection[str],
+) -> bool:
+    """Whether one of these people, given by their keys, has neither launched the run nor written what runs, as far as that is separate.
+
+    `rows` runs a query with its values: in a transaction, or at once. `values` are the answer's columns, as for `is_enough`.
+    """
+    if not separate:
+        return True
+    launcher = next(iter(rows(LAUNCHER, {"run": run})), None)
+    if "launch" in separate and launcher is None:  # nobody knows who launched it
+        return False
+    involved = {people.key_of(name) for name in _involved(rows, separate, launcher, run, values)}
+    return bool(set(approving) - involved)
+
+
+def _involved(
+    rows: Callable[..., Sequence[Any]], separate: Collection[str], launcher: Any, run: int, values: Mapping[str, Any]
+) -> list[str]:
     """The people who launched the run, or wrote what runs, as far as that is kept separate."""
     found = [name for name in launcher if name] if "launch" in separate else []
     if "edit" not in separate:
         return found
     if values["effect"] != values["digest"]:  # else it runs as the agent proposed it
-        authors = [name for (name,) in db.rows(AUTHOR, values)]
+        authors = [name for (name,) in rows(AUTHOR, values)]
         found += authors or ([values["actor"]] if values["kind"] == DecisionKind.EDIT else [])
-    return found + [name for (name,) in db.rows(HANDED_BACK, (run,))]
+    return found + [name for (name,) in rows(HANDED_BACK, (run,))]
 
 
 # Before a worker sends answers
@@ -161,16 +182,18 @@ SELECT slot, actor, kind, args, message, template, digest, effect FROM endorseme
 UNION ALL SELECT slot, actor, kind, args, message, template, digest, effect FROM decisions
     WHERE review = :review AND NOT superseded AND actor_kind = 'person'
 """
-OPENED = """
+OPENED = f"""
 SELECT v.slots,
-    (SELECT body FROM audit WHERE review = v.id AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL LIMIT 1),
+    (SELECT body FROM audit WHERE review = v.id AND kind = 'opened' AND json_extract(body, '$.calls') IS NOT NULL ORDER BY seq LIMIT 1),
+    {audit_verify.RAISED.format(review="v.id")},
     (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
         FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = v.id ORDER BY slot)),
     (SELECT (t.run, json_extract(t.body, '$.kind'), json_extract(t.body, '$.interrupt')) IS (v.run, v.kind, v.interrupt)
-        FROM audit t WHERE t.review = v.id AND t.kind = 'opened' LIMIT 1)
+        FROM audit t WHERE t.review = v.id AND t.kind = 'opened' ORDER BY t.seq LIMIT 1)
 FROM reviews v WHERE v.id = :review
 """
-"""How many calls a review has, what the log says of them, what their rows say now, and whether it asks where and what the log says."""
+"""How many calls a review has, what the log says of them (two values), what their rows say now, and whether it asks where and what the
+log says."""
 BY_HAND = "was written past the console: it is not what the log says"
 
 
@@ -234,10 +257,10 @@ class _InForce:
 def _changed(db: Transaction, review: int, decided: Sequence[_InForce]) -> str:
     """What was written past the console of a review's demands, decisions and approvals, as a clause; empty if nothing was."""
     values = {"review": review}
-    slots, opened, calls, is_same = db.row(OPENED, values)
+    slots, opened, raised, calls, is_same = db.row(OPENED, values)
     if is_same == 0:
         return f"of which run review {review} is, or what it asks, was changed in hitl.db"
-    if opened and audit_verify.demanded(opened) != json.loads(calls):
+    if opened and audit_verify.demanded(opened, raised)[0] != json.loads(calls):
         return f"what the rules demand of review {review} was changed in hitl.db"
     if len(decided) != slots:
         return f"not every call of review {review} is decided"

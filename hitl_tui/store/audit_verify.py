@@ -66,9 +66,15 @@ DELETED_HISTORY = """
 SELECT decision, review, slot FROM history_source r
 WHERE decision <= (SELECT max(decision) FROM history) AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1
 """
-OPENED = """
-SELECT t.review, t.body, (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
-    FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = t.review ORDER BY slot)),
+RAISED = """
+(SELECT json_group_array(json(json_extract(raised.body, '$.raised'))) FROM audit raised
+    WHERE raised.review = {review} AND raised.kind = 'not_accepted' AND json_extract(raised.body, '$.raised') IS NOT NULL)
+"""
+"""What was demanded of a review's calls beyond what was demanded when it opened: see `demanded`."""
+OPENED = f"""
+SELECT t.review, t.body, {RAISED.format(review="t.review")},
+    (SELECT json_group_array(json_array(digest, reviewers, decider, json(separate)))
+        FROM (SELECT digest, reviewers, decider, separate FROM actions WHERE review = t.review ORDER BY slot)),
     (SELECT json_group_array(slot) FROM (SELECT slot FROM actions WHERE review = t.review AND signed ORDER BY slot)),
     (SELECT json_group_object(slot, grant_id) FROM actions WHERE review = t.review AND grant_id IS NOT NULL)
 FROM audit t WHERE t.kind = 'opened' AND json_extract(t.body, '$.calls') IS NOT NULL
@@ -237,17 +243,26 @@ def _actions(db: sqlite3.Connection) -> str:
 
 def _opened(db: sqlite3.Connection) -> str:
     """The first review whose calls are others than when it opened."""
-    for review, text, calls, signed, granted in db.execute(OPENED):
-        body = json.loads(text)
-        logged = (demanded(text), body.get("signed", []), body.get("grants", {}))
+    for review, text, raised, calls, signed, granted in db.execute(OPENED):
+        logged = (*demanded(text, raised), json.loads(text).get("grants", {}))
         if logged != (json.loads(calls), json.loads(signed), json.loads(granted)):
             return f"the calls of review {review} are not those that were asked: their rows were changed"
     return ""
 
 
-def demanded(body: str) -> list[list[Any]]:
-    """From the body of an entry about an opened review: of each call the digest, reviewers, decider and what is separate."""
-    return [[*call, *["", []][len(call) - 2 :]] for call in json.loads(body)["calls"]]
+def demanded(opened: str, raised: str) -> tuple[list[list[Any]], list[int]]:
+    """What the log says that rules demand of a review's calls: digest, reviewers, decider and what is separate; and which must be signed.
+
+    Args:
+        opened: body of the entry that opened it, which has calls.
+        raised: what later entries say of it, as `RAISED` reads them: by slot, how many reviewers, and whether it must be signed.
+    """
+    body = json.loads(opened)
+    calls, signed = [[*call, *["", []][len(call) - 2 :]] for call in body["calls"]], set(body.get("signed", []))
+    for slot, (reviewers, is_signed) in (one for entry in json.loads(raised) for one in entry.items()):
+        calls[int(slot)][1] = max(calls[int(slot)][1], reviewers)
+        signed |= {int(slot)} if is_signed else set()
+    return calls, sorted(signed)
 
 
 def _mirrors(db: sqlite3.Connection) -> str:

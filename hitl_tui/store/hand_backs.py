@@ -204,11 +204,9 @@ def _changed(db: Transaction, run: int) -> str:
             return f"review {review} of run r{run} is in the log, and gone from its table"
         if not is_logged:
             return f"the log does not say that review {review} has ended"
-        _, opened, calls, is_same = db.row(approvals.OPENED, {"review": review})
+        _, opened, raised, calls, is_same = db.row(approvals.OPENED, {"review": review})
         signed = [slot for (slot,) in db.rows("SELECT slot FROM actions WHERE review = ? AND signed ORDER BY slot", (review,))]
-        is_same = is_same and (
-            opened is None or audit_verify.demanded(opened) == json.loads(calls)
-        )  # versions before 0.2.0 logged no calls
-        if not is_same or (opened is not None and json.loads(opened).get("signed", []) != signed):
+        is_kept = opened is None or audit_verify.demanded(opened, raised) == (json.loads(calls), signed)
+        if not (is_same and is_kept):  # versions before 0.2.0 logged no calls
             return f"what the rules demand of review {review} was changed in hitl.db"
     return ""

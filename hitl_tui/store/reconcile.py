@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from hitl_tui import canonical_json
 from hitl_tui.model import (
@@ -129,14 +129,30 @@ async def close(store: Store, outcomes: Mapping[int, ReviewOutcome]) -> None:
         _apply(db, outcomes)
 
 
-async def refuse(store: Store, refused: Mapping[int, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class RefusedDecision:
+    """Why a decision does not count, and what its rules demand now."""
+
+    note: str
+    """For people, as a clause."""
+    raised: Mapping[int, tuple[int, bool]] = field(default_factory=dict)
+    """By slot of the calls of which more is demanded than when the review opened: how many reviewers, and whether it must be signed."""
+
+
+RAISE = "UPDATE actions SET reviewers = :reviewers, signed = :signed WHERE review = :review AND slot = :slot"
+
+
+async def refuse(store: Store, refused: Mapping[int, RefusedDecision]) -> None:
     """Open decided reviews again whose decision does not count, each with a note that says why; nothing was sent."""
     async with store.transaction() as db:
-        for review, note in refused.items():
+        for review, why in refused.items():
             if db.row("SELECT 1 FROM reviews WHERE id = ? AND state = 'decided'", (review,)):
-                plain = canonical_json.storable(note)
+                plain = canonical_json.storable(why.note)
                 ids = [decision for (decision,) in db.rows("SELECT id FROM decisions WHERE review = ? AND NOT superseded", (review,))]
-                audit.note_review(db, time.time(), "not_accepted", PROGRAM, {"note": plain, "decisions": ids}, review)
+                raised = {"raised": {str(slot): list(now) for slot, now in why.raised.items()}} if why.raised else {}
+                audit.note_review(db, time.time(), "not_accepted", PROGRAM, {"note": plain, "decisions": ids, **raised}, review)
+                for slot, (reviewers, signed) in why.raised.items():
+                    db.execute(RAISE, {"review": review, "slot": slot, "reviewers": reviewers, "signed": signed})
                 _ask_again(db, review, ReviewOutcome(ReviewState.OPEN, plain))
 
 

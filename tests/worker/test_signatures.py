@@ -535,3 +535,74 @@ async def test_forged_hand_back_is_not_applied(office: Office, names: tuple[str,
     for name, review in zip(names, reviews, strict=True):
         ended = await office.bob.takeovers.latest(review.row.run)
         assert ended and ended.state == "stale" and HAND_BACKS[name][1] in ended.note, (name, ended)
+
+
+# What the rules demand, lowered in the row and in the log
+
+LOWERED = "UPDATE audit SET body = json_set(body, '$.calls[0]', json(?), '$.signed', json('[0]')) WHERE kind = 'opened' AND review = ?"
+
+
+async def lower(office: Office, review: Review, **demands: Any) -> Review:
+    """Write other demands into a review's row and into the log, as somebody with the file could."""
+    call = [review.actions[0].digest, demands.get("reviewers", 1), demands.get("decider", ""), demands.get("separate", [])]
+    office.sql(LOWERED, json.dumps(call), review.row.id)
+    set_row = "UPDATE actions SET reviewers = ?, decider = ?, separate = ? WHERE review = ?"
+    office.sql(set_row, *call[1:3], json.dumps(call[3]), review.row.id)
+    return await office.ann.reviews.get(review.row.id)
+
+
+async def test_two_people_must_sign_though_row_and_log_say_that_one_is_enough(office: Office) -> None:
+    (review,) = await office.ask("move")
+    review = await lower(office, review)
+    assert await office.ann.reviews.decide(review, {0: approve()}) is ReviewState.DECIDED
+    assert office.sandbox.run_until_idle() == 0 and office.effects() == []
+    now = await office.ann.reviews.get(review.row.id)
+    assert "it needs the signatures of 2 people" in now.row.note and now.actions[0].reviewers == 2
+    await office.ann.reviews.decide(now, {0: approve()})
+    await office.bob.reviews.decide(now, {0: approve()})
+    assert office.sandbox.run_until_idle() == 0
+    assert office.effects() == ["move0"], "two people can decide it then"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("demand", "said"),
+    [('to = "bob"', "it needs the signature of one person of bob"), ('separate = ["launch"]', "who neither launched the run nor wrote")],
+)
+async def test_those_whom_the_rule_names_must_sign_though_row_and_log_name_nobody(office: Office, demand: str, said: str) -> None:
+    (office.home / "policy.toml").write_text(POLICY.replace('tool = "send"\n', f'tool = "send"\n{demand}\n'))
+    (review,) = await office.ask("send")
+    office.sql("UPDATE audit SET actor = 'ann' WHERE kind = 'launched'")
+    review = await lower(office, review)
+    assert await office.ann.reviews.decide(review, {0: approve()}) is ReviewState.DECIDED
+    assert office.sandbox.run_until_idle() == 0 and office.effects() == []
+    now = await office.bob.reviews.get(review.row.id)
+    assert said in now.row.note
+    await office.bob.reviews.decide(now, {0: approve()})
+    assert office.sandbox.run_until_idle() == 0 and office.effects() == ["send0"]
+
+
+@pytest.mark.slow
+async def test_rule_that_begins_to_want_signatures_counts_for_reviews_that_wait(office: Office) -> None:
+    (office.home / "policy.toml").write_text(POLICY.replace("signed = true", "").replace("reviewers = 2", ""))
+    (review,) = await office.ask("move")
+    await office.ann.reviews.decide(review, {0: approve()})
+    (office.home / "policy.toml").write_text(POLICY)
+    assert office.sandbox.run_until_idle() == 0 and office.effects() == []
+    now = await office.ann.reviews.get(review.row.id)
+    assert "it is not signed" in now.row.note and (now.actions[0].signed, now.actions[0].reviewers) == (True, 2)
+    await office.ann.reviews.decide(now, {0: approve()})
+    await office.bob.reviews.decide(now, {0: approve()})
+    assert office.sandbox.run_until_idle() == 0 and office.effects() == ["move0"]
+    assert (found := office.verify())[0] == 2 and not found[1], "the log says what is demanded since"
+
+
+@pytest.mark.slow
+async def test_hand_back_of_what_two_must_sign_is_not_applied_by_one(office: Office) -> None:
+    (review,) = await office.ask("move")
+    await lower(office, review)
+    taken, plan = await plan_of(office, review)
+    assert not (await office.ann.takeovers.hand_back(taken.id, plan)).is_unconfirmed
+    assert office.sandbox.run_until_idle() == 0
+    ended = await office.ann.takeovers.latest(review.row.run)
+    assert ended and ended.state == "stale" and "it needs the signatures of 2 people" in ended.note
