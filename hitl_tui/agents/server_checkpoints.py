@@ -83,7 +83,7 @@ class ServerCheckpoints:
         state = await self.newest(subgraphs=False)
         before = ((state.parent_config or {}).get("configurable") or {}).get("checkpoint_id")
         if checkpoint_of(state) != now or before != self.head:
-            raise NotPending("the thread has moved", await self._runs.who_answered())
+            raise NotPending("the thread has moved", await self._runs.earlier_answer())
         self.head = now
 
     async def give(self, messages: Sequence[BaseMessage], as_node: str) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-from langgraph.types import PregelTask, StateSnapshot
+from langgraph.types import StateSnapshot
 from langgraph_sdk.errors import APIStatusError, ConflictError, InternalServerError, NotFoundError, PermissionDeniedError
 from langgraph_sdk.schema import StreamPart
 
@@ -23,10 +23,9 @@ from hitl_tui.agents import interrupts
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
 from hitl_tui.agents.server_state import part_of, read_state, schemas_in
-from hitl_tui.agents.source import CutOff, Drained, NotPending, ReadOnly, StreamEvent
+from hitl_tui.agents.source import CheckpointLost, CutOff, Drained, EarlierAnswer, NotPending, ReadOnly, StreamEvent
 from hitl_tui.agents.stream_events import EventReader
 from hitl_tui.errors import HitlError, LeaseLost
-from hitl_tui.formatting import exact_duration
 from hitl_tui.model import Run
 
 MODES = ("tasks", "updates", "messages-tuple", "custom")
@@ -57,7 +56,8 @@ STOPPED = {
     "interrupted": "it was cancelled on the server",
     "timeout": "it reached the server's time limit",
 }
-"""What became of runs that were stopped within a step, by state."""
+"""Why a run was stopped within a step, by the state that the server gives it."""
+LAUNCH_AGAIN = "launch the run again"
 GO_ON = "retry lets it go on from where it stands"
 GIVES_UP = ("Run {} exceeded max attempts", "Run swept after exceeding max retries")
 """How the errors of runs begin that a server does not begin again."""
@@ -135,20 +135,18 @@ class ServerRuns:
         return next(filter(self.is_own, await self.newest(OWN)), None)
 
     def is_own(self, run: Any) -> bool:
-        """Whether this home started the server's run for this run."""
+        """Check whether this home started a run of the server for this run."""
         return bool((run.get("metadata") or {}).get("hitl_run") == self._key)
 
     async def was_sent(self, decisions: str) -> bool | None:
-        """Whether a run on the server was started with these decisions."""
+        """Check whether one of the thread's newest runs was started with these decisions."""
         wanted = f"{self._key}:{decisions}"
         return any((one.get("metadata") or {}).get("hitl_decision") == wanted for one in await self.newest(OWN))
 
-    async def who_answered(self) -> str:
-        """Who continued the thread last, and when, as a clause; empty if unknown."""
-        others = [one for one in await self.newest(3) if not self.is_own(one)]
-        if not others:
-            return ""
-        return f"{actor(others[0])} answered {_before_now(others[0])}"
+    async def earlier_answer(self) -> EarlierAnswer | None:
+        """Find the newest run of the thread that was not started for this run: who started it, and when. None if there is none."""
+        other = next((one for one in await self.newest(3) if not self.is_own(one)), None)
+        return None if other is None else EarlierAnswer(actor(other), _seconds_since(other))
 
     # Begin
 
@@ -176,7 +174,7 @@ class ServerRuns:
             async with self._connection.talking() as client:
                 yield client
         except ConflictError:
-            raise NotPending("the thread is busy", await self.who_answered()) from None
+            raise NotPending("the thread is busy", await self.earlier_answer()) from None
         except PermissionDeniedError as error:
             raise ReadOnly(f"{self._connection.target.label} does not allow this to you (403): {error.message}") from None
 
@@ -282,7 +280,7 @@ class ServerRuns:
                         if part.event == "error":
                             followed.error = part.data
                         elif part.event == "metadata":
-                            for event in _told_of_attempt(followed.run, part.data):
+                            for event in _repeated_attempt(followed.run, part.data):
                                 yield event
                         elif read := part_of(part.event, part.data):
                             for event in self._events.read(read):
@@ -344,17 +342,19 @@ class ServerRuns:
         if isinstance(error, Mapping):
             kind, text = str(error.get("error") or ""), str(error.get("message") or "")
         state = await read_state(self._connection, self._thread)
-        if kind == TOO_LATE or (not kind and await self._answers_nothing(run, state)):
-            if not await self._has_moved(run):
-                return NotPending("no longer pending", await self.who_answered())
+        if kind == TOO_LATE or (not kind and await self._has_stale_answer(run, state)):
+            if state.created_at is None:
+                return checkpoint_lost()
+            if not await self._has_checkpoint(run):
+                return NotPending("no longer pending", await self.earlier_answer())
             if kind:
                 return CutOff(REPEATED, GO_ON, goes_on=True)
         if text.startswith(tuple(sentence.format(run) for sentence in GIVES_UP)):
             return CutOff(GIVEN_UP, GO_ON)
         if not kind or text == "An internal error occurred":
-            told = [str(task.error) for task, _, _ in interrupts.leaves(state) if task.error and not is_cancelled(task)]
-            if told or kind:
-                return ServerRunFailed(told[0] if told else f"{kind}: the server does not say more")
+            failures = task_failures(state)
+            if failures or kind:
+                return ServerRunFailed(failures[0] if failures else f"{kind}: the server does not say more")
             return CutOff(UNTOLD, GO_ON)
         return ServerRunFailed(f"{kind}: {text}" if text else kind)
 
@@ -371,15 +371,15 @@ class ServerRuns:
             with self._connection.reading():
                 return row.get("error")
 
-    async def _answers_nothing(self, run: str, state: StateSnapshot) -> bool:
-        """Whether a run was given answers to questions of which one is not pending any more."""
+    async def _has_stale_answer(self, run: str, state: StateSnapshot) -> bool:
+        """Check whether a run was given an answer to an interrupt that is no longer pending."""
         given: Any = next((one for one in await self.newest(OWN) if str(one["run_id"]) == run), {})
         command = (given.get("kwargs") or {}).get("command") or {}
         answers = command.get("resume") if isinstance(command, Mapping) else None
         return bool(isinstance(answers, Mapping) and answers.keys() - {one.id for one in state.interrupts})
 
-    async def _has_moved(self, run: str) -> bool:
-        """Whether a run has written a checkpoint: then it was not refused when it was begun first."""
+    async def _has_checkpoint(self, run: str) -> bool:
+        """Check whether a run has written a checkpoint. A run that was refused at once has written none."""
         async with self._connection.talking() as client:
             try:
                 written = await client.threads.get_history(self._thread, limit=1, metadata={"run_id": run})
@@ -397,14 +397,23 @@ class ServerRuns:
         return followed.error
 
 
-def is_cancelled(task: PregelTask) -> bool:
-    """Whether a task was cut off, as by another program that rolled the run back: that is no failure of the graph."""
-    return str(task.error).startswith("CancelledError(")
+def checkpoint_lost() -> CheckpointLost:
+    """The error for a thread that is not where a run left it: a server that was killed may have forgotten that."""
+    return CheckpointLost("its checkpoint is gone: the server has lost it, or somebody deleted it there", LAUNCH_AGAIN)
 
 
-def _told_of_attempt(run: str, told: Any) -> Iterator[StreamEvent]:
-    """What the first event of each attempt at a run says to people."""
-    attempt = told.get("attempt") if isinstance(told, Mapping) else None
+def task_failures(state: StateSnapshot) -> list[str]:
+    """List the errors with which tasks of the newest step failed, subgraphs included.
+
+    A task that was cut off, for example because another program rolled the run back, has not failed.
+    """
+    errors = [str(task.error) for task, _, _ in interrupts.leaves(state) if task.error]
+    return [error for error in errors if not error.startswith("CancelledError(")]
+
+
+def _repeated_attempt(run: str, first: Any) -> Iterator[StreamEvent]:
+    """Yield a trace line if the server repeats a run. `first` is the first event of each attempt, which has the attempt's number."""
+    attempt = first.get("attempt") if isinstance(first, Mapping) else None
     if isinstance(attempt, int) and attempt > 1:
         yield StreamEvent("error", {"text": BEGUN_AGAIN}, key=f"attempt:{run}:{attempt}")
 
@@ -425,7 +434,7 @@ def actor(run: Any) -> str:
     return str((run.get("metadata") or {}).get("hitl_by") or "somebody else")
 
 
-def _before_now(run: Any) -> str:
-    """When a run of the server began, as a clause: `3 s before you`. Only `before you` if the clocks differ."""
+def _seconds_since(run: Any) -> int | None:
+    """The age of a run of the server; None if the clocks differ."""
     passed_s = time.time() - datetime.fromisoformat(str(run["created_at"])).timestamp()
-    return f"{exact_duration(round(passed_s))} before you" if 0 <= passed_s < CLOCKS_S else "before you"
+    return round(passed_s) if 0 <= passed_s < CLOCKS_S else None

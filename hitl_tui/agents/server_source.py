@@ -272,7 +272,7 @@ class ServerSource:
         if isinstance(error, APIStatusError):
             return f"{self.label} refused it ({error.status_code}): {error.message}"
         if isinstance(error, NotPending):
-            return error.told or "somebody else was first: the thread runs, or has moved"
+            return f"{error.first} was first: the thread runs, or has moved"
         return explain(error)
 
     async def sync_lessons(self) -> None:

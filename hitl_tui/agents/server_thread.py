@@ -17,7 +17,16 @@ from hitl_tui.agents.messages import messages_in
 from hitl_tui.agents.server_checkpoints import ServerCheckpoints, checkpoint_of
 from hitl_tui.agents.server_connection import ServerConnection
 from hitl_tui.agents.server_lessons import ServerLessons
-from hitl_tui.agents.server_runs import GO_ON, ServerRunFailed, ServerRuns, actor, is_cancelled, running_among
+from hitl_tui.agents.server_runs import (
+    GO_ON,
+    LAUNCH_AGAIN,
+    ServerRunFailed,
+    ServerRuns,
+    actor,
+    checkpoint_lost,
+    running_among,
+    task_failures,
+)
 from hitl_tui.agents.server_state import ANY_DECISION
 from hitl_tui.agents.snapshots import calls_left, ended_by_person, pending_interrupt, thread_snapshot
 from hitl_tui.agents.source import (
@@ -25,7 +34,9 @@ from hitl_tui.agents.source import (
     GATE,
     AgentSettings,
     AppliedHandback,
+    CheckpointLost,
     CutOff,
+    EarlierAnswer,
     NotPending,
     PendingInterrupt,
     ReadOnly,
@@ -45,10 +56,6 @@ RESTS, REST_S = 10, 0.1
 NEWEST = 5
 """Runs of a thread that are read to find the one that has it now."""
 ROW = ("thread_id", "status", "updated_at", "metadata")
-
-
-class ThreadGone(HitlError):
-    """The server no longer has the thread."""
 
 
 class ServerThread:
@@ -128,7 +135,7 @@ class ServerThread:
         async with self._connection.talking():
             updated_at = await self._row_at_rest()
             if not updated_at and self._had_thread:
-                raise ThreadGone("the server no longer has its thread", "launch the run again")
+                raise CheckpointLost("the server no longer has its thread", LAUNCH_AGAIN)
             state = await self._checkpoints.at_head()
             pauses, poisoned = await self._pauses(state, gates, stopped)
             run = await self._run_of(state)
@@ -222,7 +229,7 @@ class ServerThread:
     async def start(self, given: Any) -> AsyncIterator[StreamEvent]:
         """Run from an input, unless the server has that run already: a worker may have died before it was told so."""
         if self._is_foreign:
-            raise ThreadGone("there is nothing in its thread any more", "nothing was started")
+            raise CheckpointLost("there is nothing in its thread any more", "nothing was started")
         known = await self._runs.newest_own() if self._run.lease > 1 else None
         if known is None:
             async with self._runs.changing() as client:
@@ -241,9 +248,9 @@ class ServerThread:
             yield event
 
     async def _stopped_elsewhere(self) -> HitlError:
-        tasks = [task for task, _, _ in interrupts.leaves(await self._checkpoints.newest())]
-        errors = [str(task.error) for task in tasks if task.error and not is_cancelled(task)]
-        return ServerRunFailed(errors[0], GO_ON) if errors else CutOff("it was stopped on the server", GO_ON)
+        """The reason why the run does not go on: another program stopped it, or it failed there."""
+        failures = task_failures(await self._checkpoints.newest())
+        return ServerRunFailed(failures[0], GO_ON) if failures else CutOff("it was stopped on the server", GO_ON)
 
     async def rejoin(self) -> AsyncIterator[StreamEvent]:
         """Follow what still runs for this run, and look for the end of its newest, which may have come unseen.
@@ -329,7 +336,7 @@ class ServerThread:
         state = await self._checkpoints.newest()
         if (state.interrupts and not asks) or checkpoint_of(state) != head or (gate and self._gate_at(state) != gate):
             await self._runs.withdraw(reserved)
-            raise NotPending("the thread has moved", await self._runs.who_answered())
+            raise NotPending("the thread has moved", await self._runs.earlier_answer())
         async for event in self._runs.follow(reserved):
             yield event
 
@@ -341,7 +348,7 @@ class ServerThread:
         """Approved calls run; refused ones get their result from the reviewer (the recipes of CONTRACT 2.3, for any mix)."""
         state = await self._checkpoints.newest()
         if checkpoint_of(state) != self._checkpoints.head:
-            raise NotPending("the thread has moved", await self._runs.who_answered())
+            raise NotPending("the thread has moved", await self._runs.earlier_answer())
         passage = tool_gates.passage(state, asked.actions, answers)
         refused = passage.refused
         if passage.must_divide:
@@ -368,7 +375,7 @@ class ServerThread:
     async def _give_results(self, asked: PendingInterrupt, answers: Mapping[int, Answer]) -> AsyncIterator[StreamEvent]:
         """Go on with the results of front-end tools as the next input. It is stored before anything runs: a crash never sends it twice."""
         if f"{END_CALLS}{self._checkpoints.head}" != asked.interrupt:
-            raise NotPending("the thread has moved", await self._runs.who_answered())
+            raise NotPending("the thread has moved", await self._runs.earlier_answer())
         await self._checkpoints.give(tool_gates.given_results(asked.actions, answers), as_node=tool_gates.INPUT)
         async for event in self._run_on():
             yield event
@@ -386,12 +393,16 @@ class ServerThread:
         self._runs.use_keys(whole, by_call)
 
     async def was_sent(self, decisions: str) -> bool | None:
-        """Whether a run on the server was started with these decisions."""
+        """Check whether one of the thread's newest runs was started with these decisions."""
         return await self._runs.was_sent(decisions)
 
-    async def who_answered(self) -> str:
-        """Who continued the thread last, and when, as a clause; empty if unknown."""
-        return await self._runs.who_answered()
+    async def earlier_answer(self) -> EarlierAnswer | None:
+        """Find who last started a run of the thread that is not this run's; None if nobody did."""
+        return await self._runs.earlier_answer()
+
+    def checkpoint_lost(self) -> CheckpointLost:
+        """The error for a thread that is not where this run left it."""
+        return checkpoint_lost()
 
     def forbid(self, blocked: Sequence[BlockedCall]) -> None:
         """Nothing: nobody outside can stop a call in the server's process."""
@@ -452,7 +463,7 @@ class ServerThread:
             for step in plan.steps:
                 await self._checkpoints.write(step[0].values, step[0].as_node, messages_in(state.values))
         except NotPending as reason:
-            raise Refused(reason.told or "somebody else was first, and the run goes on", "look at it again") from None
+            raise Refused(f"{reason.first} was first, and the run goes on", "look at it again") from None
         return AppliedHandback(plan.unapproved, plan.at_gate, plan.passes_gate, plan.node_asks)
 
     def has_handback(self, takeover: int) -> bool:

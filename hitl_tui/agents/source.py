@@ -53,13 +53,28 @@ class Drained(Exception):
     """The run stopped at a step boundary because a drain was requested; it continues from its checkpoint."""
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """An answer that reached the thread before one from here."""
+
+    actor: str
+    """Who gave it."""
+    seconds_ago: int | None = None
+    """None if the clocks of this machine and of the source differ."""
+
+
 class NotPending(Exception):
     """The source refused to resume: an interrupt is no longer pending, or the thread is busy. Nothing ran and nothing was stored."""
 
-    def __init__(self, why: str = "", told: str = "") -> None:
-        """`told`: for people, who was first and when; empty if unknown."""
+    def __init__(self, why: str = "", earlier: EarlierAnswer | None = None) -> None:
+        """`earlier`: the answer that was first; None if unknown."""
         super().__init__(why)
-        self.told = told
+        self.earlier = earlier
+
+    @property
+    def first(self) -> str:
+        """Who was first, for people."""
+        return self.earlier.actor if self.earlier else "somebody else"
 
 
 class CutOff(HitlError):
@@ -69,6 +84,10 @@ class CutOff(HitlError):
         """`goes_on`: the run can go on from its checkpoint, as after a worker's crash. Else a person decides that, by a retry."""
         super().__init__(happened, todo)
         self.goes_on = goes_on
+
+
+class CheckpointLost(HitlError):
+    """The run's checkpoint is lost. It must not start over, because its steps would run twice."""
 
 
 class ReadOnly(HitlError):
@@ -302,8 +321,11 @@ class Thread(Protocol):
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts, given with the node that raised each, that are pending right now. Must be fast."""
 
-    async def who_answered(self) -> str:
-        """Who answered what is no longer pending, and when, as a clause for people; empty if unknown."""
+    async def earlier_answer(self) -> EarlierAnswer | None:
+        """Find who answered what is no longer pending; None if unknown."""
+
+    def checkpoint_lost(self) -> CheckpointLost:
+        """The error for a checkpoint that is gone: what may have happened to it at this source, and what to do."""
 
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread; None if the checkpoint is not this run's."""

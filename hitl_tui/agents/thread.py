@@ -25,6 +25,7 @@ from hitl_tui.agents.source import (
     END_CALLS,
     AgentSettings,
     AppliedHandback,
+    CheckpointLost,
     Drained,
     NotPending,
     PendingInterrupt,
@@ -109,9 +110,14 @@ class LocalThread:
         found = [PendingInterrupt(p.interrupt, p.kind, p.node, p.actions, raw.get(p.interrupt)) for p in pauses if p.interrupt in wanted]
         return {one.interrupt: one for one in found}
 
-    async def who_answered(self) -> str:
-        """Empty: a checkpoint does not tell."""
-        return ""
+    async def earlier_answer(self) -> None:
+        """Unknown: a checkpoint does not tell."""
+
+    def checkpoint_lost(self) -> CheckpointLost:
+        """The error for a checkpoint that `checkpoints.db` does not have."""
+        return CheckpointLost(
+            "its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run again"
+        )
 
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread."""

@@ -30,7 +30,7 @@ BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJE
 """Outcomes that policy decides without a person, and how."""
 RUN_CUT_OFF = "may have run once: the run was cut off, and asks again what it had an answer to"
 RUN_AGAIN = "may have run once: what may have run was let run again, and asks again what it had an answer to"
-OLD_CHECKPOINTS = "may have run once: it was answered before, and checkpoints.db is older than that"
+OLD_CHECKPOINT = "may have run once: it was answered before, and the thread's checkpoint is older than that"
 LOST_DATABASE = "may have run once: what was decided of this run was lost with an earlier hitl.db"
 RENEW_NOTE = "UPDATE reviews SET note = :note, may_have_run = :may_have_run WHERE id = :review AND note != :note"
 ADD_CAUTION = """
@@ -232,9 +232,9 @@ def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
 
 
 def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
-    """The warning about a new pause that may have been answered before: checkpoints.db is older, or an earlier hitl.db was lost."""
+    """The warning about a new pause that may have been answered before: its checkpoint is older, or an earlier hitl.db was lost."""
     if found := db.row(ANSWERED_BEFORE, {"run": run, "interrupt": interrupt}):
         state, note = found
-        return OLD_CHECKPOINTS if state == ReviewState.APPLIED else str(note)
+        return OLD_CHECKPOINT if state == ReviewState.APPLIED else str(note)
     (is_adopted,) = db.row("SELECT json_extract(input, '$.adopted') IS NOT NULL FROM runs WHERE id = ?", (run,))
     return LOST_DATABASE if is_adopted else ""

@@ -11,8 +11,8 @@ from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import Run, RunState, Takeover
 from hitl_tui.store import Store, takeovers
 
-NOT_BEGUN = "the worker died before anything of it was applied; check it, and hand the run back again"
-MAY_BE_DONE = "may have been applied: the worker died while {}'s hand-back was being applied; check where the agent stands"
+NOT_BEGUN = "the run was interrupted before anything of it was applied; check it, and hand the run back again"
+MAY_BE_DONE = "may have been applied: the run was interrupted while {}'s hand-back was being applied; check where the agent stands"
 MOVED = "the run has moved since it was taken over, so nothing was applied; look at it again"
 
 

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
+from hitl_tui.agents.source import EarlierAnswer, PendingInterrupt, ThreadSnapshot, is_gate
+from hitl_tui.formatting import exact_duration
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Submission, has_digest
 from hitl_tui.store import submissions
 from hitl_tui.validation import response_value
 
 CUT_OFF = "may have run once: the run was cut off while this was being applied"
 STEP_FAILED = "may have run once: the graph failed in that step, and all of it is asked again"
-NOTHING_RAN = "asked again: the worker was stopped before the answer could be applied, and nothing ran"
+NOTHING_RAN = "asked again: the run was interrupted before the answer could be applied, and nothing ran"
 NOT_ACCEPTED = "the answer was sent, but the graph asks the same again"
 SUPERSEDED = "answered elsewhere or superseded before it could be sent"
 CHANGED = "what would run is no longer what was shown"
@@ -134,6 +135,14 @@ def left_out(snapshot: ThreadSnapshot, sent: Sequence[Submission]) -> Outcomes:
             names = " and ".join(f"call {action.number} ({canonical_json.one_line(action.name, 40)})" for action in lost)
             found[one.review] = ReviewOutcome(ReviewState.APPLIED, f"approved, but the agent went on without a result: {names}")
     return found
+
+
+def superseded(earlier: EarlierAnswer | None) -> ReviewOutcome:
+    """The outcome of an answer that came too late: it names who was first if that is known."""
+    if earlier is None:
+        return ReviewOutcome(ReviewState.STALE, SUPERSEDED)
+    ago = "" if earlier.seconds_ago is None else f"{exact_duration(earlier.seconds_ago)} "
+    return ReviewOutcome(ReviewState.STALE, f"{canonical_json.one_line(earlier.actor, 80)} answered {ago}before you")
 
 
 def after_failure(sent: Mapping[int, str], pending: set[str], error: str) -> Outcomes:

@@ -95,5 +95,7 @@ def in_doubt(pause: Pause, note: str, key: str | None, may_have_run: bool = True
     actions = pause.actions
     if pause.kind is PauseKind.GATE:
         means = {"approve": f"lets {pause.node} run, maybe for the second time", "reject": "ends the run here"}
-        actions = tuple(replace(action, description=f"the worker died while {pause.node} was running", means=means) for action in actions)
+        actions = tuple(
+            replace(action, description=f"the run was interrupted while {pause.node} was running", means=means) for action in actions
+        )
     return replace(pause, note=note, may_have_run=may_have_run, actions=actions, repeats=key)

@@ -26,6 +26,7 @@ from hitl_tui.worker.outcomes import (
     match_pending,
     outcomes_of,
     runs_nothing,
+    superseded,
     takes_run,
     with_answers,
 )
@@ -44,15 +45,6 @@ class CrashLoop(HitlError):
 
     def __init__(self, crashes: int) -> None:
         super().__init__(f"the worker died {crashes} times while this run was going")
-
-
-class CheckpointLost(HitlError):
-    """The run's checkpoint is lost. It must not start over, because its steps would run twice."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run again"
-        )
 
 
 class Turn:
@@ -139,15 +131,14 @@ class Turn:
 
     async def _with_names(self, stale: Outcomes) -> Outcomes:
         """The outcomes, with who was first where that is known."""
-        superseded = [review for review, outcome in stale.items() if outcome.note == SUPERSEDED]
-        who = await self._thread.who_answered() if superseded else ""
-        return stale | dict.fromkeys(superseded if who else [], ReviewOutcome(ReviewState.STALE, who))
+        late = [review for review, outcome in stale.items() if outcome.note == SUPERSEDED]
+        return stale | dict.fromkeys(late, superseded(await self._thread.earlier_answer())) if late else stale
 
     async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.DecidedReview]]) -> None:
         try:
             await self._stream(self._thread.resume([(asked, review.answers) for asked, review in answered]), Failpoint.RESUMED)
         except NotPending as reason:  # somebody resumed the thread after it was read
-            outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
+            outcome = superseded(reason.earlier)
             await reconcile.close(self._store, {review.review: outcome for _, review in answered})
             with contextlib.suppress(NotPending):  # that what was sent came too late is known
                 await self._stream(self._thread.rejoin())
@@ -156,7 +147,7 @@ class Turn:
 
     async def _require_checkpoint(self) -> None:
         if not is_own(await self._thread.snapshot(stopped=True), self._run):
-            raise CheckpointLost
+            raise self._thread.checkpoint_lost()
 
     def _bind(self, keys: submissions.IdempotencyKeys) -> None:
         """Give tools the keys of their decisions, and block the calls that were refused or are undecided."""
@@ -223,12 +214,11 @@ class Turn:
             sent_before = await reviews.submitted(self._store, run.id)
             keys, _ = await submissions.last_sent(self._store, run.id)
             if await thread.was_sent(keys.decisions) is not False:
-                outcome = ReviewOutcome(ReviewState.STALE, reason.told or SUPERSEDED)
-                await reconcile.close(self._store, dict.fromkeys(sent_before, outcome))
+                await reconcile.close(self._store, dict.fromkeys(sent_before, superseded(reason.earlier)))
         snapshot = await self._snapshot_before()
         if not is_own(snapshot, run):
             if await events.has_progressed(self._store, run.id, run.cut):
-                raise CheckpointLost
+                raise thread.checkpoint_lost()
             return False
         takeover = await takeovers.submitted(self._store, run.id)
         if takeover and await self._resolve_handback(takeover, snapshot):
@@ -264,8 +254,7 @@ class Turn:
         pending = {pause.interrupt for pause in snapshot.pauses}
         late = [one.review for one in sent if one.review in unknown and one.interrupt not in pending and takes_run(one)]
         if late:
-            told = await self._thread.who_answered() or SUPERSEDED
-            await reconcile.close(self._store, dict.fromkeys(late, ReviewOutcome(ReviewState.STALE, told)))
+            await reconcile.close(self._store, dict.fromkeys(late, superseded(await self._thread.earlier_answer())))
         return {review: interrupt for review, interrupt in unknown.items() if review not in late}
 
     async def _snapshot_before(self) -> ThreadSnapshot:

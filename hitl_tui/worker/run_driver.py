@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.source import CutOff, Drained, Source, Thread
+from hitl_tui.agents.source import CheckpointLost, CutOff, Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, LeaseLost, Storage
 from hitl_tui.foreign_errors import frames_of, is_own_cancellation
 from hitl_tui.model import Lease, ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
@@ -23,7 +23,7 @@ from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.outcomes import Outcomes, after_failure
 from hitl_tui.worker.output_capture import UMASK, current_run
 from hitl_tui.worker.policy_router import PolicyRouter
-from hitl_tui.worker.resume import CRASHES, CheckpointLost, CrashLoop, Turn
+from hitl_tui.worker.resume import CRASHES, CrashLoop, Turn
 from hitl_tui.worker.second_reader import SecondReader
 from hitl_tui.worker.signature_check import SignatureCheck
 from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
@@ -223,8 +223,9 @@ class RunDriver:
         await self._writer.flush()
         sent = await reviews.submitted(self._store, run.id)
         outcomes = await self._outcomes_after(run, sent, sentence)
-        if isinstance(error, CheckpointLost):  # nothing was sent anywhere
-            outcomes = {review: ReviewOutcome(ReviewState.FAILED, canonical_json.storable(error.happened)) for review in sent}
+        if isinstance(error, CheckpointLost):  # nothing says what became of an answer that was sent before an interruption
+            note = canonical_json.storable(f"may have run once: {error.happened}" if run.resuming else error.happened)
+            outcomes = dict.fromkeys(sent, ReviewOutcome(ReviewState.FAILED, note, run.resuming))
         if cut:  # the outcome of the others is unknown
             outcomes = {review: known for review, known in outcomes.items() if known.state is ReviewState.APPLIED}
         await reconcile.close(self._leased(run), outcomes)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.model import RunState
-from tests.support.harness import ForkServer, Reviewer, Sandbox, approve, edit, open_reviewer, reject, tool_results
+from hitl_tui.model import ReviewState, RunState
+from tests.support.harness import ForkServer, Reviewer, Sandbox, approve, edit, open_reviewer, reject, respond, tool_results
 from tests.support.servers import DevServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("dev")]
@@ -69,6 +69,45 @@ async def test_call_that_a_restart_interrupted_is_asked_again(dev_server: DevSer
     assert tool_results((await ann.wait(run, RunState.DONE)).result)["slow"] == ["slept"]
     assert [one["did"] for one in ann.effects(run)].count("slow begins") == 2
     assert await ann.review_states(run) == ["applied", "applied"]
+
+
+async def test_run_whose_state_the_server_has_lost_fails_and_says_so(dev_server: DevServer, ann: Reviewer) -> None:
+    """A server that is killed may keep a thread's row and have lost its state, which it writes into files of its own."""
+    sandbox = ann.sandbox
+    begun, decided, waits = [await ann.launch("batched", [("slow", {"seconds": 60.0}), ("send", {"to": "owl"})]) for _ in range(3)]
+    reviews = {run.id: await ann.open_review(run) for run in (begun, decided, waits)}
+    await ann.decide(reviews[begun.id], approve(), approve())
+    await ann.until_effect(begun, "slow begins")
+    sandbox.kill_workers()
+    await ann.decide(reviews[decided.id], approve(), approve())
+    await asyncio.to_thread(dev_server.lose, ".langgraph_checkpoint.*")
+    sandbox.start()
+    for run, note in ((begun, "may have run once: its checkpoint"), (decided, "its checkpoint")):
+        failed = await ann.wait(run, RunState.FAILED)
+        assert failed.error == "its checkpoint is gone: the server has lost it, or somebody deleted it there; launch the run again"
+        [review] = await ann.inbox.reviews.of_run(run.id)
+        assert review.state is ReviewState.FAILED and review.warning.startswith(f"{note} is gone: the server"), review
+    assert not ann.effects(decided), "nothing starts over"
+    await ann.decide(reviews[waits.id], approve(), approve())
+    assert (await ann.wait(waits, RunState.FAILED)).error.startswith("its checkpoint is gone: the server")
+    await ann.inbox.runs.retry(waits.id)
+    assert (await ann.wait(waits, RunState.FAILED)).error.startswith("its checkpoint is gone: the server")
+    assert not ann.effects(waits)
+
+
+async def test_thread_that_the_server_has_set_back_asks_again_with_a_warning(dev_server: DevServer, ann: Reviewer) -> None:
+    run = await ann.launch("twice", given={"text": "x"})
+    first = await ann.open_review(run)
+    await asyncio.to_thread(dev_server.keep_state)
+    await ann.decide(first, respond("one"))
+    second = await ann.open_review(run)
+    ann.sandbox.kill_workers()
+    await asyncio.to_thread(dev_server.set_back)
+    await ann.decide(second, respond("two"))
+    ann.sandbox.start()
+    again = await ann.open_review(run)
+    assert again.interrupt == first.interrupt
+    assert again.row.note == "may have run once: it was answered before, and the thread's checkpoint is older than that"
 
 
 async def test_lessons_of_an_assistant_are_those_of_its_graph(dev_server: DevServer, ann: Reviewer) -> None:

@@ -227,7 +227,7 @@ async def test_checkpoints_restored_from_a_backup_ask_again_with_a_warning(new_s
         assert sandbox.run_until_idle() == 0
         again = await reviewer.open_review(run)
         assert again.interrupt == first.interrupt
-        assert again.row.note == "may have run once: it was answered before, and checkpoints.db is older than that"
+        assert again.row.note == "may have run once: it was answered before, and the thread's checkpoint is older than that"
 
 
 @pytest.mark.slow

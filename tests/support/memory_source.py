@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hitl_tui.agents.source import (
     GATE,
     AppliedHandback,
+    CheckpointLost,
     Drained,
     KnownThreads,
     NotPending,
@@ -226,8 +227,11 @@ class MemoryThread:
         pauses = (await self.snapshot(stopped=True)).pauses
         return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
 
-    async def who_answered(self) -> str:
-        return ""
+    async def earlier_answer(self) -> None:
+        pass
+
+    def checkpoint_lost(self) -> CheckpointLost:
+        return CheckpointLost("its memory is gone")
 
     async def head_after_error(self, run: int, error: str) -> RunHead | None:
         return (await self.snapshot(stopped=True)).head

@@ -229,6 +229,7 @@ class DevServer:
         self.journal = folder / "journal"
         port = free_port()
         place = _copied(folder, project)
+        self._state, self._kept = place / ".langgraph_api", folder / "kept"
         command = [f"{python.parent}/langgraph", "dev", "--no-browser", "--no-reload", "--host", "127.0.0.1", "--port", f"{port}"]
         self.processes = [ServerProcess([*command, "--n-jobs-per-worker", "10"], place, _env(self.journal), port)]
 
@@ -241,6 +242,29 @@ class DevServer:
         """Run the server."""
         with _running(self.processes):
             yield self
+
+    def lose(self, files: str) -> None:
+        """Stop the server, and start it without some of the files in which it keeps its threads."""
+        self.processes[0].stop()
+        for path in self._state.glob(files):
+            path.unlink()
+        self.processes[0].start()
+        self.processes[0].until_ready()
+
+    def keep_state(self) -> None:
+        """Copy what the server knows, for `set_back`."""
+        self.processes[0].stop()
+        shutil.copytree(self._state, self._kept)
+        self.processes[0].start()
+        self.processes[0].until_ready()
+
+    def set_back(self) -> None:
+        """Kill the server, and start it with what it knew at `keep_state`."""
+        self.processes[0].kill()
+        shutil.rmtree(self._state)
+        self._kept.rename(self._state)
+        self.processes[0].start()
+        self.processes[0].until_ready()
 
 
 class LangHost:

@@ -593,7 +593,7 @@ async def test_takeover_can_cancel_the_run(hands: Reviewer) -> None:
 
 @pytest.mark.parametrize(
     ("step", "state", "note"),
-    [("submitted", "failed", "the worker died before anything of it was applied"), ("resumed", "applied", "may have been applied")],
+    [("submitted", "failed", "the run was interrupted before anything of it was applied"), ("resumed", "applied", "may have been applied")],
 )
 async def test_handback_interrupted_by_a_crash_is_resolved(new_sandbox: SandboxFactory, step: str, state: str, note: str) -> None:
     sandbox = new_sandbox("takeover")
