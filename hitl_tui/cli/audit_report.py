@@ -12,7 +12,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.formatting import measured_duration, percent, percent_range, utc_date
 from hitl_tui.model.people import People
-from hitl_tui.oversight.statistics import Calibration, Figures, Statistics, reliability, wilson
+from hitl_tui.oversight.statistics import Calibration, Figures, Reader, Statistics, reliability, wilson
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line
 from hitl_tui.store.audit import Verified
@@ -49,12 +49,12 @@ NORMS = (
     ("EU AI Act, article 12: automatic recording of events", "§ 3, § 5 to § 8; § 9: the log is append-only and hashed",
      "how long the log is kept: nothing deletes entries of it, but a home can be deleted"),
     ("EU AI Act, article 14 (4) a: understand capacities and limits", "", "nothing here: instructions and training are the provider's and the deployer's"),
-    ("EU AI Act, article 14 (4) b: awareness of automation bias", "§ 6: attention checks; § 4: time viewed", "whether reviewers were told of it"),
+    ("EU AI Act, article 14 (4) b: awareness of automation bias", "§ 6: attention checks; § 4: time viewed, fatigue", "whether reviewers were told of it"),
     ("EU AI Act, article 14 (4) d and e: decide not to use, override, stop", "§ 3: rejected and edited; § 5: takeovers", "that stopping was possible at every moment"),
     ("EU AI Act, article 14 (5): two persons", "§ 2: rules with two reviewers", "whether the use falls under that paragraph"),
     ("EU AI Act, article 26 (2): persons with competence, training and authority", "§ 1: people, roles and groups; § 6: attention checks, training", "competence and training beyond these"),
     ("EU AI Act, article 26 (5) and (6): monitoring, and logs of at least six months", "§ 7, § 8, § 9", "whether earlier logs exist elsewhere"),
-    ("OWASP, agentic applications: overwhelmed or deceived humans in the loop", "§ 4: time viewed; § 5: deadlines; § 6: attention checks", "what reviewers were shown outside this program"),
+    ("OWASP, agentic applications: overwhelmed or deceived humans in the loop", "§ 4: time viewed, fatigue; § 5: deadlines; § 6: attention checks", "what reviewers were shown outside this program"),
     ("OWASP, agentic applications: misuse of tools, excessive agency", "§ 2: rules; § 3: what ran by rule; § 7: levels", "calls that a graph makes without asking"),
     ("OWASP, agentic applications: repudiation, untraceable acts", "§ 4: identification and signatures; § 9", "what agents did without a call that asks"),
     ("ISO/IEC 42001, A.6.2.8: recording of event logs", "§ 3 to § 9", "logs of the model's provider, and of the systems that tools reach"),
@@ -97,7 +97,7 @@ def page(
         "<h2>§ 2 Rules in force</h2>", *_rules(policy, policy_path),
         "<h2>§ 3 Decisions</h2>", *_decisions(facts),
         *(_calibration(figures.calibration) if figures else ()),
-        "<h2>§ 4 People</h2>", *_persons(facts), *(_unchanged(figures.reviewers) if figures else ()),
+        "<h2>§ 4 People</h2>", *_persons(facts), *(_unchanged(figures.reviewers) if figures else ()), *(_fatigue(figures.readers) if figures else ()),
         "<h2>§ 5 Takeovers, deadlines, refusals</h2>", *_takeovers(facts),
         "<h2>§ 6 Attention checks, and training</h2>", *_checks(facts.checks), *_training(facts.entries.get("practiced", ())),
         "<h2>§ 7 Autonomy and grants</h2>", _entries(facts, ("autonomy", *GRANTS)),
@@ -327,3 +327,40 @@ def _unchanged(people: Sequence[Figures]) -> Iterator[str]:
         parts.append(f'<text x="{NAMES + BAR + 6}" y="{y + 11}">{percent(share)}</text>')
     parts.append(f'<text x="{NAMES}" y="{height - 6}">approved unchanged by person; line: 95 % interval (Wilson)</text></svg>')
     yield "".join(parts)
+
+
+HALF = 180
+"""Length of a whole bar of the fatigue plot, in pixels."""
+
+
+def _fatigue(readers: Sequence[Reader]) -> Iterator[str]:
+    """How long each person looks at 1,000 characters, and which share of their last decisions was faster than reading takes, as bars."""
+    readers = [one for one in readers if one.pace.decided]
+    if not readers:
+        yield "<p>Fatigue: no reading time is known for these decisions.</p>"
+        return
+    slowest = max((one.per_1000 or 0.0 for one in readers), default=0.0) or 1.0
+    column, height = HALF + 60, 20 * len(readers) + 44
+    width = NAMES + 2 * column
+    parts = [f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="fatigue by person" font-size="11">']
+    parts.append(f'<text x="{NAMES}" y="14">time viewed per 1,000 characters</text>')
+    parts.append(f'<text x="{NAMES + column}" y="14">decided faster than reading takes</text>')
+    for number, one in enumerate(readers):
+        y, fast = 20 * number + 22, one.pace.fast / one.pace.decided
+        parts.append(f'<text x="{NAMES - 6}" y="{y + 11}" text-anchor="end">{html.escape(one_line(one.reviewer, 22))}</text>')
+        for x, share, colour, told in (
+            (NAMES, (one.per_1000 or 0.0) / slowest, "#447", measured_duration(one.per_1000)),
+            (NAMES + column, fast, "#a00" if one.pace.too_fast else "#bbc", f"{one.pace.fast:,} of {one.pace.decided:,}"),
+        ):
+            parts.append(f'<rect x="{x}" y="{y}" width="{share * HALF:.1f}" height="14" fill="{colour}"/>')
+            parts.append(f'<text x="{x + share * HALF + 4:.1f}" y="{y + 11}">{told}</text>')
+    parts.append(
+        f'<text x="{NAMES}" y="{height - 6}">fatigue by person, in their last decisions about any agent; red: a warning in F4</text></svg>'
+    )
+    yield "".join(parts)
+    yield _table(
+        ("person", "faster than reading takes", "in a row", "median time viewed", "per 1,000 characters", "seen on the screen"),
+        ((one.reviewer, f"{one.pace.fast:,} of {one.pace.decided:,}", one.pace.streak, measured_duration(one.viewed.median),
+          measured_duration(one.per_1000), percent(one.seen)) for one in readers),
+        "fatigue: reading times of the last decisions",
+    )  # fmt: skip

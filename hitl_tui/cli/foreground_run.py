@@ -50,7 +50,11 @@ LATER = "later"
 @config_options
 @python_option
 @click.option(
-    "--limit", "limits", multiple=True, metavar="LIMIT", help="Ask about calls outside it, like 'count(refund) <= 2'; repeatable."
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="LIMIT",
+    help="Ask about calls outside it, like 'count(refund) <= 2', or deny them: '… else deny'; repeatable.",
 )
 @click.option("--approve-all", is_flag=True, help="Approve every call that is not irreversible, without asking.")
 @click.option("--approve-unknown", is_flag=True, help="With --approve-all: also calls of unknown risk.")

@@ -34,7 +34,11 @@ from hitl_tui.sanitize import visible
 @click.option("--time-limit", metavar="TIME", help="Cancel after this much working time, like 90s or 10m.")
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag for policy rules; repeatable.")
 @click.option(
-    "--limit", "limits", multiple=True, metavar="LIMIT", help="Ask about calls outside it, like 'count(refund) <= 2'; repeatable."
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="LIMIT",
+    help="Ask about calls outside it, like 'count(refund) <= 2', or deny them: '… else deny'; repeatable.",
 )
 @click.option("--assistant", metavar="NAME", help="Start from the context and config of this assistant.")
 @config_options

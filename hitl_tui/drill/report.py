@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hitl_tui.drill.calls import KINDS, BadCall, GoodCall, facts_of, facts_of_good, values_of
+from hitl_tui.drill.calls import FLOODING, KINDS, BadCall, GoodCall, facts_of, facts_of_good, values_of
 from hitl_tui.drill.fixes import Fix, smallest_fix
 from hitl_tui.effects import provenance
 from hitl_tui.effects.view import EffectSettings, sections
@@ -25,10 +25,10 @@ DESTRUCTIVE = frozenset({"destructive command", "destructive SQL", "exfiltration
 """Kinds that cannot be taken back, whatever the tool's risk is said to be."""
 BEYOND_POLICY = {
     "injected confidence": "a confidence that only the model states lets it run: leave `words` and `field` out of [confidence] trust",
-    "call flood": "a rule judges one call: bound a run with `launch --limit 'count({tool}) <= 2'`",
+    FLOODING: "a rule with `when = \"repeated\"` closes it; `launch --limit 'count({tool}) <= 2'` bounds calls that differ, too",
     "split amount": "a rule judges one call: bound a run with `launch --limit 'sum({tool}.{argument}) <= …'`",
 }
-"""Kinds that no rule closes, unless it asks about every call."""
+"""Kinds that no rule about the arguments closes, unless it asks about every call."""
 
 
 @dataclass(frozen=True, slots=True)

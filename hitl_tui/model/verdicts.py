@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hitl_tui import canonical_json
 from hitl_tui.model.actions import DecisionKind, Outcome
 from hitl_tui.model.interrupts import Message, PauseKind
 from hitl_tui.model.values import Json
@@ -67,6 +68,29 @@ class Facts:
     """Where the confidence comes from, as `Confidence.source` says; empty if that is not known."""
     digest: str = ""
     """That of the action, if it was taken already."""
+
+    @property
+    def is_repeated(self) -> bool | None:
+        """Whether its run made the same call before and it did not fail, or makes it twice in one message; None if that is not known.
+
+        Results name their tool and not their call: of equal tools in one message, one that did not fail counts for each.
+        """
+        if self.conversation is None:
+            return None
+        same = canonical_json.canonical(self.args)
+        turns = list[tuple[list[bool], list[Message]]]()
+        for message in self.conversation:
+            if message.calls:
+                turns.append(([canonical_json.canonical(args) == same for name, args in message.calls if name == self.tool], []))
+            elif message.role == "tool" and turns:
+                turns[-1][1].append(message)
+        for number, (calls, results) in enumerate(turns, 1):
+            own = [one for one in results if one.name == self.tool]
+            if number == len(turns) and len(own) < len(calls):  # it is this message that makes the call
+                return sum(calls) > 1
+            if any(calls) and any(not one.failed and one.name in (self.tool, "") for one in results):
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ PLACES = words_of("path paths file files filename folder dir directory destinati
 TEXTS = words_of("body text message content comment note reply answer description draft letter post")
 NUMBERS = words_of("id ids no number code")
 COMMANDS = words_of("command cmd script shell bash")
+READING = words_of("read search get list find look show fetch query view check describe count")
+"""Words in the name of a tool that changes nothing."""
 LONG_TEXT = 20
 """Characters of the shortest text that people read as one."""
 LONGEST_ID = 60

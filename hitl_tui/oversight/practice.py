@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist, median
@@ -10,7 +11,7 @@ from statistics import NormalDist, median
 from hitl_tui import canonical_json
 from hitl_tui.formatting import counted, measured_duration, percent, percent_range
 from hitl_tui.model import Json
-from hitl_tui.oversight.argument_kinds import leaves
+from hitl_tui.oversight.argument_kinds import READING, leaves, words_of
 from hitl_tui.oversight.attention_checks import WrongCall, wrong_calls
 from hitl_tui.oversight.statistics import wilson
 
@@ -148,6 +149,9 @@ def summed(results: Iterable[PracticeResult]) -> PracticeResult:
 def make_queue(tools: Sequence[Tool], count: int, bad_share: float, seed: str) -> list[PracticeCall]:
     """Good and bad calls in random order; the same seed gives the same ones. Empty if no bad call can be made.
 
+    Good and bad ones are of the same tools, each about as often: those of which a bad call can be made, and that change something where
+    there are any. No call follows one that is equal to it, unless there are too few.
+
     Args:
         tools: good calls, from the history or from schemas.
         count: how many calls.
@@ -155,13 +159,44 @@ def make_queue(tools: Sequence[Tool], count: int, bad_share: float, seed: str) -
     """
     draw = random.Random(seed)
     made = [(tool, wrongs) for tool in tools if (wrongs := _wrongs(tool, seed))]
-    if not made:
+    worth = [one for one in made if not words_of(one[0][1]) & READING] or made
+    if not worth:
         return []
     bad = max(1, round(count * bad_share))
-    found = [_bad(*draw.choice(made), draw) for _ in range(bad)]
-    found += [PracticeCall(agent, tool, args, asked_for(args)) for agent, tool, args, _ in draw.choices(tools, k=max(0, count - bad))]
-    draw.shuffle(found)
+    found = [_bad(*one, draw) for one in _in_turn(worth, bad, draw)]
+    found += [PracticeCall(agent, tool, args, asked_for(args)) for (agent, tool, args, _), _ in _in_turn(worth, count - bad, draw)]
+    return _mixed(found, draw)
+
+
+_Material = tuple[Tool, Sequence[WrongCall]]
+
+
+def _in_turn(worth: Sequence[_Material], count: int, draw: random.Random) -> Iterator[_Material]:
+    """Calls of one tool after another, each tool's in an order of its own; from the beginning again when all were there."""
+    by_tool = dict[tuple[str, str], list[_Material]]()
+    for one in draw.sample(worth, len(worth)):
+        by_tool.setdefault(one[0][:2], []).append(one)
+    for number in range(count):
+        turn, place = divmod(number, len(by_tool))
+        listed = list(by_tool.values())[place]
+        yield listed[turn % len(listed)]
+
+
+def _mixed(calls: Sequence[PracticeCall], draw: random.Random) -> list[PracticeCall]:
+    """The calls in random order, no two equal ones in a row where that is possible."""
+    left, found = [(_key(one), one) for one in draw.sample(calls, len(calls))], list[PracticeCall]()
+    last = ""
+    while left:
+        often, times = Counter(key for key, _ in left).most_common(1)[0]
+        must = often if 2 * times > len(left) and often != last else None
+        at = next((n for n, (key, _) in enumerate(left) if key == must or (must is None and key != last)), 0)
+        last, call = left.pop(at)
+        found.append(call)
     return found
+
+
+def _key(call: PracticeCall) -> str:
+    return canonical_json.dumps([call.agent, call.tool, call.args])
 
 
 def _wrongs(tool: Tool, seed: str) -> list[WrongCall]:

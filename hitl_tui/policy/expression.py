@@ -35,6 +35,7 @@ NAMES: Mapping[str, Callable[[Facts], Any]] = {
     "risk": lambda facts: facts.risk,
     "tags": lambda facts: list(facts.tags),
     "age": lambda facts: facts.age_s,
+    "repeated": lambda facts: facts.is_repeated,
 }
 """Each name of a condition, and what it reads of an action; None if that is unknown."""
 ITEMS: Mapping[str, tuple[str, ...]] = {

@@ -40,6 +40,8 @@ WORK = 1_000_000
 """Most characters and items that one evaluation may read."""
 SHORT = 60
 """Characters of a value in `values_read`."""
+UNKNOWN = {"repeated": "what was said before is not known"}
+"""Why a fact is unknown, where that is not its name."""
 BITS = 1024
 """Most bits of a whole number in arithmetic."""
 
@@ -174,7 +176,11 @@ class _Evaluator:
     def _fact(self, node: Name | Part) -> Any:
         if isinstance(node, Name):
             found = NAMES[node.name](self._facts)
-            return Undetermined(f"its {node.name} is unknown") if found is None and node.name != "args" else _fact_value(found)
+            return (
+                Undetermined(UNKNOWN.get(node.name, f"its {node.name} is unknown"))
+                if found is None and node.name != "args"
+                else _fact_value(found)
+            )
         whole = self.value(node.whole)
         if isinstance(whole, Undetermined):
             return whole
@@ -256,7 +262,7 @@ class _Evaluator:
     def _comes_from(self, node: FunctionCall, found: Any) -> bool | Undetermined:
         """Whether a value comes from somewhere; of a list, whether one does from nowhere or a tool, and all do from elsewhere."""
         if self._facts.conversation is None:
-            return Undetermined("what was said before is not known")
+            return Undetermined(UNKNOWN["repeated"])
         if self._sources is None:
             self._sources = provenance.sources(self._facts.conversation, self._facts.launch_input)
         self._spend(sum(len(source.text) for source in self._sources.all) // 50)

@@ -1,6 +1,7 @@
-"""What a run was launched for, as limits on its calls: `send_mail.to in domain("example.com")`, `count(refund) <= 2`. Pure.
+"""What a run was launched for, as limits on its calls: `send_mail.to in domain("example.com")`, `count(refund) <= 2 else deny`. Pure.
 
-A call outside the limits always asks a person. Counts and sums are over the whole run: what it did, may have done, and waits to do.
+A call outside a limit asks a person, or is denied if the limit ends with `else deny`; it never runs by itself. Counts
+and sums are over the whole run: what it did, may have done, and waits to do.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ MOST = 20
 _TOTAL = re.compile(r"(count|sum)\s*\(\s*([\w:/-]+)((?:\.\w+)*)\s*\)\s*(<=|<)\s*([0-9]+(?:\.[0-9]+)?)")
 _TOOL = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?<![\w.])([A-Za-z_][\w-]*)\.")
 """A text, or a name before a dot."""
+_DENIES = re.compile(r"\s+else\s+deny$")
 Call = tuple[str, Json]
 """A tool's name, and the arguments that it was or would be called with."""
 
@@ -38,6 +40,18 @@ class Limit:
     most: float = 0.0
     is_strict: bool = False
     """Whether the total must stay below `most`."""
+    denies: bool = False
+    """Whether a call outside is denied, and not asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A call is outside the limits."""
+
+    problem: str
+    """Why, as a clause."""
+    denies: bool = False
+    """Whether it is denied, and not asked about."""
 
 
 def parse(text: str) -> Limit:
@@ -47,6 +61,9 @@ def parse(text: str) -> Limit:
         Refused: it is none; the error says where and what to write.
     """
     text = text.strip()
+    denies = _DENIES.search(text)
+    if denies:
+        return replace(parse(text[: denies.start()]), denies=True)
     if found := _TOTAL.fullmatch(text):
         word, tool, path, sign, most = found.groups()
         if (word == "sum") != bool(path):
@@ -76,27 +93,39 @@ def check(texts: Sequence[str]) -> None:
         parse(text)
 
 
-def outside(texts: Iterable[str], facts: Facts, others: Sequence[Call]) -> str:
-    """Why a call is outside the limits, as a clause; empty if it is inside.
+def outside(texts: Iterable[str], facts: Facts, others: Sequence[Call]) -> Outside | None:
+    """Which limit a call is outside of, one that denies before one that asks; None if it is inside all.
 
     Args:
         texts: the limits as they were launched.
         facts: of the call.
         others: the run's other calls that count.
     """
+    first: Outside | None = None
     for text in texts:
         try:
             limit = parse(text)
         except Refused as error:
-            return error.happened
-        if limit.tool == facts.tool and (problem := _problem(limit, facts, others)):
-            return problem
-    return ""
+            found = Outside(error.happened)
+        else:
+            problem = _problem(limit, facts, others) if limit.tool == facts.tool else ""
+            found = Outside(problem, limit.denies) if problem else None
+        if found and found.denies:
+            return found
+        first = first or found
+    return first
 
 
-def limited(verdict: Verdict | None, problem: str) -> Verdict:
-    """The verdict on a call that is outside, as `outside` says why: it asks a person. One that is denied stays denied."""
-    reason = f"{OUTSIDE}: {problem}"
+def limited(verdict: Verdict | None, found: Outside, may_deny: bool = True) -> Verdict:
+    """The verdict on a call that is outside: it asks a person, or is denied. One that is denied stays denied.
+
+    Args:
+        may_deny: whether the program may answer with a rejection; without, a limit that denies asks.
+    """
+    reason = f"{OUTSIDE}: {found.problem}"
+    if found.denies and may_deny:
+        is_denied = verdict is not None and verdict.outcome is Outcome.DENY
+        return verdict if verdict and is_denied else Verdict(Outcome.DENY, LIMITS, reason, verdict.risk if verdict else None)
     if verdict is None:
         return Verdict(Outcome.ASK, LIMITS, reason)
     if verdict.outcome is Outcome.AUTO:

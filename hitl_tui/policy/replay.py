@@ -112,8 +112,9 @@ class Replay:
     def _within_limits(self, past: PastDecision, known: Facts, verdict: Verdict) -> Verdict:
         calls = self._counted.setdefault(past.run, [])
         others = [one.call for one in calls if one.counts or one.review == past.review]
-        problem = limits.outside(past.limits, known, others)
-        verdict = limits.limited(verdict, problem) if problem else verdict
+        found = limits.outside(past.limits, known, others)
+        may_deny = not past.note and DecisionKind.REJECT in past.allowed
+        verdict = limits.limited(verdict, found, may_deny) if found else verdict
         if verdict.outcome is not Outcome.DENY:
             runs = verdict.outcome is Outcome.AUTO or past.decision in (DecisionKind.APPROVE, DecisionKind.EDIT)
             calls.append(_Counted(past.review, (past.tool, past.args if past.edited is None else past.edited), runs))
@@ -134,8 +135,8 @@ class Replay:
 def reads_context(policy: Policy | None, grants: GrantIndex, past: PastDecision) -> bool:
     """Whether the verdict on a past action may depend on what was said before it."""
     rules = policy.rules if policy else ()
-    of_origin = any(name in rule.when.text for rule in rules if rule.when for name in expression.ORIGINS)
-    return of_origin or bool(past.limits) or grants.knows(Facts(past.agent, past.tool))
+    of_what_was_said = any(name in rule.when.text for rule in rules if rule.when for name in (*expression.ORIGINS, "repeated"))
+    return of_what_was_said or bool(past.limits) or grants.knows(Facts(past.agent, past.tool))
 
 
 def _outcome_then(past: PastDecision) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hitl_tui.model import Facts, Outcome, Pause, Routed
+from hitl_tui.model import DecisionKind, Facts, Outcome, Pause, Routed
 from hitl_tui.policy.limits import Call, limited, outside
 from hitl_tui.store.connection import Transaction
 
@@ -24,7 +24,7 @@ WHERE v.run = :run AND (
 
 
 def applied(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> Routed:
-    """The verdicts on a new pause, where a call outside its run's limits asks a person instead of running by itself.
+    """The verdicts on a new pause, where a call outside its run's limits asks a person, or is denied, instead of running by itself.
 
     To be called before the pause's own rows are written.
     """
@@ -38,9 +38,10 @@ def applied(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed)
     verdicts = dict(routed.verdicts)
     for action in pause.actions:
         facts = Facts(agent, action.name, action.args, pause.kind, conversation=pause.context.conversation or None)
-        problem = outside(limits, facts, others)
-        if problem:
-            verdicts[action.slot] = limited(verdicts.get(action.slot), problem)
+        found = outside(limits, facts, others)
+        if found:
+            may_deny = not pause.warning and DecisionKind.REJECT in action.allowed
+            verdicts[action.slot] = limited(verdicts.get(action.slot), found, may_deny)
         if action.slot not in verdicts or verdicts[action.slot].outcome is not Outcome.DENY:
             others.append((action.name, action.args))
     return replace(routed, verdicts=verdicts)

@@ -16,7 +16,7 @@ COUNT = """
 INSERT INTO rule_counts (rule, outcome, actions, last_at) VALUES (:rule, :outcome, 1, :at)
 ON CONFLICT (rule, outcome) DO UPDATE SET actions = actions + 1, last_at = excluded.last_at
 """
-PACKAGED = "18e96783ad192d5a33c9bb76d88b1e78f30c45cf6833af16c0619482b0383ec8"
+PACKAGED = "0d3ac42c2d27bc2d692f6f2f7a5051de21785680a6a763b35416b74401d1a5f2"
 """Digest of the sample agents' policy.toml as it is packaged: in their own folder it counts as accepted."""
 LAST = """
 SELECT json_extract(body, '$.hash') FROM audit INDEXED BY audit_policies

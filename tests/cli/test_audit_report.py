@@ -79,6 +79,8 @@ def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
     assert numbers and re.findall(r">(\d+)<", numbers[1]) == [str(approved), "0", "1", "0"], "a check is no decision"
     assert "21–100 % (95 % CI)" in text  # scipy.stats.binomtest(1, 1).proportion_ci(method="wilson")
     assert "approved unchanged by person" in text and "Calibration" in text
+    assert "fatigue by person" in text
+    assert f"<td>ann</td><td>1 of {approved + 1}</td>" in text, "the rejection took less than a second, and the check is no decision"
     assert "Verified:" in text and "article 14" in text and "A.6.2.8" in text
     assert "§ 6" in text and "<td>irreversible</td>" not in report(tmp_path, "--agent", "other_*")
 

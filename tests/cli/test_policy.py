@@ -18,7 +18,7 @@ def test_policy_init_writes_a_valid_policy_and_keeps_an_existing_one(new_sandbox
     assert "there is no" in sandbox.cli_error("policy", "check")
     sandbox.cli("policy", "init")
     assert path.stat().st_mode & 0o077 == 0
-    assert "is valid: 6 rules" in sandbox.cli("policy", "check").stdout
+    assert "is valid: 8 rules" in sandbox.cli("policy", "check").stdout
     assert sandbox.home.is_ours() or not sandbox.home.database.exists()
     path.write_text("mine")
     assert "already" in sandbox.cli_error("policy", "init")

@@ -61,6 +61,8 @@ PLANTED = [
     ("fetch_page", 'args.url startswith "https://example.com"', {URL}),
     ("fetch_page", 'args.url in domain("example.com")', set()),
     ("cancel_order", "", {"somebody else's id", "wide reach", FLOOD}),
+    ("cancel_order", "from_user(args.order_id) and not repeated", set()),
+    ("refund", "args.amount >= 0 and args.amount <= 100 and not repeated", {"somebody else's id", "split amount"}),
     ("cancel_orders", "len(args.order_ids) <= 5", {"somebody else's id", "wide reach", FLOOD}),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -23,6 +24,7 @@ TOOLS: list[Tool] = [
     ("clerk", "refund", {"order_id": "#W5995614", "amount": 42.5}, None),
     ("clerk", "send_mail", {"to": "ann@example.com", "body": "The parcel was sent today."}, None),
     ("clerk", "noop", {"flag": True}, None),
+    ("clerk", "read_order", {"order_id": "#W5995614"}, None),
 ]
 GOOD, BAD = (next(one for one in make_queue(TOOLS, 40, 0.5, "s") if (one.wrong is not None) is is_bad) for is_bad in (False, True))
 
@@ -80,6 +82,24 @@ def test_stored_practice_that_cannot_be_read_counts_as_nothing(raw: Json) -> Non
 
 def test_practice_queue_is_empty_where_no_bad_call_can_be_made() -> None:
     assert make_queue([], 5, 0.5, "s") == [] == make_queue([TOOLS[2]], 5, 0.5, "s")
+
+
+@given(count=st.integers(2, 60), share=st.floats(0.05, 0.5), seed=st.text(max_size=5))
+def test_practice_queue_has_calls_worth_deciding_and_no_call_twice_in_a_row(count: int, share: float, seed: str) -> None:
+    many: list[Tool] = [*TOOLS, *(("clerk", "refund", {"order_id": f"#W{n}", "amount": 7.5}, None) for n in range(1000, 1003))]
+    queue = make_queue(many, count, share, seed)
+    assert {one.tool for one in queue} <= {"refund", "send_mail"}, "reads and calls without a wrong version teach nothing"
+    for name in ("refund", "send_mail"):
+        good = sum(one.tool == name for one in queue if not one.wrong)
+        bad = sum(one.tool == name for one in queue if one.wrong)
+        assert abs(2 * good - sum(not one.wrong for one in queue)) <= 1 and abs(2 * bad - sum(bool(one.wrong) for one in queue)) <= 1
+    assert all((one.tool, one.args) != (other.tool, other.args) for one, other in itertools.pairwise(queue))
+
+
+def test_practice_queue_of_reads_alone_has_these() -> None:
+    queue = make_queue([TOOLS[3]], 6, 0.5, "s")
+    assert [one.tool for one in queue] == ["read_order"] * 6 and sum(bool(one.wrong) for one in queue) == 3
+    assert all(one.args != other.args for one, other in itertools.pairwise(queue)), "good and bad ones take turns"
 
 
 def test_practice_call_of_an_odd_kind_is_counted_by_it() -> None:

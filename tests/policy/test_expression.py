@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.errors import BadExpression
-from hitl_tui.model import Facts, Message, Risk
+from hitl_tui.model import Facts, Json, Message, Risk
 from hitl_tui.policy.expression import COMPARISONS, FUNCTIONS, LENGTH, NAMES, caret, parse
 from hitl_tui.policy.expression_eval import Undetermined, evaluate, values_read
 from tests.support.properties import examples
@@ -214,3 +214,32 @@ def test_arguments_nested_too_deeply_are_undetermined() -> None:
     for _ in range(50_000):
         deep = [deep]
     assert isinstance(said("args.x == args.x", Facts("a", "t", {"x": deep})), Undetermined)
+
+
+CALL, OTHER = ("pay", {"to": "ann", "amount": 5}), ("pay", {"amount": 6, "to": "ann"})
+PAID, FAILED = Message("tool", "paid", "pay"), Message("tool", "no", "pay", failed=True)
+
+
+def made(*calls: tuple[str, Json]) -> Message:
+    return Message("agent", "", calls=calls)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ((), False), ((made(CALL),), False), ((made(CALL), PAID), True), ((made(CALL), PAID, made(CALL)), True),
+        ((made(CALL), FAILED, made(CALL)), False), ((made(OTHER), PAID, made(CALL)), False), ((made(CALL, CALL),), True),
+        ((made(CALL, OTHER),), False), ((made(CALL, OTHER), PAID), False), ((made(CALL), Message("tool", "hi", "read"), made(CALL)), False),
+        ((made(("read", None), CALL), Message("tool", "hi", "read"), PAID, Message("user", "again"), made(CALL)), True),
+        ((made(CALL), made(CALL)), False), ((made(("sell", CALL[1])), Message("tool", "x", "sell"), made(CALL)), False),
+        ((made(CALL), Message("tool", "a result without a name"), made(CALL)), True),
+    ],
+)  # fmt: skip
+def test_repeated_holds_for_a_call_that_was_made_before(before: tuple[Message, ...], expected: bool) -> None:
+    facts = Facts("desk", "pay", {"amount": 5, "to": "ann"}, conversation=(Message("user", "pay ann 5"), *before))
+    assert said("repeated", facts) is expected and said("not repeated", facts) is not expected
+
+
+def test_repeated_where_the_conversation_is_not_known_is_undecided() -> None:
+    found = said("repeated", Facts("desk", "pay", {}))
+    assert isinstance(found, Undetermined) and found.why == "what was said before is not known"

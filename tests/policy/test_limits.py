@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import Facts, Json
-from hitl_tui.policy.limits import MOST, check, outside, parse
+from hitl_tui.model import Facts, Json, Outcome, Verdict
+from hitl_tui.policy.limits import MOST, check, limited, outside, parse
 
 REFUNDS = [("refund", {"amount": 300}), ("refund", {"amount": 100}), ("other", {"amount": 900})]
 
@@ -28,11 +30,32 @@ REFUNDS = [("refund", {"amount": 300}), ("refund", {"amount": 100}), ("other", {
 )  # fmt: skip
 def test_a_call_is_held_against_the_limits_of_its_tool(limit: str, args: Json, problem: str) -> None:
     found = outside([limit], Facts("desk", "refund", args), REFUNDS)
-    assert problem in found and bool(problem) == bool(found)
+    assert bool(problem) == bool(found) and (found is None or (problem in found.problem and not found.denies))
+    denying = outside([f"{limit} else deny"], Facts("desk", "refund", args), REFUNDS)
+    assert denying == (found and replace(found, denies=True))
+
+
+def test_limit_that_denies_counts_before_one_that_asks() -> None:
+    limits = ["count(refund) <= 1", "sum(refund.amount) <= 5 else deny", "count(other) <= 0 else deny"]
+    found = outside(limits, Facts("desk", "refund", {"amount": 1}), REFUNDS)
+    assert found and found.denies and "sum(refund.amount)" in found.problem
+    assert limited(None, found).outcome is Outcome.DENY is limited(Verdict(Outcome.ASK, "r", "x"), found).outcome
+    assert limited(Verdict(Outcome.AUTO, "r", "x"), found, may_deny=False).outcome is Outcome.ASK, "nothing may answer for a person here"
+    assert limited(Verdict(Outcome.DENY, "r", "x"), found).rule == "r"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "amount <= 5", "count(refund.amount) <= 2", "sum(refund) <= 2", "a.x == 1 and b.y == 2", "refund.x = 1", "refund."]
+    "text",
+    [
+        "",
+        "amount <= 5",
+        "count(refund.amount) <= 2",
+        "sum(refund) <= 2",
+        "a.x == 1 and b.y == 2",
+        "refund.x = 1",
+        "refund.",
+        "refund.x = 1 else deny",
+    ],
 )
 def test_a_limit_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Refused):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hitl_tui.errors import BadPolicy
 from hitl_tui.home import sample_agents
-from hitl_tui.model import DecisionKind, Facts, Json, Outcome, PauseKind, People, Person, Risk
+from hitl_tui.model import DecisionKind, Facts, Json, Message, Outcome, PauseKind, People, Person, Risk
 from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
@@ -49,7 +49,7 @@ def test_starter_policy_has_no_problems() -> None:
     policy, problems = parse_with_problems((sample_agents() / "policy.toml").read_text())
     assert problems == []
     assert [one.name for one in policy.rules] == [
-        "reading", "large refunds", "no mass changes", "outgoing mail", "deletions", "filing",
+        "reading", "queries", "large refunds", "no mass changes", "outgoing mail", "deletions", "filing, unknown or repeated", "filing",
     ]  # fmt: skip
 
     def said(tool: str, **facts: Any) -> Outcome:
@@ -59,8 +59,16 @@ def test_starter_policy_has_no_problems() -> None:
     assert said("execute", args={"sql": "DELETE FROM users"}) == Outcome.DENY
     assert said("execute", args={"sql": "DELETE FROM users WHERE id = 1"}) == Outcome.ASK
     assert said("send_mail", confidence=1.0) == Outcome.ASK
-    assert said("archive_mail", confidence=0.95) == Outcome.AUTO
-    assert said("archive_mail", confidence=0.5) == Outcome.TAKEOVER
+    assert said("query", args={"sql": "SELECT 1 FROM users"}) == Outcome.AUTO
+    assert said("query", args={"sql": "DROP TABLE users"}) == Outcome.ASK == said("query", args={"sql": "PRAGMA user_version = 1"})
+    filed = (Message("tool", "m-101 Ann", "search_mail"), Message("agent", "", calls=(("archive_mail", {"message_id": "m-101"}),)))
+    found: dict[str, Any] = {"args": {"message_id": "m-101"}, "conversation": filed}
+    assert said("archive_mail", **found, confidence=0.95) == Outcome.AUTO
+    assert said("archive_mail", **found, confidence=0.95, confidence_source="words") == Outcome.ASK
+    assert said("archive_mail", **found, confidence=0.5) == Outcome.TAKEOVER
+    assert said("archive_mail", args={"message_id": "m-999"}, conversation=filed, confidence=0.95) == Outcome.ASK
+    again = (*filed, Message("tool", "Archived m-101", "archive_mail"), filed[1])
+    assert said("archive_mail", args={"message_id": "m-101"}, conversation=again, confidence=0.95) == Outcome.ASK
 
 
 def test_policy_in_the_docs_is_valid_and_does_what_its_comments_say() -> None:

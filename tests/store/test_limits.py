@@ -13,7 +13,7 @@ from hitl_tui.store import Store, reconcile, runs
 from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
-LIMITS = ("sum(refund.amount) <= 500", 'refund.to in domain("example.com")')
+LIMITS = ("sum(refund.amount) <= 500", 'refund.to in domain("example.com")', "sum(refund.amount) <= 5000 else deny")
 
 
 class LimitedRun:
@@ -60,6 +60,14 @@ async def test_a_total_counts_approved_waiting_and_sibling_calls(limited: Limite
     assert second.actions[1].reason.startswith(
         "outside what was asked for: sum(refund.amount) <= 500, and this call makes it 501; a person must"
     )
+
+
+async def test_a_call_outside_a_limit_that_denies_is_rejected_and_does_not_count(limited: LimitedRun) -> None:
+    denied = await limited.propose(5001)
+    assert outcomes(denied) == [(Outcome.DENY, "limits")] and not denied.undecided
+    assert denied.decisions[0].answer.kind is DecisionKind.REJECT
+    assert "sum(refund.amount) <= 5000" in (denied.decisions[0].answer.message or "")
+    assert outcomes(await limited.propose(500)) == [(Outcome.AUTO, "all")]
 
 
 @pytest.mark.slow
