@@ -101,19 +101,17 @@ def outside(texts: Iterable[str], facts: Facts, others: Sequence[Call]) -> Outsi
         facts: of the call.
         others: the run's other calls that count.
     """
-    first: Outside | None = None
-    for text in texts:
-        try:
-            limit = parse(text)
-        except Refused as error:
-            found = Outside(error.happened)
-        else:
-            problem = _problem(limit, facts, others) if limit.tool == facts.tool else ""
-            found = Outside(problem, limit.denies) if problem else None
-        if found and found.denies:
-            return found
-        first = first or found
-    return first
+    found = [problem for text in texts if (problem := _outside(text, facts, others))]
+    return next((one for one in found if one.denies), found[0] if found else None)
+
+
+def _outside(text: str, facts: Facts, others: Sequence[Call]) -> Outside | None:
+    try:
+        limit = parse(text)
+    except Refused as error:
+        return Outside(error.happened)
+    problem = _problem(limit, facts, others) if limit.tool == facts.tool else ""
+    return Outside(problem, limit.denies) if problem else None
 
 
 def limited(verdict: Verdict | None, found: Outside, may_deny: bool = True) -> Verdict:
