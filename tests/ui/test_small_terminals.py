@@ -92,7 +92,7 @@ async def test_lists_and_forms_that_go_on_below_say_by_how_much(start_console: S
         await console.press("g", "j", "j", "enter")
         await console.until_keys_accepted()
         await console.press("e")
-        await console.until_shown("order", "▾ 6 more lines of lines · 1 more field")
+        await console.until_shown("order", "▾ 8 more lines of lines · 1 more field")
         await console.press(*["tab"] * 4)
         await console.until_shown("notify", "▴ end")
 

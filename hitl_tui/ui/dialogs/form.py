@@ -171,9 +171,18 @@ class Form(VerticalScroll, can_focus=False):
         rows = [(child.virtual_region.y, child.virtual_region.bottom) for child in self.children]
         cut = next((place for place, (first, over) in enumerate(rows) if first < end < over), None)
         below = sum(first >= end for first, _ in rows)
-        parts = [] if cut is None else [f"{counted(rows[cut][1] - end, 'more line')} of {one_line(self.fields[cut].name, 20)}"]
+        name = "" if cut is None else one_line(self.fields[cut].name, 20)
+        parts = [] if cut is None else [f"{counted(self._rows_below(cut, end), 'more line')} of {name}"]
         parts += [counted(below, "more field")] if below else []
         return f"▾ {' · '.join(parts)}" if parts else "▴ end"
+
+    def _rows_below(self, place: int, end: int) -> int:
+        """Rows of a field that are not in view if the form shows its rows before `end`; of a text, those that its own area hides count too."""
+        field, editor = self.children[place].virtual_region, self._editors[place]
+        if not isinstance(editor, TextArea):
+            return field.bottom - end
+        in_view = max(0, min(editor.size.height, end - field.y - editor.virtual_region.y))
+        return max(1, editor.wrapped_document.height - editor.scroll_offset.y - in_view)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
