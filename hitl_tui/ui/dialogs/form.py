@@ -177,7 +177,7 @@ class Form(VerticalScroll, can_focus=False):
         return f"▾ {' · '.join(parts)}" if parts else "▴ end"
 
     def _rows_below(self, place: int, end: int) -> int:
-        """Rows of a field that are not in view if the form shows its rows before `end`; of a text, those that its own area hides count too."""
+        """Rows of a field that are not in view, if the form shows its rows before `end`; what a text's own area hides counts too."""
         field, editor = self.children[place].virtual_region, self._editors[place]
         if not isinstance(editor, TextArea):
             return field.bottom - end
