@@ -126,6 +126,7 @@ class HitlApp(LeavableApp):
         """Those that were shown already, by name; the queue is the first."""
         self._shown = VIEWS["queue"]
         self._has_view = asyncio.Event()
+        self._is_beginning = False
         self.failure: HitlError | None = None
         """Why the home could not be opened."""
         self._proposed = 0
@@ -153,7 +154,7 @@ class HitlApp(LeavableApp):
         yield Static(TOO_SMALL, id="too-small")
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._begin)  # the first frame waits for no view and no row
+        self.call_after_refresh(self._begin_once)  # the first frame waits for no view and no row
 
     def get_theme(self, theme_name: str) -> Theme | None:
         """Textual asks for it with every line it draws, and merges all themes each time."""
@@ -222,6 +223,12 @@ class HitlApp(LeavableApp):
         await self._updates.look()
 
     # Keeping new
+
+    def _begin_once(self) -> None:
+        """Begin, unless a key came before the first frame: what handles it waits for the queue, and nothing is called meanwhile."""
+        if not self._is_beginning:
+            self._is_beginning = True
+            self._begin()
 
     @work(group="live")
     async def _begin(self) -> None:
@@ -401,6 +408,7 @@ class HitlApp(LeavableApp):
     async def _until_view(self) -> bool:
         """Wait until the queue is there to take keys. False if the console ends before, which no key may hold up."""
         if not self._has_view.is_set():
+            self._begin_once()
             either = [asyncio.ensure_future(one.wait()) for one in (self._has_view, self.leaving)]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             for one in either:

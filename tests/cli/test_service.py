@@ -121,7 +121,7 @@ def test_console_that_leaves_does_not_end_the_service(new_sandbox: SandboxFactor
     worker = sandbox.start()
     asyncio.run(until_served(sandbox))
     with tmux([HITL, "--home", str(sandbox.home.path), sandbox.target]) as screen:
-        screen.until("Nothing waits", "0 of 8 runs")
+        screen.until("Nothing waits", "● idle")
         screen.press_until("R", "a service runs the agents")
         screen.keys("q")
         screen.until("[exit 0]")

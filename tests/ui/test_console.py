@@ -25,6 +25,7 @@ from hitl_tui.ui.review.reasons import own_reason
 from hitl_tui.ui.review.render import why_lines
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, worker_status
 from hitl_tui.ui.widgets.text_view import TextView
+from tests.support.empty_database import open_store
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
 
@@ -489,8 +490,26 @@ async def test_key_pressed_while_the_home_opens_does_not_keep_the_console_from_e
     assert app.return_code == 7
 
 
+class TypedAhead(HitlApp):
+    """A console that gets a key before its first frame."""
+
+    def on_mount(self) -> None:
+        self.post_message(events.Key("j", "j"))
+
+
+async def test_key_pressed_before_the_first_frame_does_not_keep_the_home_from_opening(tmp_path: Path) -> None:
+    home = Home(tmp_path).prepare()
+    async with open_store(home.database) as store:
+        app = TypedAhead(opens(Inbox(store, "ann")), Settings(), NoWorkers(), home)
+        running = asyncio.ensure_future(app.run_async(headless=True))
+        await asyncio.wait_for(app.until_begun(), 40)
+        app.exit(return_code=7)
+        await asyncio.wait_for(running, 40)
+        assert app.return_code == 7
+
+
 def test_workers_that_were_silent_before_the_console_began_are_first_taken_for_dead() -> None:
     silent = Worker("w", 1, "sample_agents", 1, 0.0, 8, 1000.0, 0)
     assert worker_status([silent], NoWorkers(), 1060.0, began_at=1059.0)[0] == "○ none"
-    assert worker_status([silent, replace(silent, beat_at=1058.0)], NoWorkers(), 1060.0, began_at=1059.0)[0] == "● 0 of 8 runs"
+    assert worker_status([silent, replace(silent, beat_at=1058.0)], NoWorkers(), 1060.0, began_at=1059.0)[0] == "● idle"
     assert "not responding for 60 s" in worker_status([silent], NoWorkers(), 1060.0, began_at=1001.0)[0]

@@ -135,5 +135,5 @@ def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float, began
         is_own = quiet <= own(pool)
         return f"✗ not responding for {int(silent)} s: {'blocked by an agent, R replaces it' if is_own else 'see F2'}", "error"
     if workers:
-        return f"● {running} of {room} runs", "success"
+        return f"● {running} of {room} running" if running else "● idle", "success"
     return ("◌ starting", "muted") if total else ("○ none", "muted")
