@@ -24,7 +24,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.oversight.statistics import Statistics
 from hitl_tui.people.file import PeopleFile
 from hitl_tui.policy import globs
-from hitl_tui.policy.loader import PolicyFile, policy_paths
+from hitl_tui.policy.loader import HomePeople, PolicyFile, policy_paths
 from hitl_tui.sanitize import visible
 from hitl_tui.store import Store, signature_history
 from hitl_tui.store import audit as log
@@ -141,12 +141,11 @@ def report(since: str, agent: str, output: Path, home: str | None, reviewer: str
             signed, problem = signature_history.found(db, where.people)
             verified = replace(verified, problem=problem)
         facts = gather(db, after, now, lambda name: globs.names(agent, name), audit_report.KINDS)
-    people = PeopleFile(where.path).current()
     path = policy_paths(where.path)[0]
-    file = PolicyFile((path,), people=lambda: people)
+    file = PolicyFile((path,), people=PeopleFile(where.path).current)
     top = audit_report.ReportHead(str(where.path), after, now, agent, __version__)
     figures = asyncio.run(_figures(where.database, after, agent))
-    page = audit_report.page(top, facts, people, file.current(), str(path), verified, signed, figures)
+    page = audit_report.page(top, facts, HomePeople(where.path).current(), file.current(), str(path), verified, signed, figures)
     with interrupt_on_signals(), atomic_write.whole(output) as out:
         out.write(page)
     click.echo(visible(f"written to {output}"))

@@ -27,6 +27,8 @@ COLLECTOR = "collect.quick-upload.example"
 SECRET = "sk-test-51Hx0Harbour2291"
 SURE = 0.99
 """The confidence of a call whose agent was misled: it does not doubt."""
+DEEPEST = 8
+"""Steps into a schema, which may hold itself."""
 MOST_GOOD = 50
 """Good calls of one tool."""
 WIDE = 200
@@ -149,8 +151,8 @@ def good_from_schema(agent: str, tool: str, schema: Json) -> GoodCall | None:
     return None if validation.schema_problem(args, schema) else GoodCall(agent, tool, args, risk if isinstance(risk, str) else None)
 
 
-def _example(tool: str, name: str, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Any:
-    """A value for one argument: the schema's own default or example, else one by type and name."""
+def _example(tool: str, name: str, schema: Mapping[str, Any], whole: Mapping[str, Any], depth: int = DEEPEST) -> Any:
+    """A value for one argument: the schema's own default or example, else one by type and name. After `depth` steps it is empty."""
     schema = _defined(schema["$ref"], whole) if isinstance(schema.get("$ref"), str) else schema
     given = [
         *schema.get("examples", ()),
@@ -159,11 +161,14 @@ def _example(tool: str, name: str, schema: Mapping[str, Any], whole: Mapping[str
     ]
     if given:
         return given[0]
-    choices = [one for key in ("anyOf", "oneOf") for one in schema.get(key, ()) if isinstance(one, dict) and one.get("type") != "null"]
-    return _example(tool, name, choices[0], whole) if choices else _by_type(tool, name, schema, whole)
+    options = [one for key in ("anyOf", "oneOf") for one in schema.get(key, ()) if isinstance(one, dict)]
+    choices = [one for one in options if one.get("type") != "null"]
+    if depth <= 0 and len(choices) < len(options):
+        return None
+    return _example(tool, name, choices[0], whole, depth - 1) if choices and depth > 0 else _by_type(tool, name, schema, whole, depth - 1)
 
 
-def _by_type(tool: str, name: str, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Any:
+def _by_type(tool: str, name: str, schema: Mapping[str, Any], whole: Mapping[str, Any], depth: int) -> Any:
     inside, items = schema.get("properties"), schema.get("items")
     match schema.get("type"):
         case "integer" | "number":
@@ -171,9 +176,13 @@ def _by_type(tool: str, name: str, schema: Mapping[str, Any], whole: Mapping[str
         case "boolean":
             return False
         case "array":
-            return [_example(tool, name, items if isinstance(items, dict) else {}, whole)]
+            return [_example(tool, name, items if isinstance(items, dict) else {}, whole, depth)] if depth > 0 else []
         case "object":
-            return {key: _example(tool, key, one, whole) for key, one in inside.items()} if isinstance(inside, dict) else {}
+            return (
+                {key: _example(tool, key, one, whole, depth) for key, one in inside.items()}
+                if isinstance(inside, dict) and depth > 0
+                else {}
+            )
     return _text(tool, name)
 
 

@@ -77,11 +77,7 @@ def _ran(past: PastDecision, policy: Policy, levels: Levels) -> bool:
 
 def _line_of(rule: str, policy: Policy, text: str) -> int:
     """The line before which a rule is added: that of the rule which decides, else after the last line."""
-    lines = text.splitlines()
-    found = next((one.line for one in policy.rules if one.name == rule), 0)
-    while found > 1 and not lines[found - 1].lstrip().startswith("[[rule]]"):
-        found -= 1
-    return found or len(lines) + 1
+    return next((one.line for one in policy.rules if one.name == rule), len(text.splitlines()) + 1)
 
 
 def with_lines(text: str, toml: str, line: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from click.testing import CliRunner
 from hitl_tui.cli import main
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind
-from hitl_tui.store import Store
+from hitl_tui.model import Actor, Answer, DecisionKind
+from hitl_tui.store import Store, audit
 from tests.support.attention_checks import add_attention_check, approve_mails
 from tests.support.harness import reject
 from tests.ui.homes import seed
@@ -83,6 +84,39 @@ def test_audit_report_has_the_figures_of_the_home(tmp_path: Path) -> None:
     assert f"<td>ann</td><td>1 of {approved + 1}</td>" in text, "the rejection took less than a second, and the check is no decision"
     assert "Verified:" in text and "article 14" in text and "A.6.2.8" in text
     assert "§ 6" in text and "<td>irreversible</td>" not in report(tmp_path, "--agent", "other_*")
+
+
+LETTERS = """
+[[rule]]
+name = "letters"
+tool = "send_*"
+when = 'args.to != ""'
+outcome = "ask"
+to = "finance"
+"""
+PRACTICED = {"good": 3, "bad": 2, "caught": 1, "false_alarms": 1, "d_prime": 0.5, "seconds": 40.0, "kinds": {}}
+
+
+async def practised(home: Path) -> None:
+    """Somebody has practised."""
+    async with Store.open(Home(home).prepare().database) as store, store.transaction() as db:
+        audit.note(db, time.time(), "practiced", Actor("ann"), PRACTICED)
+
+
+@pytest.mark.slow
+def test_audit_report_has_the_people_the_rules_and_the_training(tmp_path: Path) -> None:
+    asyncio.run(practised(tmp_path))
+    (tmp_path / "people.toml").write_text('[[person]]\nname = "ann"\naliases = ["a.meyer"]\ngroups = ["finance"]\nroles = ["decide"]\n')
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[groups]\nlegal = ["ann"]\n{LETTERS}')
+    page = " ".join(re.sub(r"<[^>]+>", " ", report(tmp_path)).split())
+    assert "keys that count ann a.meyer finance decide 0 groups of the policy group members finance ann legal ann" in page
+    assert "spot checks 5 %" in page and "letters send_* args.to != &quot;&quot; ask 1 finance" in page, page
+    assert "false alarms d′ ann" in page and " 2 1 3 1 0.50 " in page
+    policy.write_text("[[rule]")
+    (tmp_path / "people.toml").write_text("[[person]")
+    page = report(tmp_path)
+    assert "The policy cannot be used, so every call needs a person" in page and "people.toml cannot be used, so nobody has a right" in page
 
 
 async def changed(home: Path) -> None:

@@ -6,7 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hitl_tui.cli import main
 from hitl_tui.cli.authorized_keys import lines
 from hitl_tui.errors import Refused
 from hitl_tui.home import Home
@@ -38,3 +40,13 @@ def test_keys_that_do_not_count_now_have_no_line() -> None:
 def test_home_with_a_line_break_in_its_path_has_no_line() -> None:
     with pytest.raises(Refused, match="cannot be written into authorized_keys"):
         list(lines(People((Person("ann", keys=(PersonKey(KEY),)),)), Home(Path("/srv/a\nb")), NOW))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[[person]", "people.toml lets nobody in: "), ('[[person]]\nname = "ann"\n', "people.toml has no key that counts now")],
+)
+def test_people_without_a_usable_key_get_no_lines(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "people.toml").write_text(text)
+    done = CliRunner().invoke(main, ["people", "authorized-keys", "--home", str(tmp_path)])
+    assert done.exit_code == 1 and said in done.output and KEY not in done.output

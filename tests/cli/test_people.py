@@ -91,3 +91,49 @@ def test_people_check_says_what_protects_against_whom_and_finds_mistakes(tmp_pat
     (tmp_path / "people.toml").write_text('[[person]]\nname = "bob"\naliases = ["x"]\n[[person]]\nname = "x"\n')
     done = run(tmp_path, "check", "--json")
     assert done.exit_code == 1 and json.loads(done.output)["problems"][0]["line"] == 5
+
+
+@pytest.mark.slow
+def test_people_with_a_mistake_in_their_file_may_decide_nothing(tmp_path: Path) -> None:
+    (tmp_path / "people.toml").write_text("[[person]]\nname = 5\n")
+    assert run(tmp_path, "list").output.startswith("nobody may decide: ")
+    done = run(tmp_path, "check")
+    assert done.exit_code == 1 and "everything asks, and nobody may decide, until that is corrected" in done.output
+    assert "people.toml:2: error: " in done.output
+    (tmp_path / "people.toml").unlink()
+    done = run(tmp_path, "check")
+    assert done.exit_code == 0 and "everybody who can open the home decides" in done.output
+
+
+@pytest.mark.slow
+def test_people_check_warns_of_a_file_that_others_can_change_and_nobody_keeps(tmp_path: Path) -> None:
+    path = tmp_path / "people.toml"
+    path.write_text('[[person]]\nname = "bob"\n')
+    path.chmod(0o666)
+    done = run(tmp_path, "check")
+    assert done.exit_code == 0 and "other users of this machine can change it; run chmod go-w" in done.output
+    assert "nobody has the role people" in done.output
+
+
+@pytest.mark.slow
+def test_key_is_added_from_a_file_with_one_line_and_to_people_as_they_are(tmp_path: Path) -> None:
+    run(tmp_path, "add", "bob")
+    file = tmp_path / "id.pub"
+    file.write_text(f"# of the laptop\nssh-ed25519 {KEY} bob@laptop\n")
+    assert "bob is there already; add only a key, or change line" in refused(tmp_path, "add", "bob", "--key", str(file), "--group", "x")
+    assert run(tmp_path, "add", "bob", "--key", str(file)).output == "bob has a key\n"
+    for text in ("", "ssh-ed25519 nothing\n", file.read_text() * 2):
+        file.write_text(text)
+        assert f"{file} holds no public key" in refused(tmp_path, "add", "zoe", "--key", str(file))
+    assert set(listed(tmp_path)) == {login(), "bob"}
+
+
+@pytest.mark.slow
+def test_change_of_people_that_cannot_be_signed_waits_for_somebody_who_can(tmp_path: Path) -> None:
+    assert "no change of people.toml waits for a signature" in refused(tmp_path, "accept")
+    run(tmp_path, "add", "bob")
+    run(tmp_path, "add", login(), "--key", f"ssh-ed25519 {KEY} me@laptop")  # whose private key is not here
+    told = run(tmp_path, "add", "eve").output
+    assert told.startswith("eve is added\nthe change does not count yet: ")
+    assert "eve" not in listed(tmp_path) and "people.toml was changed" in run(tmp_path, "list").output
+    assert "signature" in refused(tmp_path, "accept") or "key" in refused(tmp_path, "accept")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,3 +179,44 @@ def test_good_calls_are_made_from_types_and_names() -> None:
     }
     assert example(size={"enum": ["small", "large"]}, item={"anyOf": [{"type": "null"}, TEXT]}) == {"size": "small", "item": "4711"}
     assert good_calls({("clerk", "odd"): schema(code={"type": "string", "pattern": "^x{9}$"}), ("clerk", "none"): None}, []) == []
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
+        {"parent": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}},
+        {"next": {"$ref": "#/$defs/Node"}},
+        {"other": {"anyOf": [{"$ref": "#/$defs/Either"}]}},
+    ],
+)
+def test_good_call_of_a_type_that_holds_itself_ends_somewhere(node: dict[str, Any]) -> None:
+    kinds = {"Node": {"type": "object", "properties": node}, "Either": {"anyOf": [{"$ref": "#/$defs/Either"}, {"$ref": "#/$defs/Node"}]}}
+    (good,) = good_calls({("clerk", "graft"): {**schema(tree={"$ref": "#/$defs/Node"}), "$defs": kinds}}, [])
+    assert good.args["tree"].keys() == node.keys()
+
+
+def test_tool_whose_schema_has_no_properties_has_no_good_call() -> None:
+    assert good_calls({("clerk", "odd"): {"type": "object"}, ("clerk", "text"): {"type": "string"}}, []) == []
+
+
+def test_rule_that_closes_a_hole_has_a_name_that_is_free() -> None:
+    text = policy_text("refund", "") + "".join(
+        f"\n[[rule]]\nname = 'amount x 10 of refund{more}'\noutcome = 'ask'\n" for more in ("", " 2")
+    )
+    (hole,) = [one for one in drilled(text).holes if (one.tool, one.kind) == ("refund", "amount x 10")]
+    assert hole.fix and 'name = "amount x 10 of refund 3"' in hole.fix.toml
+
+
+def test_argument_that_no_condition_can_name_asks_about_the_whole_tool() -> None:
+    tools = {("clerk", "pay"): schema(**{"the-amount": NUMBER})}
+    goods = good_calls(tools, [])
+    bads = [bad for bad in bad_calls(goods[0], tools["clerk", "pay"]) if bad.kind == "amount x 10"]
+    text = policy_text("pay", "")
+    (hole,) = drill(goods, bads, parse(text), text, {}, [], time.time()).holes
+    assert hole.fix and "when" not in hole.fix.toml
+
+
+def test_drill_names_tools_that_no_call_could_be_made_for() -> None:
+    report = replace(drilled(policy_text("execute", "")), without=("clerk's odd",))
+    assert "no call could be made for clerk's odd" in list(report.told())

@@ -17,8 +17,10 @@ from hitl_tui.home import Home
 from hitl_tui.model import Json
 from hitl_tui.oversight.practice import PracticeAnswer, PracticeCall, PracticeResult, Tool, make_queue, result_of, summed
 from hitl_tui.store import audit
+from tests.cli.commands import Commands
 from tests.support.properties import examples
 from tests.support.tmux import tmux
+from tests.ui.homes import seed
 
 TOOLS: list[Tool] = [
     ("clerk", "refund", {"order_id": "#W5995614", "amount": 42.5}, None),
@@ -146,3 +148,15 @@ def test_practice_reads_keys_from_a_pipe_and_ends_with_it(tmp_path: Path) -> Non
     done = subprocess.run(command, input="a r", capture_output=True, text=True, check=True)
     figures = json.loads(done.stdout)
     assert figures["good"] + figures["bad"] == 2 and "PRACTICE 3 of 4" in done.stderr
+
+
+@pytest.mark.slow
+def test_practice_command_that_is_ended_at_once_keeps_nothing(tmp_path: Path) -> None:
+    hitl = Commands(tmp_path)
+    hitl.rows(lambda store, _: store.one("SELECT 1"))
+    assert "there are no calls to practise on; load agents with tools" in hitl("practice", code=1)
+    hitl.rows(lambda store, _: seed.add_mail_tool(store))
+    for typed in ("q", "", "x\n?"):  # others keys are passed over until the input ends
+        told = hitl("practice", "--calls", "2", "--seed", "1", typed=typed)
+        assert told.startswith("\nPRACTICE 1 of 2: nothing here can run") and told.endswith("\nnothing was decided\n")
+    assert not [one for one in audit.entries(hitl.home.database) if one["kind"] == "practiced"]

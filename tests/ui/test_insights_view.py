@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl_tui.cli import main
 from hitl_tui.formatting import measured_duration, percent, percent_range, top_of
 from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.oversight.statistics import (
+    Agreement,
     Calibration,
     ConfidenceBin,
     Figures,
@@ -35,7 +38,7 @@ from hitl_tui.store import audit
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.calibration import calibration_lines
 from hitl_tui.ui.insights.fatigue import fatigue_lines
-from hitl_tui.ui.insights.figures import PERIODS, Frame, figure_lines, trend_of
+from hitl_tui.ui.insights.figures import PERIODS, Frame, agreement_lines, figure_lines, trend_of
 from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.text.charts import WIDEST, Point, bar, column_starts, columns, plane
 from hitl_tui.ui.text.lines import Line
@@ -153,6 +156,54 @@ async def test_practice_in_the_console_shows_what_was_missed_and_keeps_it(
             await console.press("j")
         await console.until_shown("How many bad calls people catch when they practise", f"0 of {body['bad']}")
         assert not await console.store.all("SELECT 1 FROM runs WHERE title LIKE '%practice%'")
+
+
+@pytest.mark.slow
+async def test_practice_that_found_every_bad_call_says_so(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: "s" * size)
+    async with start_console("") as console:
+        await seed.add_mail_tool(console.store)
+        await console.press("f4", "e", "5", "enter")
+        for number in range(1, 21):
+            await console.until_shown(f"Practice {number} of 20")
+            await console.press("r")
+        await console.until_shown("Practice: what you caught", "caught 10 of 10", "no bad call was approved")
+        await console.press("escape", "e", "escape")
+        await console.press("e", "5", "enter")
+        await console.until_shown("Practice 1 of 20")
+        await console.press("escape")
+        assert len([one for one in audit.entries(console.home.database) if one["kind"] == "practiced"]) == 1
+
+
+@pytest.mark.slow
+async def test_agreement_of_blind_answers_stands_in_the_list_and_in_stats(start_console: StartConsole) -> None:
+    async with start_console("") as console:  # sklearn.metrics.cohen_kappa_score gives 0.5 for these
+        await insights.add_blind_answers(console.store, console.project, "yy", "yy", "nn", "yn")
+        await console.press("f4")
+        await console.until_shown("Agreement", "agree on 75 %")
+        while on(console) != "Agreement":
+            await console.press("j")
+        await console.until_shown("Blind reviews", "3 of 4 calls: 75 % (30–95 %)", "both 2, only the first 1, only the second 0, neither 1")
+        shown = " ".join(text(console).split())
+        assert "kappa 0.50 (" in shown and "Kappa is the agreement beyond chance" in shown
+        home = console.home.path
+    done = await asyncio.to_thread(CliRunner().invoke, main, ["stats", "--home", str(home)])
+    assert "agreement of two on the same calls" in done.output and "blind reviews  4      3      0.50 (" in done.output, done.output
+    done = await asyncio.to_thread(CliRunner().invoke, main, ["stats", "--json", "--home", str(home)])
+    (one,) = json.loads(done.output)["agreements"]
+    assert (one["name"], one["calls"]) == ("blind reviews", 4)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "expected"),
+    [
+        (Agreement("blind reviews", both=1), "Blind reviews\nNot enough data: one call so far.\n"),
+        (Agreement("blind reviews", both=5), "kappa not defined: they say the same of every call"),
+        (Agreement("second reader and people", 4, 1, 2, 3), "let run both 4, only the first 1, only the second 2, neither 3"),
+    ],
+)
+def test_agreement_says_what_it_rests_on(agreement: Agreement, expected: str) -> None:
+    assert expected in said(agreement_lines([agreement]))
 
 
 async def test_share_seen_stands_on_the_screen_for_each_person(start_console: StartConsole) -> None:

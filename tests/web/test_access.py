@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from hitl_tui.cli.ssh_session import admitted
-from hitl_tui.errors import Refused
+from hitl_tui.errors import BadHome, Refused
 from hitl_tui.home import Home
 from hitl_tui.web import access
 from hitl_tui.web.access import Access, Caller, loopback_origins, make_link, networks, origin_of
@@ -151,3 +152,26 @@ def test_origin_of_an_address_is_as_browsers_send_it() -> None:
             origin_of(url)
     with pytest.raises(Refused, match="is no address"):
         networks(["proxy.example.com"])
+
+
+@pytest.mark.slow
+def test_oldest_session_ends_when_there_are_too_many(home: Home, links: Access) -> None:
+    first, *_, last = (links.enter(make_link(home, f"p{number}")) for number in range(access.MOST_SESSIONS + 1))
+    assert links.person(caller(last)) == f"p{access.MOST_SESSIONS}"
+    with pytest.raises(Refused, match="this session is over"):
+        links.person(caller(first))
+
+
+def test_links_whose_time_is_over_are_deleted(home: Home) -> None:
+    make_link(home, "ann")
+    (old,) = home.web.iterdir()
+    make_link(home, "bob")
+    os.utime(old, (time.time() - access.LINK_S - 1,) * 2)
+    access.forget_old_links(home)
+    assert len(list(home.web.iterdir())) == 1 and not old.exists()
+
+
+def test_link_for_a_home_that_cannot_be_written_is_refused(home: Home) -> None:
+    home.web.write_text("in the way")
+    with pytest.raises(BadHome, match="cannot be written"):
+        make_link(home, "ann")

@@ -15,11 +15,11 @@ import pytest
 from hitl_tui.errors import BadPolicy
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import EVERYBODY, Action, Outcome, Pause, PauseKind, People, Person, Review, Risk, Role, Routed, Verdict
+from hitl_tui.model import EVERYBODY, Action, Outcome, Pause, PauseKind, People, Person, Review, Risk, Role, Routed, Verdict, digest_of
 from hitl_tui.notify import answer_links
 from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.store import Store
-from hitl_tui.web.access import Access, loopback_origins
+from hitl_tui.web.access import Access, loopback_origins, networks
 from hitl_tui.web.answers import AnswerPages
 from hitl_tui.web.server import ConsoleServer
 from tests.support.empty_database import open_store
@@ -70,10 +70,10 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def site(folder: Path, people: People = EVERYBODY) -> AsyncIterator[Site]:
+async def site(folder: Path, people: People = EVERYBODY, header: str = "") -> AsyncIterator[Site]:
     home = Home(folder).prepare()
     home.web.mkdir(exist_ok=True)
-    access = Access(home, frozenset())
+    access = Access(home, frozenset(), header, networks(["127.0.0.1"]) if header else ())
     async with open_store(home.database) as store:
         server = ConsoleServer(access, lambda person: ["false"], answers=AnswerPages(store, home, lambda: people))
         async with server.serving("127.0.0.1", 0) as port, aiohttp.ClientSession() as client:
@@ -217,6 +217,46 @@ async def test_a_refused_answer_leaves_the_link_valid_and_two_at_once_decide_onc
         both = await asyncio.gather(*(at.post("/answer/decide", **form) for _ in range(5)))
         assert sorted(status for status, _ in both) == [200, 403, 403, 403, 403]
         assert (await at.store.one("SELECT count(*) FROM decisions"))[0] == 1
+
+
+@pytest.mark.slow
+async def test_a_link_shows_what_the_agent_says_and_why_a_person_is_asked(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        verdict = Verdict(Outcome.ASK, "moves", "rule 'moves' says <ask>", Risk.REVERSIBLE)
+        pause = seed.pause(PauseKind.TOOL_CALLS, seed.action("move", {"path": "b"}, risk="reversible"), context=seed.mail_context())
+        id_ = await seed.add_waiting_run(at.store, at.project, "desk", pause, judge=lambda _: Routed({0: verdict}))
+        review = await Inbox(at.store, "x").reviews.get(id_)
+        _, page = await at.post("/answer", token=at.link(review))
+        assert "Why it asks: rule &#x27;moves&#x27; says &lt;ask&gt;" in page
+        assert "What the agent says" in page and "Ann asked twice for the receipt of invoice 4711" in page
+        assert "What it was asked for last" in page and "Answer everything from Ann today." in page
+
+
+@pytest.mark.slow
+async def test_a_link_of_calls_that_have_changed_decides_nothing(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        review = await at.ask({"path": "b"})
+        token = at.link(review)
+        await at.store.db.execute("UPDATE actions SET args = '{}', digest = ?", (digest_of("move", {}),))
+        await at.store.db.commit()
+        form = {"token": token, "digest": review.actions[0].digest, "decision": "approve"}
+        for path in ("/answer", "/answer/decide"):
+            status, told = await at.post(path, **form)
+            assert status == 403 and "is no longer what this link is about; open the console" in told, told
+        assert await at.state(review) == "open"
+
+
+@pytest.mark.slow
+async def test_a_link_of_somebody_else_is_refused_where_a_proxy_names_people(tmp_path: Path) -> None:
+    async with site(tmp_path, header="X-User") as at:
+        review = await at.ask({"path": "b"})
+        form = {"token": at.link(review), "digest": review.actions[0].digest, "decision": "approve"}
+        at.client.headers["X-User"] = "bob"
+        for path in ("/answer", "/answer/decide"):
+            status, told = await at.post(path, **form)
+            assert status == 403 and "this link is another person&#x27;s" in told, told
+        at.client.headers["X-User"] = "ANN"
+        assert (await at.post("/answer/decide", **form))[0] == 200
 
 
 OFFICE = People((Person("ann", ("a.meyer",), ("finance",)), Person("bob", groups=("finance",)), Person("carl")), is_checked=True)

@@ -88,6 +88,30 @@ async def test_server_refuses_strangers_with_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+async def test_person_who_signs_out_is_not_signed_in_and_a_foreign_page_signs_nobody_out(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        await at.enter()
+        async with at.client.post(f"{at.url}/leave", headers={"Origin": "http://evil.example"}) as done:
+            assert done.status == 403
+        async with at.client.get(at.url) as page:
+            assert page.status == 200, "still signed in"
+        async with at.client.post(f"{at.url}/leave", headers=at.own) as done:
+            assert done.status == 200 and "You are signed out." in await done.text()
+            assert done.cookies and all(one.value == "" for one in done.cookies.values())
+        assert "you are not signed in" in await at.told("/")
+
+
+@pytest.mark.slow
+async def test_pages_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        for path in ("/static/secret.js", "/nothing"):
+            async with at.client.get(f"{at.url}{path}") as done:
+                assert done.status == 404 and "404 Not Found" in await done.text() and "Content-Security-Policy" in done.headers
+        async with at.client.post(f"{at.url}/answer", data={"token": "x"}, headers=at.own) as done:
+            assert done.status == 403 and "there are no links of notifications here" in await done.text()
+
+
+@pytest.mark.slow
 async def test_header_from_elsewhere_names_nobody(tmp_path: Path) -> None:
     async with site(tmp_path, header="X-User") as at:
         assert "127.0.0.1 is not a proxy that may say who you are" in await at.told("/", **{"X-User": "ann"})

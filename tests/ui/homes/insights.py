@@ -6,7 +6,8 @@ import math
 import random
 
 from hitl_tui import canonical_json
-from hitl_tui.model import digest_of, person_key
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Outcome, PauseKind, Routed, Verdict, digest_of, person_key
 from hitl_tui.store import Store
 from tests.ui.homes import seed
 
@@ -87,3 +88,14 @@ async def _insert(store: Store, table: str, **row: object) -> int:
     names = ", ".join(row)
     made = await store.db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
     return int(made.lastrowid or 0)
+
+
+async def add_blind_answers(store: Store, project: int, *pairs: str) -> None:
+    """Add mails that ann and bob answer blind: `yn` for one that ann approves and bob rejects."""
+    verdict = Verdict(Outcome.ASK, "mail", "rule 'mail' says ask", reviewers=2, blind=True)
+    answers = {"y": Answer(DecisionKind.APPROVE), "n": Answer(DecisionKind.REJECT)}
+    for pair in pairs:
+        asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail())
+        review = await seed.add_waiting_run(store, project, "mail_assistant", asked, judge=lambda _: Routed({0: verdict}))
+        for inbox, word in zip((Inbox(store, "ann"), Inbox(store, "bob")), pair, strict=True):
+            await inbox.reviews.decide(await inbox.reviews.get(review), {0: answers[word]})
