@@ -28,7 +28,7 @@ class Stale(Refused):
 
 
 class Storage(HitlError):
-    """The disk or a database failed. Nothing was changed, and the request can be repeated."""
+    """The disk or a database failed. Nothing was changed, unless the sentence says so, and the request can be repeated."""
 
 
 class Busy(Storage):

@@ -259,10 +259,7 @@ class Reviews:
         if refused := self.refusal(review, answers):  # before anybody signs in vain
             await self._inbox.refuse(refused, "decide", review.row.id)
         valid = self._checked(review, answers, dict.fromkeys(answers, Viewing(viewed_ms, seen, reading_ms)))
-        state = await decisions.decide(self._store, valid, *await self._signed([valid]), self._inbox.people())
-        failpoints.reached(Failpoint.DECIDED)
-        self._inbox.ring()
-        return state
+        return await decisions.decide(self._store, valid, *await self._signed([valid]), self._inbox.people(), self._decided)
 
     async def decide_many(
         self,
@@ -294,10 +291,12 @@ class Reviews:
                 valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
-        refused |= await decisions.decide_many(self._store, valid, *await self._signed(valid), self._inbox.people())
+        return refused | await decisions.decide_many(self._store, valid, *await self._signed(valid), self._inbox.people(), self._decided)
+
+    def _decided(self) -> None:
+        """Tell workers of a decision, while the disk still stores it: they have much to read before they submit it."""
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
-        return refused
 
     def must_sign(self, actions: Iterable[Action]) -> bool:
         """Whether a decision on one of these calls must be signed: `decide` then waits for this reviewer's key."""

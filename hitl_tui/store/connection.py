@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 import aiosqlite
 
-from hitl_tui.errors import BadHome, Damaged, LeaseLost
+from hitl_tui.errors import BadHome, Damaged, LeaseLost, Storage
 from hitl_tui.home import database_uri
 from hitl_tui.model import Lease
 from hitl_tui.oversight.statistics import edited_arguments, normalized_reason, time_bucket
@@ -70,6 +71,7 @@ class Store:
         self.db = db
         self.path = path
         self._lease: Callable[[], Lease] | None = None
+        self._synchronous = synchronous
         self._turn = asyncio.Lock()
         self._writer = _connected(path, synchronous)
         self._reader = _connected(path, synchronous)
@@ -130,10 +132,14 @@ class Store:
         return leased
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, committed: Callable[[], None] | None = None) -> AsyncIterator[Transaction]:
         """Run the block as one transaction, as the only writer of the file.
 
         A block that awaits nothing ends before the event loop turns, so that no code that blocks the loop can keep others from writing.
+
+        Args:
+            committed: called once other processes see the rows, and before the disk has stored them: they need not wait for it. What they
+                store because of these rows is stored after them, so a power cut never takes back these rows alone.
 
         Raises:
             Busy: another program locked the database for `BUSY_S`.
@@ -142,6 +148,8 @@ class Store:
         """
         async with self._turn:  # a statement in between would share the transaction, and its rollback
             try:
+                if committed:
+                    self._writer.execute("PRAGMA synchronous = NORMAL")
                 await self._begin_at_its_time()
                 try:
                     db = Transaction(self._writer)
@@ -152,8 +160,14 @@ class Store:
                 except BaseException:
                     self._writer.rollback()
                     raise
+                if committed:
+                    committed()
+                    self._wait_for_disk()
             except sqlite3.Error as error:
                 raise fault(self.path, error) or error from None
+            finally:
+                if committed:
+                    self._writer.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     async def write(self, sql: str, values: Any = ()) -> int:
         """Run one statement as a transaction. Returns how many rows it changed."""
@@ -193,6 +207,21 @@ class Store:
         """A number that changes when another connection has committed. Reads at once."""
         [(number,)] = self.read_now("PRAGMA data_version")
         return int(number)
+
+    def _wait_for_disk(self) -> None:
+        """Wait until the disk has stored all that is committed, as SQLite does at a commit with `FULL`.
+
+        Raises:
+            Storage: it did not; whether the rows survive a power cut is not known.
+        """
+        try:
+            log = os.open(f"{self.path}-wal", os.O_RDWR)
+            try:
+                getattr(os, "fdatasync", os.fsync)(log)  # macOS has only the latter
+            finally:
+                os.close(log)
+        except OSError as error:
+            raise Storage(f"{self.path} was written, but the disk may not have stored it: {error.strerror}", "check the disk") from None
 
     async def _begin_at_its_time(self) -> None:
         """Begin a transaction. If the clock was set, time limits are moved first, and stay moved if the transaction fails."""
