@@ -72,11 +72,11 @@ class Office:
         (self.home / "people.toml").write_text(text)
 
     async def ask(self, *tools: str) -> list[Review]:
-        """Open a review for each of these tools. Returns them in order."""
+        """Open a review for each of these tools. Returns them in this order."""
         for number, tool in enumerate(tools):
             await self.reviewer.launch("per_call", text=json.dumps([("I am 50 % sure", [(tool, _args(tool, number))])]))
         assert self.sandbox.run_until_idle() == 0
-        rows = await self.ann.reviews.pending(1000)
+        rows = sorted(await self.ann.reviews.pending(1000), key=lambda row: row.run)  # the runs pause in any order
         return [await self.ann.reviews.get(row.id) for row in rows if row.state is ReviewState.OPEN]
 
     def effects(self) -> list[str]:
