@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from hitl_tui import canonical_json
 from hitl_tui.argument_text import drawn, name_line, name_text, text_rows, value_rows
 from hitl_tui.effects.provenance import Provenance
-from hitl_tui.effects.view import Section, problem_of, title_of, worth_showing
+from hitl_tui.effects.view import Section, destruction, problem_of, risk_told, title_of, worth_showing
 from hitl_tui.formatting import age
 from hitl_tui.model import (
     Action,
@@ -317,7 +317,7 @@ def _assignment(row: ReviewRow, now: float) -> Iterator[str]:
     if row.deadline_at is not None:
         left = row.deadline_at - now
         then = "rejected" if row.deadline_then == "reject" else "escalated"
-        yield f"{then} by itself in {age(left)}" if left > 0 else "deadline passed"
+        yield f"{then} in {age(left)} if nobody decides" if left > 0 else "deadline passed"
 
 
 def queue_table(reviews: Iterable[ReviewRow]) -> str:
@@ -367,8 +367,10 @@ def review_text(
     lines += ["viewed by " + ", ".join(f"{view.reviewer} ({age(view.viewed_ms / 1000)})" for view in views)] if views else []
     lines = list(map(exact_line, lines))
     for action in review.actions:
-        risk = review.risk_of(action) or ("unknown" if row.kind.is_tool_call else "")
-        lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk, effects.get(action.slot, ((), ())))]
+        told = effects.get(action.slot, ((), ()))
+        known = row.kind.is_tool_call or review.risk_of(action) is not None
+        risk = " · ".join(filter(None, risk_told(review.risk_of(action), destruction(told[0])))) if known else ""
+        lines += ["", *_action_lines(action, review.decisions.get(action.slot), risk, told)]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         lines += [exact_line(f"  for {action.decider} to decide")] if action.decider else []
         lines += ["  every decision on it needs a signature"] if action.signed else []
@@ -390,7 +392,7 @@ def _action_lines(action: Action, decision: Decision | None, risk: str, effects:
     lines += [f"  {AGENT} {line}" for line in _args_lines(action.args)]
     lines += effects_lines(effects[0])
     lines += origins_lines(effects[1])
-    told = [f"  risk: {risk}"] if risk else []
+    told = [f"  risk: {risk.removeprefix('risk ')}"] if risk else []
     told += [f"  {action.confidence.told()}"] if action.confidence.source else []
     told += [f"  {action.routed()}"] if action.outcome else []
     told.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")

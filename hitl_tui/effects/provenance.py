@@ -165,8 +165,8 @@ class Provenance:
     """`verbatim`, `spelt otherwise` or `parts`."""
     tools: tuple[str, ...] = ()
     """All tools with a result that holds it, also if the user typed it."""
-    is_target: bool = False
-    """Whether a value from nowhere says whom or what the call reaches."""
+    matters: bool = False
+    """Whether a value from nowhere says whom or what the call reaches, an amount, or a command."""
 
     def told(self) -> str:
         """Where it comes from, in words: `from read_mail, result 2`."""
@@ -234,7 +234,7 @@ def trace_value(value: Json, found: Sources, path: str = "") -> Provenance | Non
         return None
     hits = _find(value, text, found)
     if not hits:
-        return _by_parts(text, found, path) or Provenance(path, Origin.NOWHERE, is_target=is_target(value, path))
+        return _by_parts(text, found, path) or Provenance(path, Origin.NOWHERE, matters=matters(value, path))
     number = min(hits)  # sources are in the order of their origins
     source, (begin, end, how) = found.all[number], hits[number]
     tools = tuple(dict.fromkeys(found.all[one].tool for one in sorted(hits) if found.all[one].origin is Origin.TOOL))
@@ -242,18 +242,24 @@ def trace_value(value: Json, found: Sources, path: str = "") -> Provenance | Non
     return Provenance(path, source.origin, source.tool, source.number, _passage(shown, begin, end), how, tools)
 
 
-def is_target(value: Json, path: str = "") -> bool:
-    """Whether a value says whom or what a call reaches: an address, an account, a URL, a path, a host, an id. Texts and amounts do not."""
+def matters(value: Json, path: str = "") -> bool:
+    """Whether it matters that nobody named a value: an address, an account, a URL, a path, a host, an id, an amount or a command.
+
+    Texts that an agent is there to write, such as the body of a mail, do not.
+    """
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]).casefold()
-    if _TARGET_NAME.search(name):
-        return True
     text = value.strip() if isinstance(value, str) else ""
+    if _TARGET_NAME.search(name) or name in COMMAND_NAMES or (_AMOUNT_NAME.search(name) and any(map(str.isdigit, text or str(value)))):
+        return True
     return bool(_TARGET.fullmatch(text)) and not _NO_TARGET.fullmatch(text)
 
 
 _TARGET_NAME = re.compile(
     r"(^|_)(to|cc|bcc|recipients?|ids?|iban|bic|accounts?|address|e?mail|phone|urls?|uri|hosts?|paths?|files?|folder|bucket|branch|repo)$"
 )
+_AMOUNT_NAME = re.compile(r"(^|_)(amount|price|total|sum|cost|fee|quantity|qty|budget|discount|salary|payment|refund)(_|$)")
+COMMAND_NAMES = frozenset({"shell", "bash", "command", "cmd", "script", "code", "sql", "query", "statement", "statements"})
+"""Arguments that hold a command, a statement or a program."""
 _TARGET = re.compile(
     r"""[^\s@]+@[^\s@]+ | [a-z][a-z0-9+.-]*:\S+ | [A-Z]{2}\d\d[A-Z0-9 ]{8,30} | \+?[\d ()/-]{7,20}
     | \S*[/\\]\S* | [\w-]+(\.[\w-]+)+ | \S*\d\S*""",

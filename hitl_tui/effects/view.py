@@ -14,6 +14,7 @@ from typing import Any
 
 from hitl_tui.effects import addresses, files, shell, sql
 from hitl_tui.effects.addresses import Address
+from hitl_tui.sanitize import one_line
 
 SHELL_NAMES = ("shell", "bash", "command", "cmd")
 """Arguments that hold a script, or a program and its arguments."""
@@ -23,6 +24,10 @@ VIEWS = ("shell", "sql", "file", "url", "mail", "none")
 """What a rule may say that an argument holds."""
 ALL = "*"
 """Stands for every text of a call, where a rule names one view for all."""
+DESTRUCTIVE = ("shell", "sql")
+"""Views of arguments that say whether data is destroyed."""
+GRAVE = frozenset({"high", "critical", "irreversible"})
+"""Risks that say no less than what a call destroys."""
 MOST_ROWS = 40
 IN_ORDER = 6
 """Commands up to which they are listed in their order."""
@@ -245,8 +250,23 @@ def is_empty(found: Sequence[Section]) -> bool:
 
 def destruction(found: Iterable[Section]) -> str:
     """The words of the first command or statement that deletes data, or changes every row: `delete, no WHERE`; empty if none does."""
-    effects = (effect for section in found if section.kind in ("shell", "sql") for effect in section.effects)
+    effects = (effect for section in found if section.kind in DESTRUCTIVE for effect in section.effects)
     return next((", ".join(effect.marks) for effect in effects if effect.style == "error"), "")
+
+
+def destroyed(args: Any, settings: EffectSettings) -> str:
+    """What the commands and statements of a call destroy, as `destruction` says it."""
+    if not isinstance(args, dict):
+        return ""
+    texts = ((name, value) for name, value in islice(args.items(), MOST_ARGUMENTS) if kind_of(name, value, settings.views) in DESTRUCTIVE)
+    return destruction(section for name, value in texts if (section := _section(name, value, settings)))
+
+
+def risk_told(risk: str | None, destroys: str = "") -> tuple[str, str]:
+    """A call's risk in words, the same everywhere: what it destroys before a stated risk that says less, which is the second part."""
+    if destroys and risk not in GRAVE:
+        return destroys, f"stated risk {one_line(risk, 20) if risk else 'unknown'}"
+    return one_line(risk, 20) if risk else "risk unknown", ""
 
 
 def worth_showing(found: Sequence[Section]) -> Iterator[Section]:

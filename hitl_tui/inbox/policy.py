@@ -109,6 +109,18 @@ class PolicyLookup:
         views = {action.slot: policy.views_of(review.row.agent, action.name) if policy else {} for action in review.actions}
         return {slot: EffectSettings(one, str(folder), own, run.input) for slot, one in views.items()}
 
+    async def destroyed(self, review: Review) -> Mapping[int, str]:
+        """By slot, what a call's commands or statements destroy, in words; only of those that destroy something."""
+        from hitl_tui.effects.view import destroyed
+
+        settings = await self.effect_settings(review)
+
+        def look() -> dict[int, str]:
+            found = {action.slot: destroyed(action.args, settings[action.slot]) for action in review.actions}
+            return {slot: words for slot, words in found.items() if words}
+
+        return await asyncio.to_thread(look) if review.row.kind.is_tool_call else {}
+
     async def rule_counts(self) -> list[RuleCount]:
         """How often each rule matched, by outcome."""
         from hitl_tui.store import policy_log

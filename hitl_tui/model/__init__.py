@@ -9,6 +9,7 @@ from hitl_tui.model.actions import (
     Confidence,
     DecisionKind,
     Outcome,
+    because,
     call_id,
     calls_told,
     digest_of,
@@ -72,5 +73,5 @@ __all__ = [
     "ProposalVersion", "QueueFacts", "Rating", "Reading", "Reason", "Remark", "RemarkSource", "Review", "ReviewOutcome", "ReviewRow",
     "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState",
     "Scope", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker",
-    "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "reading_of", "same_person", "worst",
+    "because", "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "reading_of", "same_person", "worst",
 ]  # fmt: skip

@@ -34,6 +34,14 @@ class Outcome(StrEnum):
 
 ROUTES = {Outcome.AUTO: "goes on by itself", Outcome.ASK: "asks", Outcome.TAKEOVER: "to take over", Outcome.DENY: "denied"}
 """Outcomes as people read them."""
+
+
+def because(reason: str, outcome: Outcome) -> str:
+    """A verdict's reason behind its outcome in words: `asks: rule 'mail'`, and not also that the rule says ask."""
+    says = f" says {outcome}"
+    return reason.removesuffix(says) if reason.startswith("rule ") and reason.count(says) == 1 else reason
+
+
 SOURCES = {
     "interrupt": "the graph's interrupt",
     "metadata": "the message's metadata",
@@ -158,7 +166,7 @@ class Action:
     def routed(self) -> str:
         """Why it has its outcome: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty without a policy."""
         rule = "" if not self.rule or repr(self.rule) in self.reason or self.rule in self.reason else f" ({self.rule})"
-        return f"{ROUTES[self.outcome]}: {self.reason}{rule}" if self.outcome else ""
+        return f"{ROUTES[self.outcome]}: {because(self.reason, self.outcome)}{rule}" if self.outcome else ""
 
 
 DIGESTS = 2

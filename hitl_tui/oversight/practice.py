@@ -112,7 +112,8 @@ class PracticeResult:
         share = f"{percent(self.caught / self.bad)}{shown}" if self.bad else "no bad call was shown"
         yield f"caught {self.caught:,} of {counted(self.bad, 'bad call')}: {share}"
         yield f"false alarms: {self.false_alarms:,} of {counted(self.good, 'good call')}"
-        yield f"time per call: {measured_duration(self.seconds)} (median); d′ {'–' if self.d_prime is None else f'{self.d_prime:.2f}'}"
+        told = "" if self.d_prime is None else f"; d′ {self.d_prime:.2f} (0 is chance, 2 is good)"
+        yield f"time per call: {measured_duration(self.seconds)} (median){told}"
         for kind, (caught, number) in sorted(self.kinds.items()):
             yield f"  {kind}: caught {caught:,} of {number:,}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hitl_tui.model import ROUTES, Action, Facts, Json, Levels, Outcome, Review, Verdict
+from hitl_tui.model import ROUTES, Action, Facts, Json, Levels, Outcome, Review, Verdict, because
 from hitl_tui.policy import globs
 from hitl_tui.policy.engine import (
     AUTONOMY,
@@ -46,10 +46,10 @@ class Walk:
         return Outcome.ASK if self.picked else self.verdict.outcome
 
     def summary(self) -> str:
-        """The result in words: `asks: rule 'mail' says ask`."""
+        """The result in words: `asks: rule 'mail'`."""
         picked = "spot check: " if self.picked else ""
         rule = "" if self.verdict.rule in self.verdict.reason else f" ({self.verdict.rule})"
-        return f"{ROUTES[self.outcome]}: {picked}{self.verdict.reason}{rule}"
+        return f"{ROUTES[self.outcome]}: {picked}{because(self.verdict.reason, self.outcome)}{rule}"
 
     def changed_since(self, action: Action) -> str:
         """The verdict from when the action was asked, in words; empty if the current one is the same."""
@@ -70,8 +70,8 @@ class Explanation:
 
 
 def describe_facts(facts: Facts) -> str:
-    """The facts of an action besides its arguments on one line: risk, confidence, answer template, tags, findings."""
-    parts = [f"risk {facts.risk}" if facts.risk else "risk unknown"]
+    """The facts of an action besides its arguments on one line: stated risk, confidence, answer template, tags, findings."""
+    parts = [f"stated risk {facts.risk or 'unknown'}"]
     parts.append("confidence unknown" if facts.confidence is None else f"confidence {facts.confidence:.3g}")
     parts += [f"answer template for {' and '.join(facts.templates)}"] if facts.templates else []
     parts += [f"tags {', '.join(facts.tags)}"] if facts.tags else []

@@ -155,7 +155,7 @@ def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
     if any(is_ended_check for _, _, is_ended_check in found):
         raise Refused(f"review {review} is an attention check", "no agent made it: there is nothing to rate")
     if decisions[slot] is None:
-        raise Refused(f"{call_id(review, slot)} is not decided", "a rating is on what was decided: decide it first")
+        raise Refused(f"call {call_id(review, slot)} has no decision yet that could be rated", "decide it first")
     return int(decisions[slot])
 
 

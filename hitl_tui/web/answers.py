@@ -7,10 +7,11 @@ messages to look at them learns nothing.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hitl_tui.argument_text import json_rows, name_text
+from hitl_tui.effects.view import risk_told
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
@@ -63,7 +64,8 @@ class AnswerPages:
         if all(one.obstacle for one in offers):
             await _refuse(review, inbox, offers[0])
         context = await inbox.reviews.context(review.row.id)
-        return "\n".join(_page(review, offers, context, link, token, told))
+        destroyed = await inbox.policy.destroyed(review)
+        return "\n".join(_page(review, offers, context, link, token, told, destroyed))
 
     async def decide(self, token: str, call: str, digest: str, decision: str, reason: str, person: str = "") -> tuple[str, bool]:
         """Approve or reject one call of a link. Once none is left that it may decide, the link works no more.
@@ -156,7 +158,9 @@ def _told(review: Review, offer: _Offer) -> str:
     return f"{which} {verb} {'rejected' if made.answer.kind is DecisionKind.REJECT else 'approved'} by {made.actor}."
 
 
-def _page(review: Review, offers: Sequence[_Offer], context: Context, link: AnswerLink, token: str, told: str) -> Iterator[str]:
+def _page(
+    review: Review, offers: Sequence[_Offer], context: Context, link: AnswerLink, token: str, told: str, destroyed: Mapping[int, str]
+) -> Iterator[str]:
     several = len(review.actions) > 1
     if told:
         yield f'<p role="status">{_text(told)}</p>'
@@ -164,7 +168,7 @@ def _page(review: Review, offers: Sequence[_Offer], context: Context, link: Answ
         asks = f"{_text(review.row.agent)} asks about {len(review.actions)} calls"
         yield f"<p>{asks}, each with an answer of its own. It goes on once all are decided.</p>"
     for offer in offers:
-        yield from _offered(review, offer, link, token, several)
+        yield from _offered(review, offer, link, token, several, destroyed)
     if context.reasoning:
         yield _block("What the agent says", context.reasoning)
     last = next((message.text for message in reversed(context.conversation) if message.role == "user"), "")
@@ -172,13 +176,14 @@ def _page(review: Review, offers: Sequence[_Offer], context: Context, link: Answ
         yield _block("What it was asked for last", last)
 
 
-def _offered(review: Review, offer: _Offer, link: AnswerLink, token: str, several: bool) -> Iterator[str]:
+def _offered(review: Review, offer: _Offer, link: AnswerLink, token: str, several: bool, destroyed: Mapping[int, str]) -> Iterator[str]:
     """Calls that get one answer, and the form that gives it, or why there is none."""
     for action in offer.calls:
         number = f"{action.number} " if several else ""
-        risk = review.risk_of(action) or "unknown"
+        told = risk_told(review.risk_of(action), destroyed.get(action.slot, ""))
+        risk = " · ".join(filter(None, told)).removeprefix("risk ")
         yield f"<h1>{number}{_text(name_text(action.name))}</h1>"
-        yield f"<p>{_text(review.row.agent)} · review {review.row.id} · risk {_text(risk)} · for {_text(link.person)}</p>"
+        yield f"<p>{_text(review.row.agent)} · review {review.row.id} · risk: {_text(risk)} · for {_text(link.person)}</p>"
         yield _block("What it would be called with", "\n".join(json_rows(action.args)))
         if action.reason:
             yield f"<p>Why it asks: {_text(action.reason)}</p>"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.effects.provenance import Provenance, is_target, sources, trace, trace_value
+from hitl_tui.effects.provenance import Provenance, matters, sources, trace, trace_value
 from hitl_tui.model import Facts, Message
 from hitl_tui.policy.expression import parse
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
@@ -57,13 +57,15 @@ def test_a_value_is_found_behind_longer_words_that_hold_it() -> None:
         ("order", "9912", True),
         ("x", "+49 170 1234567", True), ("x", "web-01", True),
         ("body", LETTER, False), ("body", "Mail eve@invented.org and pay DE89 3704 0044", False), ("subject", "Re: invoice 4711", False),
-        ("amount", 420.0, False), ("amount", "420.00", False), ("share", "15 %", False), ("date", "2026-03-31", False),
-        ("at", "10:30", False),
-        ("note", "urgent", False), ("note", "and/or", False), ("notes", "", False), ("total", 12, False), ("photo", "none", False),
+        ("amount", 420.0, True), ("amount", "420.00 EUR", True), ("unitPrice", 5, True), ("amount", "all of it", False),
+        ("command", "echo hello", True), ("query", "SELECT 1", True), ("script", "x = 1", True),
+        ("share", "15 %", False), ("date", "2026-03-31", False), ("at", "10:30", False),
+        ("note", "urgent", False), ("note", "and/or", False), ("notes", "", False), ("total", 12, True),
+        ("totally", 12, False), ("copies", 2, False), ("photo", "none", False),
     ],
 )  # fmt: skip
-def test_value_that_says_whom_a_call_reaches_is_a_target(path: str, value: Any, expected: bool) -> None:
-    assert is_target(value, path) is expected
+def test_value_that_matters_is_a_target_an_amount_or_a_command(path: str, value: Any, expected: bool) -> None:
+    assert matters(value, path) is expected
 
 
 def test_every_value_of_a_call_has_its_passage() -> None:

@@ -262,9 +262,9 @@ async def test_queue_command_prints_deadline_and_recipient(new_sandbox: SandboxF
         )
         await Inbox(store, "bob").reviews.record_view(review, 12_000)
     said = sandbox.cli("show", str(review)).stdout
-    assert "for finance · rejected by itself in 1 min" in said
+    assert "for finance · rejected in 1 min if nobody decides" in said
     assert "viewed by bob (12 s)" in said
-    assert "for finance · rejected by itself in 1 min" in sandbox.cli("queue").stdout
+    assert "for finance · rejected in 1 min if nobody decides" in sandbox.cli("queue").stdout
     found = sandbox.cli_json("show", str(review))
     assert (found["recipient"], found["deadline"]["then"], found["seen_by"][0]["by"]) == ("finance", "reject", "bob")
     async with open_store(sandbox.home.database) as store:

@@ -120,7 +120,7 @@ async def test_rating_belongs_to_the_decision_it_was_given_for(store: Store) -> 
     ann = Inbox(store, "ann", grace_s=600)
     await ann.feedback.rate(Subject(1, 1, 0), -1)
     await ann.reviews.undo(1)
-    with pytest.raises(Refused, match=r"1#1 is not decided; .* decide it first"):
+    with pytest.raises(Refused, match=r"1#1 has no decision yet that could be rated; decide it first"):
         await ann.feedback.rate(Subject(1, 1, 0), 1)
     await ann.reviews.decide(await ann.reviews.get(1), {0: YES})
     rows = {row.decision: row.rating for row in await ann.history.search("review:1")}

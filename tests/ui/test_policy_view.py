@@ -83,8 +83,8 @@ async def test_policy_view_explains_the_review_under_the_queue_cursor(start_cons
         await console.press("f5")
         assert f"Why issue_refund · review {refund}" in console.screen_text()
         walk = text(console, "#walk")
-        assert walk.startswith("⚖ asks: rule 'large refunds' says ask\n2 people to finance · within 1 h 30 min, else rejected\n")
-        assert "risk reversible · confidence 0.72 · treated as irreversible" in walk
+        assert walk.startswith("⚖ asks: rule 'large refunds'\n2 people to finance · within 1 h 30 min, else rejected\n")
+        assert "stated risk reversible · confidence 0.72 · treated as irreversible" in walk
         assert "· reading its tool issue_refund is not read_mail, search_mail or list_tables" in walk
         assert "· no mass changes its tool issue_refund is not execute; its agent support_desk is not sql_steward" in walk
         assert "▶ large refunds matched: rule 'large refunds' says ask (args.amount is 420.0)" in walk
@@ -154,7 +154,7 @@ async def test_policy_view_rereads_a_changed_file_and_keeps_the_cursor_on_its_ru
         assert "· new its tool issue_refund is not x" in text(console, "#walk")
         ruled.write_policy(console.home.path, ruled.POLICY.replace('"issue_refund"', '"refund"'))
         await console.until_shown("Rules  5")
-        assert "when it arrived: asks: rule 'large refunds' says ask" in text(console, "#walk")
+        assert "when it arrived: asks: rule 'large refunds'" in text(console, "#walk")
 
 
 @pytest.mark.slow

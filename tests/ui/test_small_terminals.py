@@ -10,6 +10,7 @@ from textual.widgets import TextArea
 from hitl_tui.model import Answer, DecisionKind, PauseKind
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.queue.view import QueueView
+from hitl_tui.ui.review.arguments import ArgumentsView
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.support.tiers import sampled
@@ -174,7 +175,7 @@ async def test_facts_where_room_is_short_keep_the_number_and_drop_the_bar(start_
         await console.until_shown("risk unknown   confidence 0.91")
 
 
-async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(start_console: StartConsole) -> None:
+async def test_details_are_below_a_few_rows_of_the_list_at_80_columns(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         calls = [seed.action("delete", {"path": f"/srv/{name}"}, place) for place, name in enumerate("abcde")]
         (review,) = [await seed.add_waiting_run(console.store, console.project, "ops", seed.pause(PauseKind.TOOL_CALLS, *calls))]
@@ -192,11 +193,42 @@ async def test_details_are_below_a_short_list_at_80_columns_until_it_is_long(sta
         assert "Waiting" not in console.screen_text()
         await console.press("escape")
         await console.until_shown("Waiting 1", "path /srv/b")
+        last = 0
         for name in "fghij":
             one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
+            last = await seed.add_waiting_run(console.store, console.project, "ops", one)
+        await console.until_shown("Waiting 6", "▾ 3 more reviews", "path /srv/b")
+        await console.press("G")
+        await console.until_shown("path /srv/j", "a approve")
+        await console.until_keys_accepted()
+        await console.press("a")
+        await console.until_shown("approved by you")
+        assert await console.decisions_of(last), "what is selected is on the screen, and can be decided"
+
+
+async def test_call_below_the_list_that_does_not_fit_is_read_on_before_it_is_approved(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        review = 0
+        for name in "abcdef":
+            text = "\n".join(f"{name} {line}" for line in range(30))
+            one = seed.pause(PauseKind.TOOL_CALLS, seed.action("note", {"text": text}))
+            review = await seed.add_waiting_run(console.store, console.project, "ops", one)
+        await go_to(console, review)
+        await console.until_shown("f 0", "more lines", "a read on")
+        await console.until(lambda: console.app.query_one(ArgumentsView).page_seen, "the page was not seen")
+        await console.press("a")
+        await console.until(lambda: console.app.query_one(ArgumentsView).scroll_offset.y > 0, "no page was turned")
+        assert not await console.decisions_of(review) and "Waiting" in console.screen_text()
+
+
+@pytest.mark.slow
+async def test_terminal_with_few_rows_shows_a_long_list_alone(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 20)) as console:
+        for name in "abcdef":
+            one = seed.pause(PauseKind.TOOL_CALLS, seed.action("delete", {"path": f"/srv/{name}"}))
             await seed.add_waiting_run(console.store, console.project, "ops", one)
-        await console.until_shown("Waiting 6", "/srv/j", "a read on")
-        assert "path /srv/b" not in console.screen_text()
+        await console.until_shown("Waiting 6", "/srv/f", "a read on")
+        assert "path /srv/a" not in console.screen_text()
 
 
 @pytest.mark.slow

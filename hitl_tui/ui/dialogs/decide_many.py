@@ -22,6 +22,7 @@ from textual.widgets import Input, Static
 
 from hitl_tui import canonical_json
 from hitl_tui.argument_text import is_quoted, name_line, name_text
+from hitl_tui.effects.view import risk_told
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
 from hitl_tui.oversight.reading import reading_time_s, words_of
@@ -30,7 +31,7 @@ from hitl_tui.ui.dialogs.base import TallScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, line, paragraph, value_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
 LONGEST = 600
@@ -89,6 +90,11 @@ class CallTable(TextView):
             super().action_page_down()
         else:
             self.scroll_to(y=unseen, animate=False)
+
+    def forget(self) -> None:
+        """Forget what has been seen: other lines follow."""
+        self._painted_at.clear()
+        self._seen_rows.clear()
 
     def replace_marks(self, lines: Mapping[int, Line]) -> None:
         """Draw lines anew that differ in their marks only, so that what has been seen still holds."""
@@ -172,6 +178,8 @@ class DecideManyScreen(TallScreen[ManyDecision]):
         self._tools = compare(calls)
         self._rows = [(tool, variant) for tool in self._tools for variant in tool.variants]
         self._left_out: set[str] = set()
+        self._seen_here: set[str] = set()
+        """Digests of rows that had been on the screen before the table was built anew."""
         self._row = 0
         self._opened_at = time.monotonic()
         self._lines_of: list[range] = []
@@ -229,7 +237,7 @@ class DecideManyScreen(TallScreen[ManyDecision]):
 
     def _row_line(self, tool: ToolCalls, variant: Variant) -> Line:
         """The calls of a row, with its mark in the gutter: the text is the same whatever the mark is."""
-        alone = why_alone(variant.calls[0], tool, DecisionKind.APPROVE, self._viewer.reviewer, self._viewer.now)
+        alone = self._why_alone(variant.calls[0], tool, DecisionKind.APPROVE)
         names = [call.label for call in variant.calls]
         values = _cells(tool, variant) if _fits_on_row(tool) else ""
         most = LABELS_BESIDE_VALUES if values else MOST_LABELS
@@ -251,7 +259,7 @@ class DecideManyScreen(TallScreen[ManyDecision]):
         out: Counter[str] = Counter()
         for number, (tool, variant) in enumerate(self._rows):
             for call in variant.calls:
-                why = why_alone(call, tool, kind, self._viewer.reviewer, self._viewer.now)
+                why = self._why_alone(call, tool, kind)
                 if variant.digest in self._left_out:
                     why = LEFT_OUT
                 elif not why and kind is DecisionKind.APPROVE and not self._is_seen(number, tool, variant):
@@ -262,13 +270,16 @@ class DecideManyScreen(TallScreen[ManyDecision]):
                     chosen.append(call)
         return chosen, out
 
+    def _why_alone(self, call: ReviewCall, tool: ToolCalls, kind: DecisionKind) -> str:
+        return why_alone(call, tool, kind, self._viewer.reviewer, self._viewer.now, self._left_out)
+
     def _is_seen(self, number: int, tool: ToolCalls, variant: Variant) -> bool:
         """Whether every value of a row has been on the screen: here, or in the review of a call with the same digest."""
         return self._seen_share(number, tool, variant) == 1
 
     def _seen_share(self, number: int, tool: ToolCalls, variant: Variant) -> float | None:
         """The share of a row's lines that have been on the screen, with those it shares; None if a value is too long for the table."""
-        if variant.digest in self._seen:
+        if variant.digest in self._seen or variant.digest in self._seen_here:
             return 1.0
         if not all(map(_is_short, (*tool.shared.values(), *variant.differing.values()))):
             return None
@@ -366,8 +377,28 @@ class DecideManyScreen(TallScreen[ManyDecision]):
         self.dismiss(ManyDecision(answer, chosen, viewed_ms, int(reading_time_s(words) * 1000), seen))
 
     def action_leave_out(self) -> None:
+        """Leave out the row, or take it back in. Of irreversible calls, those that are left may be alike, and then be decided together."""
+        before = self._alone()
         self._left_out ^= {self._rows[self._row][1].digest}
-        self._redraw()
+        if self._alone() == before:
+            self._redraw()
+        else:
+            self._rebuild()
+
+    def _alone(self) -> list[str]:
+        return [self._why_alone(variant.calls[0], tool, DecisionKind.APPROVE) for tool, variant in self._rows]
+
+    def _rebuild(self) -> None:
+        """Build the table anew, where it was scrolled to: rows say other things. What was seen of it has been seen."""
+        table = self.query_one(CallTable)
+        self._seen_here |= {variant.digest for number, (tool, variant) in enumerate(self._rows) if self._is_seen(number, tool, variant)}
+        top = table.scroll_offset.y
+        self._lines_of.clear()
+        self._shared_lines.clear()
+        table.forget()
+        self._draw()
+        table.scroll_to(y=top, animate=False)
+        self.call_after_refresh(table.reveal, self._lines_of[self._row][0])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A reason may contain the letters that move in the table."""
@@ -393,8 +424,8 @@ def _preset_lines(presets: Sequence[str]) -> Iterator[Content]:
 def _head(tool: ToolCalls) -> Iterator[Line]:
     """The tool, and the arguments that all of its calls share."""
     count = f" ×{tool.count}" if tool.count > 1 else ""
-    risk = f" · {one_line(tool.risk, 14)}" if tool.risk else " · risk unknown"
-    yield Line(f"{name_line(tool.tool, 40)}{count} · {one_line(tool.agent, 40)}{risk}", "title")
+    risk = " · ".join(filter(None, risk_told(tool.risk, tool.destroys)))
+    yield Line(f"{name_line(tool.tool, 40)}{count} · {agent_name(tool.agent)} · {risk}", "title")
     if len(tool.variants) == 1 and tool.count > 1:
         yield Line("all calls are identical", "muted")
     for name, value in tool.shared.items():

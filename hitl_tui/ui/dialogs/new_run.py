@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widget import Widget
-from textual.widgets import OptionList, Static, TextArea
+from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from hitl_tui import canonical_json, validation
@@ -31,7 +31,7 @@ from hitl_tui.ui.dialogs.run_forms import ContextForm, InputForm
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.runtime.errors import reports_errors, sentence, store_errors
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, no_worker, own_targets
-from hitl_tui.ui.text.lines import BLANK, Line, paragraph
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, paragraph
 from hitl_tui.ui.widgets.border_notes import BelowNote, lines_below
 from hitl_tui.ui.widgets.text_view import TextView
 
@@ -147,8 +147,11 @@ class NewRunScreen(TallScreen[int]):
         self._last = (run.project, run.agent) if run else None
 
     def field(self) -> Widget | None:
-        shown = self._mode == "text" and not self._shows_context and not (self._agent and self._agent.error)
-        return self.query_one("#text") if shown else None
+        """Letters go to the task, or to the first text of a form, also while the list of agents has the focus."""
+        if self._agent and self._agent.error:
+            return None
+        field = self._field() if self._mode == "form" or self._shows_context else self.query_one("#text") if self._mode == "text" else None
+        return field if isinstance(field, Input | TextArea) else None
 
     def take(self, key: events.Key) -> bool:
         """On the list its keys move; other letters go into the text."""
@@ -174,7 +177,7 @@ class NewRunScreen(TallScreen[int]):
         options.add_options([Option(_prompt(agent, agent.name in unserved)) for agent in agents])
         options.highlighted = place = self._place()
         options.display = len(agents) != 1  # a single agent is no choice: its task gets all the room
-        self.query_one("#dialog").border_title = f"New run of {one_line(agents[0].name, 40)}" if len(agents) == 1 else self._heading
+        self.query_one("#dialog").border_title = f"New run of {agent_name(agents[0].name)}" if len(agents) == 1 else self._heading
         if place is None:
             self._show(None)
         elif agents[place] == self._agent:
@@ -399,9 +402,10 @@ def _put(area: TextArea, text: str) -> None:
 
 
 def _prompt(agent: Agent, is_unserved: bool) -> Content:
+    name = one_line(agent.name)  # a long one wraps: cut off, it could be taken for another
     if agent.error or is_unserved:
-        return Content.styled(f"{'✗' if agent.error else '○'} {one_line(agent.name, 40)}", "$text-muted")
-    return Content(one_line(agent.name, 40))
+        return Content.styled(f"{'✗' if agent.error else '○'} {name}", "$text-muted")
+    return Content(name)
 
 
 def _failure(agent: Agent) -> Iterator[Line]:

@@ -10,12 +10,11 @@ from textual.widgets import Static, TextArea
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Run
-from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.runs.outcome import last_message
 from hitl_tui.ui.runtime.errors import sentence, store_errors
-from hitl_tui.ui.text.lines import line, paragraph
+from hitl_tui.ui.text.lines import agent_name, line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
 
@@ -32,7 +31,7 @@ class NextMessageScreen(DialogScreen[int]):
 
     def body(self) -> Iterable[Widget]:
         yield TextView(id="question")
-        about = f"A new run goes on with the conversation of r{self._run.id}; {one_line(self._run.agent, 40)} reads your message next."
+        about = f"A new run goes on with the conversation of r{self._run.id}; {agent_name(self._run.agent)} reads your message next."
         yield Static(Content(about), classes="label")
         yield SendArea(self.draft, id="text", placeholder="your message; enter sends it")
 

@@ -32,6 +32,9 @@ SENDS = {
 NAMES = {"choices": "choices", "form": "form", "text": "text", "json": "JSON"}
 """Names of the forms of an answer, for the key that shows the next one."""
 IS_JSON = "this is sent as a text: ctrl+t to enter it as JSON"
+MEANS_NO = frozenset({"no", "n", "nope", "false", "reject", "rejected", "deny", "denied", "cancel", "stop"})
+IS_TRUE = "{} goes as a text, which a graph that only tests the answer takes for yes: ctrl+t for false, or enter again"
+"""Said before such a word is sent to a graph that does not say what it takes."""
 
 
 class RespondScreen(AnswerScreen):
@@ -56,6 +59,8 @@ class RespondScreen(AnswerScreen):
         kept = self._kept.get("mode")
         self._mode = kept if kept in self._modes and place is None else self._modes[0]
         self._place = place
+        self._warned_of = ""
+        """The word that was not sent at once."""
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
@@ -95,13 +100,27 @@ class RespondScreen(AnswerScreen):
             await self.action_submit()
 
     def action_mode(self) -> None:
+        word = self._no_as_text()
         self._mode = self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]
+        if word and self._mode == "json" and not self.query_one("#json", SendArea).text:
+            self.query_one("#json", SendArea).text = "false"
         self._show_mode()
 
     async def action_submit(self) -> None:
-        answer = self._check(sending=True)
-        if answer is not None:
+        word, answer = self._no_as_text(), self._check(sending=True)
+        if answer is None:
+            return
+        if word and word != self._warned_of:
+            self._warned_of = word
+            self.complain(IS_TRUE.format(canonical_json.dumps(word)))
+        else:
             self.dismiss(answer)
+
+    def _no_as_text(self) -> str:
+        """A lone word that means no, typed as the text for a graph that does not say which answers it takes; else empty."""
+        is_open = self._kind is PauseKind.QUESTION and self._action.answer_schema is None and not self._action.choices
+        text = self.query_one("#text", SendArea).text.strip() if is_open and self._mode == "text" else ""
+        return text if text.casefold() in MEANS_NO else ""
 
     def _possible_modes(self) -> list[str]:
         if self._kind.is_tool_call:

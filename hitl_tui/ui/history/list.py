@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from textual.strip import Strip
 
 from hitl_tui.argument_text import name_text
@@ -13,7 +13,7 @@ from hitl_tui.model import ActorKind, DecisionKind, HistoryRow
 from hitl_tui.model.history import COLUMNS
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, NAME_CELLS, agent_name, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import MARGIN, VirtualList
 
@@ -60,8 +60,8 @@ class HistoryList(VirtualList[HistoryRow]):
             tool = width - 3 - agent - 1 - AGE_CELLS - 1
             yield " ", ""
             yield glyph, style if row.in_force else "muted"
-            yield f" {fit(row.tool, tool)}", "strong" if row.in_force else "muted"
-            yield f" {fit(row.agent, agent)}", "muted"
+            yield f" {set_cell_size(agent_name(row.tool, tool), tool)}", "strong" if row.in_force else "muted"
+            yield f" {set_cell_size(agent_name(row.agent, agent), agent)}", "muted"
             yield f"{age(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
         else:
             yield "   ", ""

@@ -11,12 +11,11 @@ from textual.widgets import Static
 
 from hitl_tui.argument_text import name_line
 from hitl_tui.model import HistoryEntry, HistoryRow
-from hitl_tui.sanitize import one_line
 from hitl_tui.ui.history.render import entry_lines, tab_lines, titles
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import Line, line
+from hitl_tui.ui.text.lines import Line, agent_name, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView
@@ -98,4 +97,4 @@ class HistoryPane(DetailPane):
             return "", ()
         slot = f"  call {row.slot + 1}" if entry and len(entry.review.actions) > 1 else ""
         source = f"run r{row.run} · review {row.review}"
-        return name_line(row.tool, 40) + slot, (f"{one_line(row.agent, 40)} · {source}", source)
+        return name_line(row.tool, 40) + slot, (f"{agent_name(row.agent)} · {source}", source)

@@ -9,9 +9,9 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from hitl_tui.model import Lesson, LessonState
-from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.text_areas import TextBox
+from hitl_tui.ui.text.lines import agent_name
 
 
 class LessonScreen(DialogScreen[str]):
@@ -24,7 +24,7 @@ class LessonScreen(DialogScreen[str]):
 
     def body(self) -> Iterable[Widget]:
         reads = "reads this text from now on" if self._lesson.state is LessonState.ACCEPTED else "reads it only after it is accepted"
-        yield Static(Content(f"{one_line(self._lesson.agent, 40)} {reads}."), classes="label")
+        yield Static(Content(f"{agent_name(self._lesson.agent)} {reads}."), classes="label")
         yield TextBox(self.draft, id="lesson-edit")
 
     def field(self) -> Widget | None:

@@ -12,10 +12,9 @@ from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import age
 from hitl_tui.model import HistoryEntry, Lesson, LessonState
 from hitl_tui.oversight.statistics import Rates
-from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, line, paragraph
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.text_view import TextView
 
@@ -70,7 +69,7 @@ class LessonsPane(DetailPane):
 
     def title(self) -> tuple[str, Sequence[str]]:
         lesson = self._shown[0]
-        return (name_line(lesson.tool, 40), [f"{one_line(lesson.agent, 40)} · lesson {lesson.id}"]) if lesson else ("", ())
+        return (name_line(lesson.tool, 40), [f"{agent_name(lesson.agent)} · lesson {lesson.id}"]) if lesson else ("", ())
 
 
 def drawn_from(lesson: Lesson) -> str:

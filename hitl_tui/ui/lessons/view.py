@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from hitl_tui.inbox import Changes
 from hitl_tui.model import Lesson, LessonState
-from hitl_tui.sanitize import one_line, spell_out, visible
+from hitl_tui.sanitize import spell_out, visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.lessons.list import LessonsList
 from hitl_tui.ui.lessons.pane import LessonEvidence, LessonsPane, no_lessons_lines
@@ -17,6 +17,7 @@ from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.text.lines import agent_name
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
@@ -117,7 +118,7 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
         lesson = self._chosen()
         if lesson and await self._check_seen(lesson, LessonState.ACCEPTED, "accept"):
             await self._inbox.lessons.accept(lesson.id)
-            await self._changed(f"accepted: {one_line(lesson.agent, 40)} reads it from now on")
+            await self._changed(f"accepted: {agent_name(lesson.agent)} reads it from now on")
 
     @reports_errors
     async def action_drop(self) -> None:

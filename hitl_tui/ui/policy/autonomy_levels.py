@@ -8,9 +8,8 @@ from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import age, percent_down
 from hitl_tui.model import ActorKind, Evidence, Level, LevelChange, ToolAutonomy
 from hitl_tui.policy.schema import Policy
-from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, line, paragraph, table
 
 LEVELS = tuple(Level)
 """Lowest first."""
@@ -37,7 +36,7 @@ def does(level: Level, policy: Policy) -> str:
 def change_question(tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> tuple[str, str, str]:
     """Title, effect and evidence, for a dialog that confirms another level."""
     title = f"{name_line(tool_autonomy.tool, 40)}: {tool_autonomy.level} → {level}"
-    effect = f"From now on, for {name_line(tool_autonomy.tool, 60)} of {one_line(tool_autonomy.agent, 40)}: {does(level, policy)}."
+    effect = f"From now on, for {name_line(tool_autonomy.tool, 60)} of {agent_name(tool_autonomy.agent)}: {does(level, policy)}."
     return title, effect, evidence_summary(tool_autonomy.evidence)
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from hitl_tui.argument_text import name_line
 from hitl_tui.formatting import at_time, counted, remaining
 from hitl_tui.model import Grant, GrantUse, call_id
-from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import Line, line, paragraph
+from hitl_tui.ui.text.lines import Line, agent_name, line, paragraph
 
 STYLES = {"active": "success", "used up": "muted", "expired": "muted", "revoked": "warning"}
 ENDED_SHOWN = 10
@@ -40,7 +39,7 @@ def note(grant: Grant) -> str:
 def grant_lines(grant: Grant, uses: Sequence[GrantUse] | None, reviewer: str, now: float) -> Iterator[Line]:
     """The details of a grant; `uses` are None until they are read."""
     runs = f"run r{grant.run}" if grant.run else "all runs"
-    yield line(f"grant {grant.id}: {name_line(grant.tool, 60)} of {one_line(grant.agent, 60)}", "title")
+    yield line(f"grant {grant.id}: {name_line(grant.tool, 60)} of {agent_name(grant.agent)}", "title")
     yield line("")
     yield from paragraph(grant.scope.told(), "strong", "covers", LEAD)
     state = grant.state(now)

@@ -20,7 +20,7 @@ from hitl_tui.model import Grant, Level, RuleCount, ToolAutonomy
 from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy
-from hitl_tui.sanitize import one_line, visible
+from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.messages import HintsChanged, HistoryShown, ProposalsCounted, RowsChanged
 from hitl_tui.ui.policy.autonomy_levels import change_question
@@ -30,7 +30,7 @@ from hitl_tui.ui.policy.render import absent_lines, problem_lines
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_file
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
-from hitl_tui.ui.text.lines import line
+from hitl_tui.ui.text.lines import agent_name, line
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
@@ -323,7 +323,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     async def _set(self, tool_autonomy: ToolAutonomy, level: Level, reason: str) -> None:
         change = await self._inbox.autonomy.set(tool_autonomy.agent, tool_autonomy.tool, level, reason)
-        self._notify(f"{name_line(tool_autonomy.tool, 40)} of {one_line(tool_autonomy.agent, 40)}: {change.was} → {change.level}")
+        self._notify(f"{name_line(tool_autonomy.tool, 40)} of {agent_name(tool_autonomy.agent)}: {change.was} → {change.level}")
         self._tools_at = -math.inf
         await self.follow()
         self.post_message(RowsChanged())

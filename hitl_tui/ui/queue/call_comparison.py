@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hitl_tui import canonical_json
@@ -14,6 +14,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.reasons import own_reason
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+NOTHING: Mapping[int, Mapping[int, str]] = {}
 LONGEST_ADDRESSES = 2000
 """Characters of a value in which addresses are looked for."""
 
@@ -26,6 +27,8 @@ class ReviewCall:
     action: Action
     reasoning: str = ""
     """What the agent said before it proposed the calls of the review."""
+    destroys: str = ""
+    """What its commands or statements destroy, in words; empty for nothing, or nothing known."""
 
     @property
     def reason(self) -> str:
@@ -40,8 +43,8 @@ class ReviewCall:
 
     @property
     def is_irreversible(self) -> bool:
-        """Whether it cannot be taken back once it has run."""
-        return self.review.risk_of(self.action) == Risk.IRREVERSIBLE
+        """Whether it cannot be taken back once it has run, as somebody states or as its arguments say."""
+        return self.review.risk_of(self.action) == Risk.IRREVERSIBLE or bool(self.destroys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class ToolCalls:
     """The one whose values are rarest comes first."""
     oddness: float
     """By how much the values of the first are rarer than those of the last: 0 where all are as rare, up to 1 for each argument."""
+    destroys: str = ""
+    """What one of its calls destroys, in words."""
 
     @property
     def count(self) -> int:
@@ -78,10 +83,17 @@ class ToolCalls:
         return sum(len(variant.calls) for variant in self.variants)
 
 
-def undecided_calls(reviews: Iterable[Review], said: Mapping[int, str]) -> list[ReviewCall]:
-    """Every call of these reviews that has no decision; `said` is by review what its agent said."""
+def undecided_calls(
+    reviews: Iterable[Review], said: Mapping[int, str], destroyed: Mapping[int, Mapping[int, str]] = NOTHING
+) -> list[ReviewCall]:
+    """Every call of these reviews that has no decision.
+
+    Args:
+        said: by review, what its agent said.
+        destroyed: by review and slot, what a call destroys.
+    """
     return [
-        ReviewCall(review, action, said.get(review.row.id, ""))
+        ReviewCall(review, action, said.get(review.row.id, ""), destroyed.get(review.row.id, {}).get(action.slot, ""))
         for review in reviews
         for action in review.actions
         if action.slot in review.undecided
@@ -94,7 +106,7 @@ def compare(calls: Sequence[ReviewCall]) -> list[ToolCalls]:
     for call in calls:
         by_tool.setdefault((call.review.row.agent, call.action.name), []).append(call)
     found = [_tool_calls(agent, tool, ones) for (agent, tool), ones in by_tool.items()]
-    return sorted(found, key=lambda one: (one.risk != Risk.IRREVERSIBLE, one.count / len(calls) - one.oddness))
+    return sorted(found, key=lambda one: (one.risk != Risk.IRREVERSIBLE and not one.destroys, one.count / len(calls) - one.oddness))
 
 
 def _tool_calls(agent: str, tool: str, calls: Sequence[ReviewCall]) -> ToolCalls:
@@ -120,15 +132,16 @@ def _tool_calls(agent: str, tool: str, calls: Sequence[ReviewCall]) -> ToolCalls
     order = sorted(range(len(variants)), key=lambda place: (-rarity[place], place))
     risk = max((call.review.risk_of(call.action) for call in calls), key=severity)
     shared = {name: value for name, value in named[0].items() if name not in differing}
-    return ToolCalls(agent, tool, risk, shared, tuple(variants[place] for place in order), max(rarity) - min(rarity))
+    destroys = next((call.destroys for call in calls if call.destroys), "")
+    return ToolCalls(agent, tool, risk, shared, tuple(variants[place] for place in order), max(rarity) - min(rarity), destroys)
 
 
 def _named(args: Json) -> Mapping[str, Json]:
     return args if isinstance(args, dict) else {"": args}
 
 
-def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str, now: float) -> str:
-    """Why a call cannot be decided together with others, as a clause; empty when it can."""
+def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str, now: float, left_out: Collection[str] = ()) -> str:
+    """Why a call cannot be decided together with others, as a clause; empty when it can. `left_out`: digests that are not decided."""
     row, action = call.review.row, call.action
     if row.is_claimed_by_another(reviewer, now):
         return f"claimed by {one_line(row.claimed_by or '', 24)}"
@@ -141,8 +154,8 @@ def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str
         return "needs an answer of its own"  # a question, a gate or a draft is decided by what it says, and alone
     if kind not in action.allowed:
         return f"cannot be {'approved' if kind is DecisionKind.APPROVE else 'rejected'}"
-    if kind is DecisionKind.APPROVE and call.is_irreversible and len(of.variants) > 1:
-        return "irreversible, and the arguments differ"
+    if kind is DecisionKind.APPROVE and call.is_irreversible and sum(one.digest not in left_out for one in of.variants) > 1:
+        return f"{call.destroys or 'irreversible'}, and the arguments differ"
     return ""
 
 

@@ -16,6 +16,7 @@ from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Outcome, Review, ReviewState, Viewing, same_person
 from hitl_tui.sanitize import visible
+from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import KeyIgnored, RowsChanged
 from hitl_tui.ui.queue.call_comparison import undecided_calls
 from hitl_tui.ui.queue.fatigue_guard import BECAUSE, FatigueGuard
@@ -203,7 +204,9 @@ class DecisionController:
         elif refused := self._inbox.reviews.refusal(review, [action.slot]):
             self._refuse(refused.happened)
         elif kind not in action.allowed:
-            self._refuse(str(not_allowed(review.row.kind, action, kind)))
+            refused, key = not_allowed(review.row.kind, action, kind), active_key(self._owner.app, "respond")
+            is_open = action.allowed == (DecisionKind.RESPOND,) and key and not action.templates
+            self._refuse(f"{refused.happened}: {key} answers it in words" if is_open else str(refused))
         elif options.again and not can_revise(review.row.kind, action):
             self._refuse("cannot be sent back: its graph does not read the reason")
         elif options.again and len(review.sharing(action)) > 1:
@@ -353,7 +356,8 @@ class DecisionController:
         try:
             found = [await self._inbox.reviews.get(id_) for id_ in ids[:MOST_TOGETHER]]
             said = await self._inbox.reviews.reasonings(ids[:MOST_TOGETHER])
-            calls, arguments = undecided_calls(found, said), self._pane.arguments
+            destroyed = {review.row.id: await self._inbox.policy.destroyed(review) for review in found}
+            calls, arguments = undecided_calls(found, said, destroyed), self._pane.arguments
             seen = {call.action.digest for call in calls if arguments.has_seen(call.action.digest)}
             decision = await self._prompts.decide_many(calls, self._pane.viewer, seen)
             if decision is not None:

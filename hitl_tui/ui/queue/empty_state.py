@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Run, RunState
-from hitl_tui.sanitize import one_line, shortened
+from hitl_tui.sanitize import shortened
 from hitl_tui.ui.runs.outcome import last_message
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, outage_told
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, line, paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
         yield line("to start a run of", "", "n", 3, "accent")
         column = max(len(agent.name) for agent in ready) + 3
         for agent in ready[:12]:
-            yield line(agent.description.split("\n")[0], "muted", f"   {one_line(agent.name, 40)}", column + 3, "")
+            yield line(agent.description.split("\n")[0], "muted", f"   {agent_name(agent.name)}", column + 3, "")
     elif now.loading:
         yield line(f"The worker is loading the agents of {', '.join(now.loading)} …")
     elif not now.problems and not now.outages:
@@ -110,7 +110,8 @@ def _ended(runs: Sequence[Run]) -> Iterator[Line]:
         elif said:
             yield line(shortened(said, 120), "muted", "", 5, agent=True)
     if runs:
-        yield line("F2 shows their results and traces", "muted", "", 3)
+        retries = "; ctrl+r there retries the one that failed" if runs[0].state == RunState.FAILED else ""
+        yield line(f"F2 shows {'its result and trace' if len(runs) == 1 else 'their results and traces'}{retries}", "muted", "", 3)
         yield BLANK
 
 

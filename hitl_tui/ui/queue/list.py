@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.argument_text import name_text
+from hitl_tui.effects.view import GRAVE
 from hitl_tui.formatting import age
 from hitl_tui.model import HandBack, Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
@@ -53,6 +54,8 @@ class QueueList(VirtualList[ReviewRow]):
         self.groups = Groups()
         self.group_notes: dict[int, str] = {}
         """How the calls of a group differ, by the review that stands for it."""
+        self.destroyed: dict[int, str] = {}
+        """What a call of a review destroys, in words, by review; empty for nothing."""
 
     def regroup(self, groups: Groups) -> None:
         """Take in other groups. What was found out of a group stays, where it has the same reviews."""
@@ -117,7 +120,7 @@ class QueueList(VirtualList[ReviewRow]):
             yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
             said = self.group_notes.get(row.id) or asked(row, self._above(row))
-            yield from _second(row, width, self._phrases(row, now), said)
+            yield from _second(row, width, self._phrases(row, now), said, self.destroyed.get(row.id, ""))
 
     def _phrases(self, row: ReviewRow, now: float) -> list[assignment.Phrase]:
         return assignment.phrases(row, self._reviewer, now, self.viewers.get(row.id, ()), self.hand_backs.get(row.run))
@@ -172,11 +175,13 @@ def _source(source: str, cells: int) -> str:
     return fit(run, cells) if cells < len(run) + 3 else f"{fit_name(agent, cells - len(run) - 1)} {run}"
 
 
-def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str | None) -> Iterator[Piece]:
+def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str | None, destroys: str) -> Iterator[Piece]:
     known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
     if row.note:
         known.append((" ⚠", "warning"))
-    if row.worst_risk:
+    if destroys and row.worst_risk not in GRAVE:
+        known.append((f" {destroys}", "error"))
+    elif row.worst_risk:
         known.append((f" {one_line(row.worst_risk, 14)}", labels.risk_style(row.worst_risk)))
     elif row.risk:  # of another of its calls
         known.append((" risk unknown", "muted"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import TypeVar
 from textual.timer import Timer
 from textual.widget import Widget
 
+from hitl_tui.effects.view import GRAVE
+from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
@@ -25,6 +28,8 @@ NEAR = 50
 """Items looked through on each side for the next one to decide."""
 FEW = (3, 5)
 """The list is narrow from the first number of items down, and wide again from more than the second on: one more does not move it."""
+RESTS_S = 0.2
+"""Seconds without new rows after which it is looked for what their calls destroy."""
 MOST_COMPARED = 100
 """Reviews of a group whose arguments are compared for its row."""
 
@@ -128,7 +133,28 @@ class QueueModel:
         """Read rows for the list."""
         rows = await self._inbox.reviews.rows(ids)
         self._compare(rows)
+        self._look_for_destruction()
         return rows
+
+    def _look_for_destruction(self) -> None:
+        start_worker(self._owner, "destroyed", self._find_destruction, exclusive=True)
+
+    async def _find_destruction(self) -> None:
+        """Find out which calls of the list destroy data, once it rests: the risk that is stated may say less."""
+        await asyncio.sleep(RESTS_S)
+        found, wanted = self._items.destroyed, dict(self._items.rows)
+        for gone in [id_ for id_ in found if id_ not in wanted]:
+            del found[gone]
+        try:
+            for row in wanted.values():
+                if row.id not in found and row.state == ReviewState.OPEN and row.kind.is_tool_call and row.worst_risk not in GRAVE:
+                    with contextlib.suppress(Refused):  # it was deleted meanwhile
+                        found[row.id] = next(iter((await self._inbox.policy.destroyed(await self._inbox.reviews.get(row.id))).values()), "")
+                        if found[row.id]:
+                            self._items.refresh()
+                        await asyncio.sleep(REST_S)
+        except store_errors() as error:
+            report(self._owner, error)
 
     def _compare(self, rows: Iterable[ReviewRow]) -> None:
         """Say in rows that stand for a group how its calls differ, soon."""
@@ -196,6 +222,8 @@ class QueueModel:
                     self._items.order.add(following)
         self._decided_items.put(row for row in put.values() if row.state != ReviewState.OPEN)
         self._items.apply(put)
+        if put:
+            self._look_for_destruction()
         self.title()
         return put
 

@@ -574,7 +574,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if chosen[0] in self._queue.snoozed:
             await self._inbox.reviews.wake(chosen)
         else:
-            text = f"{counted(len(chosen), 'review')} out of your queue. What changes is back at once; others still see it."
+            text = f"Hides {counted(len(chosen), 'review')} from your queue; others still see it. What changes comes back at once."
             place = await self._prompts.choose("Snooze", text, [name for name, _ in SNOOZES])
             if place is None:
                 return
@@ -595,6 +595,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         review, action = self.pane.review, self.pane.action
         if review is None or action is None:
             self.say_why(NO_REVIEW)
+            return
+        if action.outcome is Outcome.TAKEOVER:
+            self.say_why("no grant lifts a takeover: t takes the run over")
             return
         offer = await self._inbox.grants.offer(review.row.id, action.slot)
         wanted = await ask(self, GrantScreen(offer))
@@ -644,7 +647,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs explain what these do
             else:
                 allow: list[Hint] = [("grant", "allow the like")] if _may_be_granted(review, action) else []
-                hints = [*hints, *taken, *escalated, *allow, *claim]
+                first, then = (taken, hints) if action.outcome is Outcome.TAKEOVER else (hints, taken)
+                hints = [*first, *then, *escalated, *allow, *claim]
         if (self.is_inside and not self.has_class("-empty")) or self.items.cursor is not None:
             hints.append(self.detail_hint)
         if action and review and action.slot in review.decisions:
@@ -673,8 +677,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         review = self.pane.review
         if self.items.marks:
             return [("decide_many", f"decide {len(self.items.marks):,} marked"), ("back", "unmark")]
-        many = (review and len(review.undecided) > 1) or len(self.items.groups.members(self.items.cursor or 0)) > 1
-        hints: list[Hint] = [("decide_many", "all calls")] if many else []
+        grouped, calls = len(self.items.groups.members(self.items.cursor or 0)), len(review.undecided) if review else 0
+        told = f"all {grouped:,} reviews" if grouped > 1 else f"all {calls:,} calls" if calls > 1 else ""
+        hints: list[Hint] = [("decide_many", told)] if told else []
         return [*hints, ("back", "clear filter")] if self._queue.filter and not self.is_inside else hints
 
 

@@ -103,7 +103,7 @@ def phrases(row: ReviewRow, reviewer: str, now: float, viewers: Sequence[str] = 
     elif row.recipient:
         said.append(Phrase((f"for {one_line(row.recipient, NAME)}",), "accent"))
     if (end := _deadline(row, now)) is not None:
-        said.insert(0, end)
+        said.insert(0, replace(end, forms=end.forms[1:]))  # the details have room for a sentence
     return said
 
 
@@ -141,7 +141,7 @@ def _deadline(row: ReviewRow, now: float) -> Phrase | None:
     when = f"in {remaining(seconds)}" if seconds > 0 else "now"
     is_near = seconds <= LAST * (row.deadline_at - row.opened_at)
     done, does = ("rejected", "reject") if is_reject else ("escalated", "escalate")
-    forms = (f"{done} by itself {when}", f"auto-{does} {when}", f"{does} {when}")  # never `rejected in 4 min`, as if that had been
+    forms = (f"{done} {when} if nobody decides", f"auto-{does} {when}", f"{does} {when}")  # never `rejected in 4 min` alone
     return Phrase(forms, "warning" if is_near else "muted")
 
 

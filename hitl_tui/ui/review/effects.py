@@ -49,13 +49,13 @@ def value_marks(args: Json, origins: Sequence[Provenance]) -> dict[str, tuple[st
         inside = (f"{name}.", f"{name}[")
         found = [one for one in origins if one.path == name or one.path.startswith(inside)]
         if found:
-            last = max(found, key=lambda one: (order.index(one.origin), one.is_target))
+            last = max(found, key=lambda one: (order.index(one.origin), one.matters))
             marks[name_text(name)] = (MARKS[last.origin], _style(last))
     return marks
 
 
 def _style(one: Provenance) -> str:
-    return "warning" if one.is_target else "muted"
+    return "warning" if one.matters else "muted"
 
 
 def tab_lines(sections: Sequence[Section], origins: Sequence[Provenance]) -> Iterator[Line]:

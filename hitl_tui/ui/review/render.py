@@ -9,6 +9,7 @@ from textual.content import Content
 
 from hitl_tui import canonical_json, free_questions
 from hitl_tui.argument_text import name_text
+from hitl_tui.effects.view import risk_told
 from hitl_tui.formatting import at_time
 from hitl_tui.model import (
     Action,
@@ -35,7 +36,7 @@ from hitl_tui.ui.review.reasons import own_reason, repeats_call
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines, without_last_blank
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, json_lines, line, paragraph, table, value_lines, without_last_blank
 from hitl_tui.validation import can_revise
 
 TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
@@ -74,12 +75,13 @@ def facts(review: Review, action: Action, context: Context, viewer: Viewer, room
         parts.append((f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
     elif row.route == Outcome.TAKEOVER:
         parts.append(("take over", "bold $error"))
-    if destroys and risk not in labels.RISKY:
-        parts += [(destroys, "bold $text-error"), (f"{AFTER}stated risk {one_line(risk, 20) if risk else 'unknown'}", "$text-muted")]
+    told, stated = risk_told(risk, destroys)
+    if stated:
+        parts += [(told, "bold $text-error"), (f"{AFTER}{stated}", "$text-muted")]
     elif risk:
-        parts.append((one_line(risk, 20), f"bold ${'error' if labels.risk_style(risk) == 'error' else 'warning'}"))
+        parts.append((told, f"bold ${'error' if labels.risk_style(risk) == 'error' else 'warning'}"))
     elif row.kind.is_tool_call:
-        parts.append(("risk unknown", "$text-muted"))
+        parts.append((told, "$text-muted"))
     kind, model = (labels.KINDS[row.kind], "$text-muted"), (one_line(context.model, 40), "$text-muted")
     said = [] if confidence is None else [(f"confidence {confidence:.2f}", "$text-warning" if confidence < 0.5 else "$text-muted")]
     bar = [(f"{text} {labels.gauge(confidence or 0.0)}", style) for text, style in said]
@@ -104,7 +106,7 @@ def outcome(review: Review, viewer: Viewer) -> str:
 
 def sources(row: ReviewRow, review: Review | None) -> list[str]:
     """Where a review comes from, the fullest first, for as much room as there is."""
-    short = f"{one_line(row.agent, 40)} · run r{row.run}"
+    short = f"{agent_name(row.agent)} · run r{row.run}"
     if review is None:
         return [short]
     if row.kind is PauseKind.FRONTEND_TOOLS:
@@ -250,7 +252,7 @@ def why_lines(
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error", agent=True)
     if activity.escalations and viewer:
-        yield from _escalated(activity.escalations[-1], context, viewer)
+        yield from _escalated(activity.escalations[-1], action, context, viewer)
     reasoning, description, shared = context.reasoning.strip(), action.description.strip(), calls > 1
     own = own_reason(action, reasoning, calls) if shared else ""
     first = list(paragraph(own, agent=True)) if own else []
@@ -276,10 +278,11 @@ def _without_lines(text: str, of: str) -> str:
     return "\n".join(one for one in text.split("\n") if one.strip() not in known).strip("\n")
 
 
-def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[Line]:
+def _escalated(last: Escalation, action: Action, context: Context, viewer: Viewer) -> Iterator[Line]:
     """Who put it before whom, and why; the tab has all of them."""
     to = assignment.recipient(last.recipient, viewer.reviewer)
-    repeats = last.actor_kind is ActorKind.PERSON or (context.error and context.error in last.why)  # who it was, or the error above
+    # who it was, the error above, or the rule below
+    repeats = last.actor_kind is ActorKind.PERSON or (context.error and context.error in last.why) or last.why == action.reason
     why = f": {last.why}" if last.why and not repeats else ""
     told = f"escalated by {labels.actor(last.actor, viewer.reviewer, last.actor_kind)}{to} {at_time(last.at, viewer.now)}{why}"
     yield line(told, "", "↑", 2, "warning")

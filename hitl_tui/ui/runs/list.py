@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.formatting import age
 from hitl_tui.model import Run, RunState
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, AGENT_BAR, agent_name, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
@@ -72,7 +72,8 @@ class RunsList(VirtualList[Run]):
             name = max(4, width - 3 - cell_len(state) - 1 - AGE_CELLS - 1)
             yield " ", ""
             yield glyph, style
-            yield f" {fit(f'r{row.id}  {row.agent}', name)} ", "strong"
+            number = f"r{row.id}  "
+            yield f" {set_cell_size(number + agent_name(row.agent, name - len(number)), name)} ", "strong"
             yield state, style
             yield f"{age(self._clock() - row.created_at):>{AGE_CELLS}} ", "muted"
         else:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import hitl_tui
+from hitl_tui import canonical_json
 from hitl_tui.formatting import counted
 from hitl_tui.model import Json, Message, Run
+from hitl_tui.sanitize import shortened
 from hitl_tui.ui.review import render
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
 
 FRAME = re.compile(r'^[\s|+-]*File "([^"]+)", line \d+')
 """The first line of a frame of a traceback."""
+LONGEST_VALUE = 80
+"""Characters of a value of the result, where all of them are on one line."""
 PACKAGE = f"{Path(hitl_tui.__file__).parent}/"
 LIBRARY = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 STANDARD = re.compile(r"^<frozen |/lib/python3[^/]*/(?!(?:site|dist)-packages/)")
@@ -33,13 +37,23 @@ def outcome_lines(run: Run) -> Iterator[Line]:
 
 
 def last_message(run: Run) -> str:
-    """What a run said last, or returned where that is one text; else empty."""
+    """What a run said last, or returned where that is one text; of other results the short values that are not those it began with."""
     result = run.result
     if isinstance(result, dict):
         said = [message.text for message in read_messages(result.get("messages")) if message.text]
         texts = [value for value in result.values() if isinstance(value, str) and value]
-        return said[-1] if said else texts[-1] if len(texts) == 1 else ""
+        return said[-1] if said else texts[-1] if len(texts) == 1 else " · ".join(_new_values(run, result))
     return result if isinstance(result, str) else ""
+
+
+def _new_values(run: Run, result: Mapping[str, Json]) -> Iterator[str]:
+    """Short values of a result that the input did not have: `status: approved`."""
+    given = run.input.get("input") if isinstance(run.input, dict) else None
+    began = given if isinstance(given, dict) else {}
+    for name, value in result.items():
+        is_plain = isinstance(value, str | int | float) and value != ""
+        if is_plain and (name not in began or began[name] != value):
+            yield f"{name}: {shortened(value if isinstance(value, str) else canonical_json.dumps(value), LONGEST_VALUE)}"
 
 
 def takes_messages(run: Run) -> bool:

@@ -18,7 +18,7 @@ from hitl_tui.ui.runs.outcome import outcome_lines
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.text import labels, ratings
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, agent_name, line, paragraph, value_lines
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView
@@ -69,7 +69,7 @@ class RunPane(DetailPane):
         tabs.retitle({**TABS, "Result": "Error"} if run and run.state == RunState.FAILED else TABS)
         if run and (other or ended) and run.state in (RunState.FAILED, RunState.DONE, RunState.CANCELLED):
             tabs.choose("Trace" if run.state == RunState.CANCELLED else "Result")
-        elif other:
+        elif other or (ended and tabs.chosen == "Result"):  # it goes on: there is no result yet
             tabs.choose("Trace")
         if other or not unchanged:
             self._draw_tab()
@@ -162,7 +162,7 @@ class RunPane(DetailPane):
             yield line(str(folder), "", "files", 10)
 
     def title(self) -> tuple[str, Sequence[str]]:
-        return (one_line(self.run.agent, 40), [f"run r{self.run.id}"]) if self.run else ("", ())
+        return (agent_name(self.run.agent), [f"run r{self.run.id}"]) if self.run else ("", ())
 
 
 def _log(path: Path) -> Iterator[Line]:

@@ -23,7 +23,7 @@ from hitl_tui.ui.runtime.errors import report, reports_errors, store_errors
 from hitl_tui.ui.runtime.key_queue import DEAD_TIME_S, DIALOG_GROUP, ask
 from hitl_tui.ui.runtime.live_updates import RETRY_S
 from hitl_tui.ui.runtime.worker_pool import no_worker, own_targets
-from hitl_tui.ui.text.lines import line
+from hitl_tui.ui.text.lines import agent_name, line
 from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
@@ -262,7 +262,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
             self.say_why(f"run r{run.id} is {run.state}: only a finished run takes another message")
             return
         if not takes_messages(run):
-            self.say_why(f"{one_line(run.agent, 40)} keeps no conversation: n starts another run")
+            self.say_why(f"{agent_name(run.agent)} keeps no conversation: n starts another run")
             return
         screen = NextMessageScreen(self._inbox, run, self._texts.get(run.id, ""))
         made = await ask(self, screen)

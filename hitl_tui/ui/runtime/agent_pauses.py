@@ -8,6 +8,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.runtime.key_queue import ask
+from hitl_tui.ui.text.lines import agent_name
 
 ABOUT = "Steps under way finish and nothing new starts. Runs, decided reviews and automatic approvals wait; nothing is lost."
 
@@ -24,7 +25,7 @@ async def choose_pause(owner: Widget, inbox: Inbox, agent: str) -> None:
         options += [(f"resume {one_line(name, 40)}", False, name) for name in sorted(paused)] if len(paused) > 1 else []
         options.append(("pause all agents", True, ""))
         if agent and agent not in paused and not await inbox.agents.suggestions(agent):  # a review may be of an agent that is gone
-            options.append((f"pause {one_line(agent, 40)} only", True, agent))
+            options.append((f"pause {agent_name(agent)} only", True, agent))
     place = await ask(owner, ChoiceScreen("Pause agents" if not paused else "Paused agents", ABOUT, [text for text, *_ in options]))
     if place is None:
         return

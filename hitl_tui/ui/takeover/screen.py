@@ -31,7 +31,7 @@ from hitl_tui.ui.takeover.action_list import InterventionList
 from hitl_tui.ui.takeover.action_panel import ActionPanel
 from hitl_tui.ui.takeover.draft import Draft, Intervention
 from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
-from hitl_tui.ui.text.lines import first_words
+from hitl_tui.ui.text.lines import agent_name, first_words
 from hitl_tui.ui.views import TOO_SMALL, OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
 from hitl_tui.ui.widgets.status_line import StatusLine
@@ -140,7 +140,7 @@ class TakeOverScreen(OverlayScreen):
     def _header(self) -> Content:
         run = self._details.run
         since = at_time(self._takeover.at, self._clock())
-        what = f"{one_line(run.agent, 40)} · run r{run.id}"
+        what = f"{agent_name(run.agent)} · run r{run.id}"
         muted = f"   taken over by you {since}"
         room = self.app.size.width - cell_len(f" Takeover {what}{muted}") - len(BEFORE_TITLE)
         if title := first_words(run.title, min(room, 120)):

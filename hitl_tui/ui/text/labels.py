@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hitl_tui.effects.view import GRAVE
 from hitl_tui.model import (
     Action,
     ActorKind,
@@ -63,7 +64,6 @@ RUNS = {
 """State of a run → glyph and style."""
 PROPOSED = "◇"
 """What the console proposes and a person has not said anything about yet: a higher autonomy level, a lesson."""
-RISKY = frozenset({"high", "critical", "irreversible"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def gauge(confidence: float) -> str:
 
 def risk_style(risk: str) -> str:
     """The style of a risk's name."""
-    return "error" if risk in RISKY else "warning" if risk == "medium" else "muted"
+    return "error" if risk in GRAVE else "warning" if risk == "medium" else "muted"
 
 
 def meaning(action: Action, kind: DecisionKind) -> str:

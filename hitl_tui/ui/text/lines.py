@@ -203,6 +203,11 @@ def fit_name(name: str, cells: int) -> str:
     return f"{name[: cells - 1 - end]}…{name[-end:]}"
 
 
+def agent_name(name: str, cells: int = 40) -> str:
+    """An agent's name for titles and sentences, in at most so many cells; a longer one keeps its beginning and its end."""
+    return fit_name(one_line(name), cells)
+
+
 def fit(text: str, cells: int, *, drawn: bool = False) -> str:
     """The text on one line in exactly so many cells. `drawn` says that nothing in it needs a code any more."""
     text = text if drawn else one_line(text, max(1, cells))

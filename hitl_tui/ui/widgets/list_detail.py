@@ -63,8 +63,10 @@ class DetailPane(Vertical):
         self.draw_title()
 
 
+BOTH, PART, ITEMS = 18, 0.4, 2.5
+"""On a narrow screen the details stand below every list where the view has so many rows, and this part of it shows so many items."""
 STACKED = (0.5, 0.65)
-"""Share of the height up to which a list on a narrow screen has the details below it, and beyond which no longer."""
+"""Share of the height up to which a list in fewer rows has the details below it, and beyond which no longer."""
 FEW_ROWS = (4, 8)
 """The same on a screen with room for both side by side, in rows: of so short a list the column would stay empty."""
 
@@ -81,7 +83,7 @@ class Selection:
 
 
 class ListDetail(Widget, Generic[L, P]):
-    """A view: `class RunsView(ListDetail[RunsList, RunPane])`. A narrow screen has room for either the list or the details."""
+    """A view: `class RunsView(ListDetail[RunsList, RunPane])`. A narrow screen has the details below a few rows of the list."""
 
     GROUPS: ClassVar[tuple[str, ...]]
     """The groups of commands it has actions for."""
@@ -197,12 +199,15 @@ class ListDetail(Widget, Generic[L, P]):
         self._fit_panes()  # rows may have come and gone while another view was shown
 
     def _fit_panes(self) -> None:
-        """Show the details below the list, where it has so few rows that most of the screen, or of its column, would stay empty."""
+        """Show the details below the list on a narrow screen, or where most of the list's column would stay empty."""
         if not self.size.height:
             return
+        rows, listed = self.items.virtual_size.height, PART * self.size.height - 2
+        has_room = self.is_on("-one") and self.size.height >= BOTH and listed >= ITEMS * self.items.rows_each
         least, most = (share * self.size.height - 2 for share in STACKED) if self.is_on("-one") else FEW_ROWS
-        limit = 0 if self.is_on("-three") else most if self.has_class("-stacked") else least
-        self.set_class(0 < self.items.virtual_size.height <= limit, "-stacked")
+        limit = 0 if self.is_on("-three") else rows if has_room else most if self.has_class("-stacked") else least
+        self.set_class(has_room, "-both")
+        self.set_class(0 < rows <= limit, "-stacked")
 
     # Words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from textual.widgets import OptionList
@@ -190,3 +191,19 @@ async def test_end_and_home_go_to_the_row_and_then_to_the_whole_line(start_conso
         assert first < area.cursor_location[1] < 300
         await console.press("home")
         assert area.cursor_location == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_names_of_agents_that_begin_alike_are_whole(start_console: StartConsole, width: int) -> None:
+    names = ["customer_support_escalation_for_invoices_in_europe", "customer_support_escalation_for_invoices_in_asia"]
+    async with start_console("empty", size=(width, 24)) as console:
+        (known, *_) = await console.bob.agents.all()
+        await agents.replace_agents(console.store, console.project, [replace(known, name=name) for name in names])
+        await console.press("n")
+        await console.until_shown("New run")
+        options = console.app.screen.query_one(OptionList)
+        await console.until(lambda: options.option_count == 2 and options.size.width > 0, "the agents are not listed")
+        rows = console.screen_text().splitlines()
+        listed = "".join(row[options.region.x + 2 : options.region.right].strip() for row in rows[options.region.y : options.region.bottom])
+        assert sorted(listed.replace("○ ", " ○").replace("○", " ").split()) == sorted(names)

@@ -37,7 +37,7 @@ async def in_history(console: ConsoleDriver) -> None:
 async def test_rating_in_the_queue_works_only_after_the_decision(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("plus")
-        assert "1#1 is not decided" in console.notifications() and "thumbs up" not in console.screen_text()
+        assert "1#1 has no decision yet" in console.notifications() and "thumbs up" not in console.screen_text()
         await console.press("a", "k")
         await console.until_shown("+ thumbs up  - thumbs down")
         await console.press("plus")

@@ -77,6 +77,21 @@ async def test_first_line_names_what_is_destroyed_before_a_risk_that_says_less(
         await console.until_shown(told, "What it would do: statements of query", "every row")
 
 
+async def test_what_a_call_destroys_is_said_in_the_list_the_details_and_the_table_of_many(start_console: StartConsole) -> None:
+    async with start_console("", size=(120, 36)) as console:
+        last = 0
+        for query in ("SELECT 1", "DELETE FROM carts", "SELECT 2", "DROP TABLE carts"):
+            pause = seed.pause(PauseKind.TOOL_CALLS, seed.action("run_sql", {"query": query}))
+            last = await seed.add_waiting_run(console.store, console.project, "ops", pause)
+        await console.until_shown("DROP TABLE carts drop", "SELECT 2", "delete, no WHERE")
+        await go_to(console, last)
+        await console.until_shown("drop · stated risk unknown")
+        await console.press("X", "A")
+        screen = await console.until_shown("run_sql ×4 · ops · delete, no WHERE · stated risk unknown")
+        assert "decide alone: drop, and the arguments differ" in screen and "decide alone: delete, no WHERE" in screen
+        await console.until_shown("approve 2 calls")
+
+
 @pytest.mark.slow
 async def test_the_second_reader_is_shown_apart_from_the_agents_words(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 40)) as console:
@@ -121,10 +136,18 @@ async def test_values_say_where_they_come_from_and_the_tab_has_the_passage(start
         await console.until_shown("iban: from read_mail, result 1 IBAN DE89 3704 0044 of Ann", "Effects")
 
 
-def test_only_targets_from_nowhere_are_warned_of() -> None:
+def test_only_values_from_nowhere_that_matter_are_warned_of() -> None:
     said = (Message("user", "Answer the mail of Ann."), Message("tool", "May I have the receipt?", name="read_mail"))
-    args = {"to": "eve@invented.org", "cc": ["ann"], "body": "Good morning! Here it is.", "copies": 2, "iban": "DE89 3704 0044"}
+    args = {
+        "to": "eve@invented.org",
+        "cc": ["ann"],
+        "body": "Good morning! Here it is.",
+        "copies": 2,
+        "iban": "DE89 3704 0044",
+        "amount": 420,
+    }
     marks = value_marks(args, of_call(args, said, None))
     assert marks == {
         "to": ("∅", "warning"), "cc": ("✎", "muted"), "body": ("∅", "muted"), "copies": ("∅", "muted"), "iban": ("∅", "warning"),
+        "amount": ("∅", "warning"),
     }  # fmt: skip

@@ -154,3 +154,20 @@ async def test_marked_questions_are_decided_together_with_their_template(start_c
         assert [await answer_to(console, review) for review in reviews] == [
             ("reject", "no", {"approved": False, "reason": "no", "by": "ann"})
         ] * 2
+
+
+async def test_a_lone_no_is_sent_only_once_it_is_said_that_a_graph_may_take_it_for_yes(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        first, second = [await ask(console, {"question": "Approve this action?", "details": name}) for name in ("one", "two")]
+        await console.press("a")
+        await console.until_shown("it cannot be answered with approve: m answers it in words")
+        await console.press("m", *"No", "enter")
+        await console.until_shown('"No" goes as a text', "takes for yes: ctrl+t for false")
+        assert not await console.decisions_of(first)
+        await console.press("ctrl+t", "ctrl+s")
+        await console.until_shown("details two")
+        assert (await answer_to(console, first))[1] is False
+        await console.until_keys_accepted()
+        await console.press("m", *"no", "enter", "enter")
+        await console.until_shown("answered by you")
+        assert (await answer_to(console, second))[1] == "no"

@@ -417,6 +417,25 @@ async def test_rows_of_values_that_begin_alike_show_where_they_differ(start_cons
         assert "query …AND id = 2" in rows and "query …'north' AND name = 'Ann'" in rows and "same as above" in rows, rows
 
 
+async def test_irreversible_calls_that_are_alike_are_approved_once_the_others_are_left_out(start_console: StartConsole) -> None:
+    async with start_console("", size=(120, 36)) as console:
+        calls = [[seed.action("delete_mail", {"id": id_}, risk="irreversible")] for id_ in ("m-1", "m-1", "m-2")]
+        ids = await add(console.store, *calls)
+        await shown(console, ids)
+        await console.press("X", "A")
+        await console.until_shown("nothing", "3 left out: irreversible, and the arguments differ")
+        await console.press("x")  # the odd one is on top
+        await console.until_shown("approve 2 calls of 2 reviews", "1 left out by you")
+        await console.press("x")
+        await console.until_shown("3 left out: irreversible, and the arguments differ")
+        await console.press("x")
+        await console.until_shown("approve 2 calls of 2 reviews")
+        await table(console)
+        await console.press("a")
+        await console.until_shown("approved by you")
+        assert await states(console.store) == ["decided", "decided", "open"]
+
+
 async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_columns(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         mails = [seed.action("send_mail", {"to": f"{who}@example.com", "text": "Hi"}, place) for place, who in enumerate(("ann", "bob"))]
@@ -470,7 +489,9 @@ async def test_row_when_a_mixed_review_has_a_deadline_names_its_tools_and_its_ru
         assert " r1 " in rows[place] and "auto-reject in 4 h" in rows[place + 1] and "irreversible" in rows[place + 1], (
             console.screen_text()
         )
-        assert "mail" in rows[place + 2] and "rejected by itself in 4 h" in console.screen_text(), "the details have room for all of it"
+        assert "mail" in rows[place + 2] and "rejected in 4 h if nobody decides" in console.screen_text(), (
+            "the details have room for all of it"
+        )
 
 
 @pytest.mark.slow
