@@ -73,5 +73,6 @@ __all__ = [
     "ProposalVersion", "QueueFacts", "Rating", "Reading", "Reason", "Remark", "RemarkSource", "Review", "ReviewOutcome", "ReviewRow",
     "ReviewState", "ReviewView", "Risk", "Role", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState",
     "Scope", "Subject", "Submission", "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker",
-    "because", "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "reading_of", "same_person", "worst",
+    "because",
+    "call_id", "calls_told", "digest_of", "effect_of", "graph_of", "has_digest", "person_key", "reading_of", "same_person", "worst",
 ]  # fmt: skip

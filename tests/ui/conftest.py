@@ -38,7 +38,7 @@ textual_screen.UPDATE_PERIOD = 1 / 10  # type: ignore[misc]
 
 NOW = 1_760_000_000.0
 """A fixed Unix time for snapshots."""
-LASTING = {"live", "around", "alarm"}
+LASTING = {"live", "around", "alarm", "destroyed"}
 """Textual worker groups that go on as long as the console does, or that no key waits for."""
 PICTURE_S = 10.0
 """Seconds after which a picture that differs stays different."""

@@ -18,7 +18,7 @@ SMALLEST, SMALL, USUAL, LARGE = (60, 16), (80, 24), (120, 36), (200, 50)
 LIGHT = "hitl-light"
 LOOKS: Sequence[tuple[Size, str]] = [*((size, theme) for size in (SMALL, USUAL, LARGE) for theme in ("", LIGHT)), (SMALLEST, "")]
 """Sizes and themes in which each screen and each dialog is pictured; the empty theme is the dark one."""
-READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "lessons", "lesson", "review", "rows", "effects"})
+READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "lessons", "lesson", "review", "rows", "effects", "destroyed"})
 """Textual worker groups that load what a key asked for."""
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from hitl_tui import canonical_json
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Event, RunState
+from hitl_tui.model import Answer, DecisionKind, Event, Run, RunState
 from hitl_tui.store import Store, events, runs
 from hitl_tui.ui.runs.list import RunsList
-from hitl_tui.ui.runs.outcome import own_frames
+from hitl_tui.ui.runs.outcome import last_message, own_frames
 from hitl_tui.ui.runs.view import RunsView
 from hitl_tui.ui.widgets.status_line import StatusLine
+from hitl_tui.ui.widgets.tabs import TabBar
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import MAIL
@@ -96,6 +98,25 @@ async def test_last_message_of_a_run_is_shown_when_the_queue_becomes_empty(start
             "Nothing waits for you.", "I sent the receipt to Ann.", "NameError: no table", "r2 sql_steward failed"
         )
         assert "Agents stop here" not in screen
+
+
+async def test_run_that_goes_on_after_a_failure_shows_its_trace(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await fail(console.store, 1)
+        await console.until_shown("Runs ✗1")
+        await console.press("f2")
+        await console.until_shown("Error", "HTTPError 500")
+        await console.until_keys_accepted()
+        await console.press("ctrl+r")
+        await console.until(lambda: console.app.query_one("#run-tabs", TabBar).chosen == "Trace", "an empty result is shown")
+
+
+def test_last_message_of_a_graph_without_messages_is_what_it_found_out() -> None:
+    given = {"input": {"details": "wire", "status": None}}
+    run = Run(1, 1, "approval", "t", "wire", given, RunState.DONE, "", "", "", None, 0, 0.0, None, None, False, False)
+    assert last_message(replace(run, result={"details": "wire", "status": "approved", "tries": 2})) == "status: approved · tries: 2"
+    assert last_message(replace(run, result={"details": "wire", "tries": 2})) == "wire", "its only text"
+    assert last_message(replace(run, result={"messages": [], "n": 0})) == "n: 0"
 
 
 async def test_run_that_ends_is_told_on_the_status_line(start_console: StartConsole) -> None:
@@ -242,7 +263,7 @@ async def test_list_of_runs_opened_again_has_the_new_failure_under_the_cursor(st
 
 @pytest.mark.slow
 async def test_retry_of_a_run_that_is_not_on_the_screen_shows_it_first(start_console: StartConsole) -> None:
-    async with start_console("runs", size=(80, 24)) as console:
+    async with start_console("runs", size=(80, 20)) as console:
         await add_done_runs(console.store, console.project, 20)
         await console.press("f2")
         items = console.app.query_one(RunsList)

@@ -153,7 +153,7 @@ class InsightsView(ListDetail[InsightsList, InsightsPane]):
         from hitl_tui.ui.dialogs.text_page import PageScreen
         from hitl_tui.ui.insights.practice import SHARES, PracticeScreen, result_lines, share_options
 
-        about = f"{CALLS} calls that can never run, good and bad ones in random order, like those of this home. What share of them is to be bad?"
+        about = f"{CALLS} calls that can never run, good and bad ones in random order, like those of this home. How many are to be bad?"
         place = await ask(self, ChoiceScreen("Practice", about, share_options()))
         if place is None:
             return

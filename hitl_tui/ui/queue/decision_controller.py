@@ -204,9 +204,9 @@ class DecisionController:
         elif refused := self._inbox.reviews.refusal(review, [action.slot]):
             self._refuse(refused.happened)
         elif kind not in action.allowed:
-            refused, key = not_allowed(review.row.kind, action, kind), active_key(self._owner.app, "respond")
+            why, key = not_allowed(review.row.kind, action, kind), active_key(self._owner.app, "respond")
             is_open = action.allowed == (DecisionKind.RESPOND,) and key and not action.templates
-            self._refuse(f"{refused.happened}: {key} answers it in words" if is_open else str(refused))
+            self._refuse(f"{why.happened}: {key} answers it in words" if is_open else str(why))
         elif options.again and not can_revise(review.row.kind, action):
             self._refuse("cannot be sent back: its graph does not read the reason")
         elif options.again and len(review.sharing(action)) > 1:

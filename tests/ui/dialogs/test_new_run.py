@@ -76,6 +76,15 @@ async def test_list_keys_move_in_the_list_of_agents(start_console: StartConsole)
         assert agents.highlighted == 0 and console.app.screen.query_one("#text", SendArea).text == ""
 
 
+async def test_letters_typed_in_the_list_of_agents_go_into_the_first_field_of_a_form(start_console: StartConsole) -> None:
+    async with start_console("empty", size=(80, 24)) as console:
+        await console.press("n", "j")
+        await console.until_shown("topic *")
+        await console.press(*"bees", "ctrl+s")
+        ((given,),) = await console.store.all("SELECT input FROM runs")
+        assert json.loads(given)["input"]["topic"] == "bees"
+
+
 @pytest.mark.slow
 async def test_form_sends_only_what_was_entered_with_the_right_types(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
