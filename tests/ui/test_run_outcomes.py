@@ -103,7 +103,7 @@ async def test_last_message_of_a_run_is_shown_when_the_queue_becomes_empty(start
 async def test_run_that_goes_on_after_a_failure_shows_its_trace(start_console: StartConsole) -> None:
     async with start_console() as console:
         await fail(console.store, 1)
-        await console.until_shown("Runs ✗1")
+        await console.until_shown("✗1")
         await console.press("f2")
         await console.until_shown("Error", "HTTPError 500")
         await console.until_keys_accepted()

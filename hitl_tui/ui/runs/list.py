@@ -72,7 +72,7 @@ class RunsList(VirtualList[Run]):
             name = max(4, width - 3 - cell_len(state) - 1 - AGE_CELLS - 1)
             yield " ", ""
             yield glyph, style
-            number = f"r{row.id}  "
+            number = f"r{row.id} "
             yield f" {set_cell_size(number + agent_name(row.agent, name - len(number)), name)} ", "strong"
             yield state, style
             yield f"{age(self._clock() - row.created_at):>{AGE_CELLS}} ", "muted"

@@ -80,7 +80,7 @@ async def test_letters_typed_in_the_list_of_agents_go_into_the_first_field_of_a_
     async with start_console("empty", size=(80, 24)) as console:
         await console.press("n", "j")
         await console.until_shown("topic *")
-        await console.press(*"bees", "ctrl+s")
+        await console.press(*"bees", "tab", *"3", "ctrl+s")
         ((given,),) = await console.store.all("SELECT input FROM runs")
         assert json.loads(given)["input"]["topic"] == "bees"
 
