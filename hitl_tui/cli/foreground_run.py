@@ -297,11 +297,16 @@ async def _prompt(question: str) -> str | None:
         return None
     import termios
 
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    click.echo(f"{visible(question.rstrip())} ", nl=False)
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)  # a thread that reads would keep ctrl+c waiting for the next line
     try:
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
-        return (await asyncio.to_thread(input, f"{visible(question.rstrip())} ")).strip()
-    except EOFError:
-        return None
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    line = sys.stdin.readline()
+    return line.strip() if line else None
 
 
 def _say(line: str) -> None:

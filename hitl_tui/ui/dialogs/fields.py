@@ -199,8 +199,6 @@ def escaped(json_text: str) -> str:
 
 def _escape(character: str) -> str:
     point = ord(character)
-    if point in (0x0A, 0x09):
-        return character
     if point < 0x10000:
         return f"\\u{point:04x}"
     point -= 0x10000

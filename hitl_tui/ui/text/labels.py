@@ -127,11 +127,6 @@ def meaning(action: Action, kind: DecisionKind) -> str:
     return action.means.get(kind, "")
 
 
-def said(answer: Answer) -> str:
-    """A decision in the imperative, with what it carries."""
-    return f"{answer.kind}: {answer.message}" if answer.message else str(answer.kind)
-
-
 def run_state(run: Run, now: float) -> str:
     """A run's state in words."""
     return "not responding" if run.silent_s(now) else "cancelling" if run.cancelling else str(run.state)

@@ -13,8 +13,9 @@ from textual.geometry import Region
 from textual.widgets import TextArea
 
 from hitl_tui import canonical_json
+from hitl_tui.errors import Refused
 from hitl_tui.model import Json, PauseKind
-from hitl_tui.ui.dialogs.fields import ABSENT, FieldKind, at, fields_of, filled_in, texts_for
+from hitl_tui.ui.dialogs.fields import ABSENT, Field, FieldKind, at, fields_of, filled_in, texts_for
 from hitl_tui.ui.dialogs.form import Form
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, TextBox
 from hitl_tui.ui.runtime.external_editor import file_name
@@ -170,3 +171,48 @@ async def test_text_area_when_painted_after_its_removal_is_blank(kind: type[Text
         await console.pilot.pause()
         await area.remove()
         assert [strip.text for strip in area.render_lines(Region(0, 0, 4, 2))] == ["    ", "    "]
+
+
+def only(schema: Any, value: Any = ABSENT) -> Field:
+    """The field of a form with one."""
+    (field,) = fields_of({"type": "object", "properties": {"x": schema}, "$defs": CIRCLES}, value)
+    return field
+
+
+CIRCLES = {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("schema", "kind", "choices"),
+    [
+        ({"anyOf": [{"const": "s"}, {"const": "m"}]}, FieldKind.CHOICE, ("s", "m")),
+        ({"oneOf": [{"const": 1}, {"const": None}]}, FieldKind.CHOICE, (1, None)),
+        ({"const": 4}, FieldKind.CHOICE, (4,)),
+        ({"$ref": "#/$defs/A"}, FieldKind.JSON, ()),
+        ({"$ref": "#/$defs/none"}, FieldKind.JSON, ()),
+        ({"$ref": "elsewhere.json"}, FieldKind.JSON, ()),
+        (True, FieldKind.JSON, ()),
+    ],
+)
+def test_field_is_filled_in_as_its_schema_says(schema: Any, kind: FieldKind, choices: tuple[Any, ...]) -> None:
+    field = only(schema)
+    assert (field.kind, field.choices) == (kind, choices)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("format_", "text"), [("date", "2026-02-30"), ("date", "tomorrow"), ("time", "25:00"), ("date-time", "2026-02-03 at noon")]
+)
+def test_date_that_is_none_is_refused_with_an_example(format_: str, text: str) -> None:
+    field = only({"type": "string", "format": format_})
+    with pytest.raises(Refused, match=f"x is not a {format_}; write it like "):
+        field.read(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", [{"x": None}, {"x": "a\r\nb"}, {"y": "a"}, {"x": "a", "y": "b"}, {}])
+def test_texts_of_a_value_with_other_fields_are_not_put_into_these(other: dict[str, Any]) -> None:
+    fields = fields_of(None, {"x": "a"})
+    assert texts_for(fields, fields_of(None, other)) is None
+    assert texts_for(fields, fields_of(None, {"x": "b"})) == ["b"]

@@ -9,9 +9,10 @@ import pytest
 from textual.widgets import OptionList
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Agent
+from hitl_tui.model import Agent, Json
 from hitl_tui.store import agents
 from hitl_tui.ui.dialogs.form import Form
+from hitl_tui.ui.dialogs.new_run import skeleton
 from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import StartConsole
@@ -216,3 +217,20 @@ async def test_names_of_agents_that_begin_alike_are_whole(start_console: StartCo
         rows = console.screen_text().splitlines()
         listed = "".join(row[options.region.x + 2 : options.region.right].strip() for row in rows[options.region.y : options.region.bottom])
         assert sorted(listed.replace("○ ", " ○").replace("○", " ").split()) == sorted(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"$ref": "#/$defs/Task", "$defs": {"Task": {"type": "object", "properties": {"topic": {"type": "string"}}}}}, {"topic": ""}),
+        ({"properties": {"pages": {"type": "integer", "minimum": 1}, "note": {}}, "required": ["pages"]}, {"pages": 1}),
+        ({"properties": {"tone": {"enum": ["formal", "plain"]}, "size": {"default": 3}, "kind": {"const": "x"}}},
+         {"tone": "formal", "size": 3, "kind": "x"}),
+        ({"anyOf": [{"type": "array"}, {"type": "null"}]}, []),
+        ({"properties": {"self": {"$ref": "#"}, "odd": 5}}, {"self": {}, "odd": {}}),
+        ("no schema", {}),
+    ],
+)  # fmt: skip
+def test_value_to_start_from_is_the_simplest_that_the_schema_describes(schema: Json, expected: Json) -> None:
+    assert skeleton(schema) == expected

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hitl_tui.ui.text.diff import difference_lines
-from hitl_tui.ui.text.lines import Line, paragraph, value_lines
+from hitl_tui.model import Json
+from hitl_tui.ui.text.diff import COMPARED, WHOLE, WORDS, difference_lines
+from hitl_tui.ui.text.lines import HIGHLIGHT_LIMIT, Line, json_lines, paragraph, value_lines
 from hitl_tui.ui.text.syntax import LONGEST_TEXT, suffix_of
 
 SQL = "SELECT name -- who\nFROM customers WHERE age > 30;"
@@ -67,3 +68,37 @@ def test_keywords_of_a_difference_are_bold_in_the_colour_of_the_change() -> None
 
 def test_language_is_told_by_the_text_before_the_name() -> None:
     assert [suffix_of("command", text) for text in (SQL, SHELL, DIFF, "ls")] == [".sql", ".sh", ".diff", ".sh"]
+
+
+def told(before: Json, after: Json) -> list[str]:
+    return [f"{one.lead}|{one.text}" for one in difference_lines(before, after)]
+
+
+@pytest.mark.slow
+def test_difference_of_long_texts_shows_only_what_changed() -> None:
+    before = [f"line {number}" for number in range(WHOLE)]
+    after = [*before]
+    after[2], after[-3] = "line two", "line three"
+    shown = told({"body": "\n".join(before)}, {"body": "\n".join(after)})
+    assert (
+        shown.count("|…") == 1 and len(shown) < 20 and any("line two" in one for one in shown) and any("line three" in one for one in shown)
+    )
+    many = "\n".join(map(str, range(COMPARED)))
+    assert f"|{COMPARED:,} lines become {COMPARED + 1:,}: too many to compare here" in told({"body": many}, {"body": f"{many}\nmore"})
+
+
+@pytest.mark.slow
+def test_difference_of_a_line_of_many_words_marks_one_stretch() -> None:
+    words = [f"w{number}" for number in range(WORDS)]
+    before, after = " ".join(words), " ".join([*words[:10], "changed", *words[11:-5], "too", *words[-4:]])
+    removed, added = [one for one in difference_lines(before, after) if one.spans]
+    ((start, end),) = [(start, end) for start, end, style in added.spans if style == "added-word"]
+    assert added.text[start:end].startswith("changed") and added.text[start:end].endswith("too")
+    ((start, end),) = [(start, end) for start, end, style in removed.spans if style == "removed-word"]
+    assert removed.text[start:end].startswith("w10 ") and removed.text[start:end].endswith(words[-5])
+
+
+@pytest.mark.slow
+def test_json_of_a_very_long_row_is_shown_in_one_colour() -> None:
+    (one,) = json_lines("x" * (HIGHLIGHT_LIMIT + 1))
+    assert one.style == "string" and len(one.text) == HIGHLIGHT_LIMIT + 3
