@@ -45,7 +45,7 @@ def test_drill_without_a_policy_finds_no_hole_in_a_project(tmp_path: Path, proje
 def test_drill_finds_the_holes_that_trusting_words_makes_in_a_copy_of_the_sample_policy(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "policy.toml").write_text((sample_agents() / "policy.toml").read_text().replace("# trust =", "trust ="))
+    (home / "policy.toml").write_text((sample_agents() / "policy.toml").read_text().replace('# trust = ["words"]\n', 'trust = ["words"]\n'))
     done = CliRunner().invoke(main, ["drill", str(sample_agents()), "--home", str(home), "--json"])
     holes = {(hole["tool"], hole["kind"]) for hole in json.loads(done.stdout)["holes"]}
     assert holes == {("archive_mail", "injected confidence"), ("label_mail", "injected confidence")}

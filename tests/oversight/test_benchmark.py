@@ -12,7 +12,7 @@ pytest.importorskip("tau2", reason="it is in the dependency group `evidence`")
 
 from hitl_tui.oversight.attention_checks import make_wrong_call
 from tests.oversight.benchmark import report
-from tests.oversight.benchmark.arms import EVERYTHING, NOBODY, arms
+from tests.oversight.benchmark.arms import EVERYTHING, FOLDER, NOBODY, arm_named, arms, limits_of, texts
 from tests.oversight.benchmark.cases import FAULTS, cases
 from tests.oversight.benchmark.drift import LADDER, RATES, ROW, drifted, held_out
 from tests.oversight.benchmark.live import compared
@@ -33,7 +33,7 @@ def stream() -> Sequence[Planned]:
 def test_books_of_every_arm_account_for_every_call(stream: Sequence[Planned]) -> None:
     calls = sum(len(run.case.calls) for run in stream)
     bad = sum(call.bad for run in stream for call in run.case.calls)
-    for arm in arms("banking"):
+    for arm in arms():
         books = play(arm, stream, 0.9, "s")
         assert books.calls == calls == books.unasked + books.approved + books.rejected + books.denied
         assert bad == books.bad == books.bad_unasked + books.missed.total() + books.caught.total() + books.bad_denied
@@ -41,8 +41,23 @@ def test_books_of_every_arm_account_for_every_call(stream: Sequence[Planned]) ->
         assert books == play(arm, stream, 0.9, "s") == Books.of_json(books.as_json()), "the same seeds, the same books"
 
 
+def test_files_of_the_arms_are_those_of_the_recipe() -> None:
+    assert texts() == {path.stem: path.read_text() for path in FOLDER.glob("*.toml")}, "python -m tests.oversight --arms"
+
+
+def test_limits_that_deny_stop_calls_that_the_task_does_not_need() -> None:
+    asking, denying = arm_named("+ second reader"), arm_named("+ limits that deny")
+    assert (
+        limits_of(asking, "banking", ["send_money"])[0] == "count(send_money) <= 1" and limits_of(arm_named("rules"), "banking", []) == ()
+    )
+    assert limits_of(denying, "banking", ["send_money"])[0] == "count(send_money) <= 1 else deny"
+    stream = plan(cases("banking"), 60, "banking/0")
+    soft, hard = (play(arm, stream, 0.9, "s") for arm in (asking, denying))
+    assert hard.denied > soft.denied and hard.denied_good == soft.denied_good and hard.harms <= soft.harms
+
+
 def test_nobody_stops_nothing_and_a_perfect_reviewer_leaves_nothing(stream: Sequence[Planned]) -> None:
-    by_name = {arm.name: arm for arm in arms("banking")}
+    by_name = {arm.name: arm for arm in arms()}
     nobody, stamps = play(by_name[NOBODY], stream, 0.0, "s"), play(by_name[EVERYTHING], stream, STAMPS, "s")
     perfect = play(by_name[EVERYTHING], stream, PERFECT, "s")
     assert nobody.harms > 0 and nobody.questions == 0 and nobody.done > 0
@@ -66,14 +81,12 @@ def test_good_cases_are_done_and_every_fault_has_one_bad_call_or_leaves_the_task
 
 
 def test_stream_through_worker_and_store_is_as_the_simulation_says() -> None:
-    arm = next(arm for arm in arms("banking") if arm.name == "+ second reader")
-    found = compared(arm, plan(cases("banking"), 6, "banking/live"), 0.9, "s")
+    found = compared(arm_named("+ limits that deny"), plan(cases("banking"), 6, "banking/live"), 0.9, "s")
     assert not found.differences and found.books.calls > 6
 
 
 def test_difference_between_worker_and_simulation_is_reported() -> None:
-    by_name = {arm.name: arm for arm in arms("slack")}
-    found = compared(by_name["rules"], plan(cases("slack"), 1, "slack/live"), 0.9, "s", wanted=by_name[EVERYTHING])
+    found = compared(arm_named("rules"), plan(cases("slack"), 1, "slack/live"), 0.9, "s", wanted=arm_named(EVERYTHING))
     assert any("not ask" in told for told in found.differences)
 
 
@@ -94,7 +107,7 @@ def test_page_has_a_row_for_each_arm_and_goes_on_after_an_interrupt(tmp_path: Pa
     first = list(report.page(report.run(SMALL, progress=progress), SMALL))
     assert len(did) == len(report.units(SMALL)) + 1, "three units were not done again"
     assert first == list(report.page(report.run(SMALL), SMALL))
-    assert all(any(line.startswith(f"| {arm.name} |") for line in first) for arm in arms("banking"))
+    assert all(any(line.startswith(f"| {arm.name} |") for line in first) for arm in arms())
 
 
 def test_autonomy_levels_run_fewer_bad_calls_of_a_bad_agent_than_twenty_in_a_row() -> None:

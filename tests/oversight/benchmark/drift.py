@@ -91,7 +91,8 @@ def drifted(way: str, rate: Callable[[float], float], catch: float, seed: str) -
     return tally
 
 
-_ARM = Arm("drift", parse_with_problems(f"spot_check = {SPOT_CHECKS}\n[thresholds]\nauto = {FIXED}\n[autonomy]\n")[0])
+_TEXT = f"spot_check = {SPOT_CHECKS}\n[thresholds]\nauto = {FIXED}\n[autonomy]\n"
+_ARM = Arm("drift", _TEXT, parse_with_problems(_TEXT)[0])
 
 
 @dataclass(frozen=True)

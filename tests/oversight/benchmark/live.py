@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ from tests.oversight.benchmark.suites import suite
 ROOT = Path(__file__).parents[3]
 AGENTS = Path(__file__).with_name("agents.py")
 READER = Path(__file__).with_name("reader.py")
+ATTENTION = re.compile(r"\[attention\]\nevery = \d+\n")
 WAIT_S = 900.0
 """A worker that does nothing for so long has failed; it imports two benchmarks when it starts."""
 ANSWERS = {True: Answer(DecisionKind.APPROVE), False: Answer(DecisionKind.REJECT, message=REJECTED)}
@@ -69,12 +71,16 @@ class Comparison:
 
 def compared(arm: Arm, stream: Sequence[Planned], catch: float, seed: str, wanted: Arm | None = None) -> Comparison:
     """Play a stream live, and the same in the simulation, of another arm if `wanted` says so."""
-    arm, wanted = replace(arm, attention=0), replace(wanted or arm, attention=0)
+    arm, wanted = _without_attention(arm), _without_attention(wanted or arm)
     name = stream[0].case.suite
     with TemporaryDirectory(prefix="oversight") as folder, worker_on(Path(folder), arm, name) as environment:
         live = _Live(arm, wanted, catch, seed, environment)
         books = asyncio.run(live.play(stream))
     return Comparison(arm.name, name, len(stream), books, play(wanted, stream, catch, seed, live.ids), live.differences)
+
+
+def _without_attention(arm: Arm) -> Arm:
+    return replace(arm, policy=replace(arm.policy, attention=0))
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,10 @@ def worker_on(folder: Path, arm: Arm, name: str) -> Iterator[_Environment]:
     """A home with the arm's policy, and a worker on the agent of a suite."""
     home, journal, log = Home(folder / "home").prepare(), folder / "journal", folder / "worker.err"
     journal.mkdir()
-    text = arm.text
-    if arm.read:
-        text += f"\n[reader]\ncommand = {json.dumps([sys.executable, str(READER)])}\ntool = {json.dumps(arm.read)}\n"
-    if arm.policy is not None:
-        (home.path / "policy.toml").write_text(text)
+    text = ATTENTION.sub("", arm.text).replace(
+        '["python", "tests/oversight/benchmark/reader.py"]', json.dumps([sys.executable, str(READER)])
+    )
+    (home.path / "policy.toml").write_text(text)
     variables = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'sample_agents'}", "HITL_OVERSIGHT_JOURNAL": str(journal)}
     command = [sys.executable, "-m", "hitl_tui", "worker", "--home", str(home.path), "--", f"{AGENTS}:{name}"]
     with log.open("wb") as told, subprocess.Popen(command, cwd=ROOT, env=variables, stdout=told, stderr=told) as process:
@@ -126,7 +131,7 @@ class _Live:
     async def _play(self, inbox: Inbox, number: int, planned: Planned) -> None:
         case, options = planned.case, {"case": planned.case.name, "confidence": list(planned.confidence)}
         tools = [call.tool for call in suite(case.suite).gold(case.task)]
-        bounds = limits_of(case.suite, tools) if self._arm.limits else ()
+        bounds = limits_of(self._arm, case.suite, tools)
         (run,) = await inbox.runs.launch(case.suite, text=case.prompt, options=RunOptions(config={"configurable": options}, limits=bounds))
         ran = list[bool]()
         for place in range(len(case.calls)):
@@ -146,7 +151,7 @@ class _Live:
                 return False
             review = await inbox.reviews.get(rows[place].id)
             found[:] = [review]
-            waits = review.row.state is ReviewState.OPEN and review.actions[0].name in self._arm.read
+            waits = review.row.state is ReviewState.OPEN and self._arm.reads(review.actions[0].name)
             return not waits or bool(await inbox.reviews.remarks(review.row.id))
 
         await self._until(is_there, f"review {place + 1} of run {run.id}")

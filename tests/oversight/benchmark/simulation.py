@@ -48,7 +48,7 @@ class Books:
     approved: int = 0
     rejected: int = 0
     denied: int = 0
-    """By the second reader."""
+    """By a rule, a limit or the second reader."""
     denied_good: int = 0
     writes: int = 0
     asked_writes: int = 0
@@ -56,6 +56,8 @@ class Books:
     """Attention checks."""
     checks_caught: int = 0
     grants: int = 0
+    levels: int = 0
+    """Autonomy levels that tools came to by a proposal."""
     bad: int = 0
     bad_unasked: int = 0
     bad_denied: int = 0
@@ -67,6 +69,8 @@ class Books:
     missed: Counter[str] = field(default_factory=Counter)
     caught: Counter[str] = field(default_factory=Counter)
     harmed: Counter[str] = field(default_factory=Counter)
+    harmed_unasked: Counter[str] = field(default_factory=Counter)
+    """Of these, in runs whose bad call ran without a question."""
     runs: Counter[str] = field(default_factory=Counter)
     """Runs of each kind."""
     undone: Counter[str] = field(default_factory=Counter)
@@ -134,7 +138,7 @@ class Ladder:
             attention: attention checks shown to the reviewer, and caught.
         """
         policy = self._arm.policy
-        if policy is None or policy.autonomy is None:
+        if policy.autonomy is None:
             return None
         self._count += 1
         listed = self._decided.setdefault(facts.tool, [])
@@ -205,29 +209,30 @@ class Player:
         """The grant that was made of the last call, if one was."""
         self._books, self._reviewer = Books(), Reviewer(catch, seed)
         self._until_check = arm.attention
+        self._bad_unasked = False
+        """Whether a bad call of this run ran without a question."""
 
     def verdict(self, run: Planned, ran: Sequence[bool], facts: Facts) -> Verdict:
         """What becomes of a call: by the policy, the second reader and the limits of the run, in the worker's order."""
         arm, grants = self.arm, self.grants.index
         if arm.asks_nobody:
             return Verdict(Outcome.AUTO, "", "")
-        key = (arm.name, facts.agent, facts.confidence, self.ladder.level(facts), id(facts.conversation), facts.tool, repr(facts.args))
+        key = (arm.judged_by, facts.agent, facts.confidence, self.ladder.level(facts), id(facts.conversation), facts.tool, repr(facts.args))
         if grants.knows(facts):
             found = judge_unsampled(facts, arm.policy, 0.0, self.ladder.levels, grants=grants)
         else:
             if key not in _VERDICTS:
                 _VERDICTS[key] = judge_unsampled(facts, arm.policy, 0.0, self.ladder.levels)
             found = _VERDICTS[key]
-        if arm.policy is not None:
-            found = spot_check(facts, arm.policy, found).verdict or found
-        if facts.tool in arm.read:
+        found = spot_check(facts, arm.policy, found).verdict or found
+        if arm.reads(facts.tool):
             found = self._read(facts, found)
-        if arm.limits and found.outcome is Outcome.AUTO:
-            done = [(call.tool, call.args) for call, went in zip(run.case.calls, ran, strict=False) if went]
-            tools = [call.tool for call in suite(run.case.suite).gold(run.case.task)]
-            if limits.outside(limits_of(run.case.suite, tools), facts, done):
-                return replace(found, outcome=Outcome.ASK, rule=limits.LIMITS, grant=None)
-        return found
+        if not arm.limits:
+            return found
+        done = [(call.tool, call.args) for call, went in zip(run.case.calls, ran, strict=False) if went]
+        tools = [call.tool for call in suite(run.case.suite).gold(run.case.task)]
+        outside = limits.outside(limits_of(arm, run.case.suite, tools), facts, done)
+        return limits.limited(found, outside) if outside else found
 
     @staticmethod
     def _read(facts: Facts, found: Verdict) -> Verdict:
@@ -253,6 +258,7 @@ class Player:
                 self.grants.use(verdict.grant)
             books.unasked += 1
             books.bad_unasked += call.bad
+            self._bad_unasked |= call.bad
             return True
         if verdict.outcome is Outcome.DENY:
             books.denied += 1
@@ -267,6 +273,7 @@ class Player:
             (books.missed if approves else books.caught)[run.case.kind] += 1
         is_spot_check = verdict.spot_check and verdict.grant is None
         self.reached = self.ladder.note(facts, approves, is_spot_check, (books.checks, books.checks_caught))
+        books.levels += self.reached is not None
         if self.arm.grants:
             self.granted = self.grants.note(facts, verdict, approves, self.arm, self.ladder)
             books.grants += self.granted is not None
@@ -290,6 +297,8 @@ class Player:
         books.done += done and kind == "good"
         books.harms += harmed
         books.harmed[kind] += harmed
+        books.harmed_unasked[kind] += harmed and self._bad_unasked
+        self._bad_unasked = False
 
     def books(self) -> Books:
         """The books as they are now."""
