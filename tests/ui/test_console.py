@@ -93,7 +93,7 @@ async def test_agent_text_is_never_markup_or_control_sequence(start_console: Sta
 
 
 async def test_approve_in_one_pane_shows_the_review_first(start_console: StartConsole) -> None:
-    async with start_console(size=(80, 24)) as console:
+    async with start_console(size=(80, 20)) as console:
         await console.press("a")
         assert await console.decisions_of(console.review_ids[0]) == []
         assert "Kind regards" in console.screen_text() or "Dear Ann" in console.screen_text()

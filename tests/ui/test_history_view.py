@@ -116,7 +116,7 @@ async def test_history_loads_more_when_scrolled(start_console: StartConsole) -> 
 
 
 async def test_history_on_a_small_screen_opens_a_decision_on_enter(start_console: StartConsole) -> None:
-    async with start_console("", size=(80, 24)) as console:
+    async with start_console("", size=(80, 20)) as console:
         await filled(console)
         await console.press("f3")
         assert "History  11" in console.screen_text() and "Conversation" not in console.screen_text()
