@@ -54,9 +54,10 @@ class KeptDrafts:
         kept += [["launch", *key, text] for key, text in {**launches, **texts.launches}.items() if text]
         room = LONGEST
         for place in range(len(kept) - 1, -1, -1):
-            room -= len(str(kept[place][-1]))
-            if room < 0:
+            if (length := len(str(kept[place][-1]))) > room:
                 del kept[place]
+            else:
+                room -= length
         with contextlib.suppress(OSError):
             if not kept:
                 self._path.unlink(missing_ok=True)
