@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from textual.widget import Widget
 
+from hitl_tui.effects.view import GRAVE
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Outcome, Review, ReviewState, Viewing, same_person
@@ -356,7 +357,8 @@ class DecisionController:
         try:
             found = [await self._inbox.reviews.get(id_) for id_ in ids[:MOST_TOGETHER]]
             said = await self._inbox.reviews.reasonings(ids[:MOST_TOGETHER])
-            destroyed = {review.row.id: await self._inbox.policy.destroyed(review) for review in found}
+            unsaid = [review for review in found if any(review.risk_of(action) not in GRAVE for action in review.actions)]
+            destroyed = {review.row.id: await self._inbox.policy.destroyed(review) for review in unsaid}
             calls, arguments = undecided_calls(found, said, destroyed), self._pane.arguments
             seen = {call.action.digest for call in calls if arguments.has_seen(call.action.digest)}
             decision = await self._prompts.decide_many(calls, self._pane.viewer, seen)
