@@ -29,7 +29,7 @@ def in_terminal(sandbox: Sandbox, *args: str, answers: Sequence[tuple[str, str]]
     terminal: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
     with subprocess.Popen(command, **terminal, preexec_fn=_own_terminal, env=sandbox.env, cwd=sandbox.folder) as process:
         os.close(theirs)
-        watchdog = threading.Timer(60, process.kill)
+        watchdog = threading.Timer(170, process.kill)
         watchdog.start()
         left = list(answers)
         while piece := _read(ours):

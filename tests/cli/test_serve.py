@@ -48,7 +48,7 @@ def test_server_gives_no_link_to_a_login_that_may_not_enter_and_warns_without_tl
     hitl = Commands(tmp_path)
     (tmp_path / "people.toml").write_text('[[person]]\nname = "somebody else"\n')
     options = ["--no-worker", "--host", "0.0.0.0", "--port", "0", "--url", "http://review.example.com", "--home", str(tmp_path)]
-    with subprocess.Popen([sys.executable, "-m", "hitl_tui", "serve", *options], stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([sys.executable, "-m", "hitl_tui", "serve", *options], stderr=subprocess.PIPE, encoding="utf-8") as server:
         assert server.stderr
         told = [server.stderr.readline() for _ in range(2)]
         assert told[0] == "hitl-tui: the console is at http://review.example.com; ctrl+c ends it\n"
