@@ -42,6 +42,8 @@ from hitl_tui.store.lessons import LessonSet
 class LocalSource:
     """A target's graphs. Open it with `LocalSource.open`. `source.Source` documents the methods."""
 
+    longest_wait_s = 60.0
+
     def __init__(
         self,
         target: Target,

@@ -19,6 +19,8 @@ from hitl_tui.servers import ServerTarget
 
 CONNECT_S, READ_S = 5.0, 20.0
 """Time to connect to a server, and for each of its answers. Streams have no time limit: a node may think for hours."""
+LONGEST_BACKOFF_S = 15.0
+"""Seconds at most between two tries of a server that is away."""
 IDLE_S = 2.0
 """How long an idle connection is used again: less than the 5 s after which servers close them, or a request would meet a closed one."""
 STRICT_SINCE = (1, 2, 20)
@@ -191,5 +193,5 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 async def backoff(failures: int) -> None:
-    """Wait before the next try: 0.5 s at first, at most 15 s."""
-    await asyncio.sleep(min(15.0, 0.5 * 2 ** min(failures, 5)))
+    """Wait before the next try: 1 s after the first failure, at most `LONGEST_BACKOFF_S`."""
+    await asyncio.sleep(min(LONGEST_BACKOFF_S, 0.5 * 2 ** min(failures, 5)))

@@ -21,7 +21,7 @@ from langgraph_sdk.errors import APIStatusError
 from hitl_tui.agents import introspection
 from hitl_tui.agents.introspection import GraphInfo, takes_text, with_any_messages
 from hitl_tui.agents.loader import explain
-from hitl_tui.agents.server_connection import ServerConnection, ServerProblem, backoff
+from hitl_tui.agents.server_connection import LONGEST_BACKOFF_S, ServerConnection, ServerProblem, backoff
 from hitl_tui.agents.server_lessons import ServerLessons
 from hitl_tui.agents.server_state import conditional_nodes, graph_info_of
 from hitl_tui.agents.server_thread import ServerThread
@@ -56,6 +56,8 @@ class ServerSource:
 
     Nothing is raised because a server is away: `outage` says why, and `follow` tries again.
     """
+
+    longest_wait_s = LONGEST_BACKOFF_S
 
     def __init__(
         self,

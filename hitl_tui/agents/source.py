@@ -256,6 +256,10 @@ class Source(Protocol):
     def read_only(self) -> str:
         """Why nothing can be decided here, although it is shown, as a clause; empty if decisions are possible."""
 
+    @property
+    def longest_wait_s(self) -> float:
+        """Seconds at most between two checks of its storage, or of its server, while that fails. Nothing starts in between."""
+
     def follow(self, known: KnownThreads) -> AsyncIterator[Sequence[MovedThread]]:
         """Threads that others begin and move, in batches as they are noticed. A source where nobody else runs agents ends at once.
 

@@ -108,7 +108,7 @@ class Engine:
         self._seen_version = -1
         self._code_edited = False
         self._held_for = ""
-        self._backoff = StorageBackoff(source.check_storage, _report)
+        self._backoff = StorageBackoff(source.check_storage, _report, source.longest_wait_s)
         self._blamed: set[int] = set()
         """Runs whose turn ended without a stored state, and not because of the disk: each is put back with one more crash."""
 

@@ -90,8 +90,11 @@ async def _worker_cycles(inbox: Inbox) -> float:
     while left:
         if asking_now := [await inbox.reviews.get(id_) for id_ in await inbox.reviews.open_ids()]:
             await inbox.reviews.decide_many([(review, answer) for review in asking_now])
-        done = await inbox.store.all("SELECT id FROM runs WHERE id >= ? AND state = ?", (first, RunState.DONE))
-        left -= {id_ for (id_,) in done}
+        ended = await inbox.store.all(
+            "SELECT id, state, error FROM runs WHERE id >= ? AND state IN (?, ?)", (first, RunState.DONE, RunState.FAILED)
+        )
+        assert all(state == RunState.DONE for _, state, _ in ended), ended[0]
+        left -= {id_ for id_, *_ in ended}
         await asyncio.sleep(SEEN_S)
     return time.perf_counter() - began
 

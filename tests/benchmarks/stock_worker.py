@@ -11,24 +11,45 @@ import aiosqlite
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from hitl_tui.__main__ import main
-from hitl_tui.agents import local_source
+from hitl_tui.agents import checkpoint_saver, local_source
+from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.model import Run
+from hitl_tui.store import damaged_files
 
 
 class StockSaver(AsyncSqliteSaver):
-    """LangGraph's saver with the worker's deserialisation, and nothing else."""
+    """LangGraph's saver with what the worker asks of its own beside that: no fence, and no order of a clock that was set back."""
+
+    def __init__(self, conn: aiosqlite.Connection, path: Path, reader: damaged_files.Connection) -> None:
+        self._strict = StrictSerializer()
+        super().__init__(conn, serde=self._strict)
+        self.direct_reader = CheckpointReader(reader, path, self._strict)
+
+    async def setup(self) -> None:
+        """Create LangGraph's tables, and an index that the direct reader uses."""
+        await super().setup()
+        await self.conn.execute(checkpoint_saver.OUT_OF_ORDER)
+        await self.conn.commit()
 
     def allow(self, types: Iterable[type]) -> None:
         """As `CheckpointSaver.allow`."""
-        assert isinstance(self.serde, StrictSerializer)
-        self.serde.with_msgpack_allowlist(types)
+        self._strict.with_msgpack_allowlist(types)
+
+    def keep_order(self, thread: str) -> str:
+        """Nothing."""
+        return ""
+
+    async def hold(self, run: Run) -> None:
+        """Nothing."""
 
 
 @contextlib.asynccontextmanager
 async def _open(path: Path) -> AsyncIterator[Any]:
     path.touch()  # noqa: ASYNC240 - once, before anything runs
     async with aiosqlite.connect(path) as conn:
-        yield StockSaver(conn, serde=StrictSerializer())
+        with contextlib.closing(checkpoint_saver._reader(path)) as reader:
+            yield StockSaver(conn, path, reader)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ class MemorySource:
     warnings: Sequence[str] = ()
     outage: Outage | None = None
     read_only = ""
+    longest_wait_s = 60.0
 
     def __init__(self, scripts: Mapping[str, Sequence[Item]]) -> None:
         self._scripts = scripts
