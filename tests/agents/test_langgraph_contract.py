@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import contextlib
 import json
 import sqlite3
@@ -713,7 +712,7 @@ async def test_node_that_ended_beside_a_cancelled_one_keeps_its_result(fresh_rev
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "slow begins")
     await fresh_reviewer.until_effect(run, "acts")
-    await asyncio.sleep(0.5)  # checkpoints are written behind the run
+    await fresh_reviewer.until_stored(run, "slow_once", results=1)
     await fresh_reviewer.inbox.runs.cancel(run.id)
     await fresh_reviewer.wait(run, RunState.CANCELLED)
     await fresh_reviewer.inbox.runs.retry(run.id)

@@ -126,7 +126,7 @@ async def test_result_of_a_front_end_tool_is_sent_once_when_the_worker_is_killed
 # Inside a tool that somebody approved
 
 
-SLOW = ("slow", {"seconds": 0.6})
+SLOW = ("slow", {"seconds": 4.0})
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ async def test_kill_while_a_single_call_runs_asks_again(fresh_reviewer: Reviewer
     await fresh_reviewer.decide(send, approve())
     await fresh_reviewer.until_effect(run, "slow begins")
     await fresh_reviewer.until_effect(run, "send")
-    await asyncio.sleep(0.2)
+    await fresh_reviewer.until_stored(run, results=1)
     worker.kill()
     fresh_reviewer.sandbox.start()
     again = await fresh_reviewer.open_review(run)
@@ -152,12 +152,16 @@ async def test_kill_while_a_single_call_runs_asks_again(fresh_reviewer: Reviewer
     assert set(await fresh_reviewer.review_states(run)) == {"applied"}
 
 
-async def killed_in_slow(reviewer: Reviewer, run: Run, *answers: Answer) -> Review:
-    """Decide the open review, kill the worker while `slow` runs, start another, and return the review it opens."""
+async def killed_in_slow(reviewer: Reviewer, run: Run, *answers: Answer, results: int = 0) -> Review:
+    """Decide the open review, kill the worker while `slow` runs, start another, and return the review it opens.
+
+    Args:
+        results: calls of the step whose results are stored before the worker is killed.
+    """
     worker = reviewer.sandbox.start()
     await reviewer.decide(await reviewer.open_review(run), *answers)
     await reviewer.until_effect(run, "slow begins")
-    await asyncio.sleep(0.2)  # checkpoints are written behind the run
+    await reviewer.until_stored(run, results=results)
     worker.kill()
     reviewer.sandbox.start()
     return await reviewer.open_review(run)
@@ -165,9 +169,9 @@ async def killed_in_slow(reviewer: Reviewer, run: Run, *answers: Answer) -> Revi
 
 async def test_kill_while_a_batch_runs_asks_before_it_runs_again(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [SLOW, ("send", {"to": "a"})])
-    again = await killed_in_slow(fresh_reviewer, run, edit(seconds=0.5), approve())
+    again = await killed_in_slow(fresh_reviewer, run, edit(seconds=3), approve(), results=1)
     assert MAY in again.row.note
-    assert [(a.name, a.args) for a in again.actions] == [("slow", {"seconds": 0.5})], (
+    assert [(a.name, a.args) for a in again.actions] == [("slow", {"seconds": 3})], (
         "what would run, as it was edited; what has ended is not asked"
     )
     await fresh_reviewer.decide(again, approve())
@@ -192,10 +196,10 @@ async def test_respond_when_the_call_may_have_run_replaces_its_result(fresh_revi
 
 @pytest.mark.parametrize("agent", sampled(["batched", "gated_agent", "react"]))
 async def test_reject_and_edit_when_calls_may_have_run_are_applied(fresh_reviewer: Reviewer, agent: str) -> None:
-    run = await fresh_reviewer.launch(agent, [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
-    again = await killed_in_slow(fresh_reviewer, run, approve(), edit(seconds=5))
+    run = await fresh_reviewer.launch(agent, [("slow", {"seconds": 30}), ("slow", {"seconds": 40})])
+    again = await killed_in_slow(fresh_reviewer, run, approve(), edit(seconds=50))
     assert MAY in again.row.note
-    assert [a.args for a in again.actions] == [{"seconds": 3}, {"seconds": 5}]
+    assert [a.args for a in again.actions] == [{"seconds": 30}, {"seconds": 50}]
     await fresh_reviewer.decide(again, reject("enough"), edit(seconds=0.1))
     assert sorted(tool_results(await fresh_reviewer.result_of(run))["slow"]) == ["enough", "slept"]
     assert [d["did"] for d in fresh_reviewer.effects(run)].count("slow ends") == 1
@@ -225,11 +229,11 @@ async def test_kill_long_after_the_approved_call_asks_nobody(fresh_reviewer: Rev
 
 @pytest.mark.slow
 async def test_retry_of_a_run_cancelled_inside_a_call_asks_first(fresh_reviewer: Reviewer) -> None:
-    run = await fresh_reviewer.launch("batched", [("slow", {"seconds": 1.5})])
+    run = await fresh_reviewer.launch("batched", [("slow", {"seconds": 1.8})])
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.decide(await fresh_reviewer.open_review(run), approve())
     await fresh_reviewer.until_effect(run, "slow begins")
-    await asyncio.sleep(0.2)
+    await fresh_reviewer.until_stored(run)
     await fresh_reviewer.inbox.runs.cancel(run.id)
     await fresh_reviewer.wait(run, RunState.CANCELLED)
     await fresh_reviewer.inbox.runs.retry(run.id)
@@ -297,7 +301,7 @@ async def test_reapproved_calls_that_may_have_run_keep_their_key_unless_edited(f
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
 async def test_calls_that_ended_do_not_run_again_after_two_kills(fresh_reviewer: Reviewer, agent: str) -> None:
-    run = await fresh_reviewer.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
+    run = await fresh_reviewer.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 30}), ("slow", {"seconds": 40})])
     again = await killed_in_slow(fresh_reviewer, run, approve(), approve(), approve())
     ended = 3 - len(again.actions)
     answers = [approve()] * (len(again.actions) - 1) + [reject("not that one")]
@@ -331,8 +335,8 @@ async def test_kill_while_the_event_loop_is_blocked_asks_a_person(fresh_reviewer
 @pytest.mark.slow
 async def test_repeated_review_after_a_kill_shows_the_earlier_decision(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("react", [SLOW, ("send", {"to": "a"})])
-    again = await killed_in_slow(fresh_reviewer, run, edit(seconds=0.5), reject("not to a"))
-    assert 'slow edited to {"seconds": 0.5}' in again.row.note and "send rejected (not to a)" in again.row.note
+    again = await killed_in_slow(fresh_reviewer, run, edit(seconds=30), reject("not to a"))
+    assert 'slow edited to {"seconds": 30}' in again.row.note and "send rejected (not to a)" in again.row.note
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from hitl_tui.errors import Stale
 from hitl_tui.model import Run, RunState
 from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, Worker, approve, open_reviewer, stop_between_writes, until_logged
 
-SLOW = [("slow", {"seconds": 1.0})]
+SLOW = [("slow", {"seconds": 4.0})]
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ async def test_worker_in_another_pid_namespace_is_seen_alive(ann: Reviewer) -> N
     inside = await asyncio.create_subprocess_exec(*command, env=sandbox.env, start_new_session=True)
     try:
         await ann.until_workers(1)
-        run = await ann.launch("batched", [("slow", {"seconds": 8.0})])
+        run = await ann.launch("batched", [("slow", {"seconds": 12.0})])
         await ann.decide(await ann.open_review(run), approve())
         await ann.until_effect(run, "slow begins")
         sandbox.start()

@@ -57,10 +57,10 @@ async def test_question_after_a_gate_is_asked_again_after_an_edit_and_a_failure(
 async def test_call_that_ended_beside_an_interrupted_one_does_not_run_again(new_sandbox: SandboxFactory, answer: Answer) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:
         worker, journal = reviewer.sandbox.start(), reviewer.sandbox.journal
-        run = await reviewer.launch("gated_agent", [("send", ARGS), ("slow", {**ARGS, "ref": "n2"})])
+        run = await reviewer.launch("gated_agent", [("send", ARGS), ("slow", {**ARGS, "ref": "n2", "seconds": 4.0})])
         await reviewer.decide(await reviewer.open_review(run), approve(), approve())
         await asyncio.to_thread(until_done, journal, {"send", "slow"})
-        await asyncio.sleep(0.25)  # send's result is written; slow takes longer
+        await reviewer.until_stored(run, results=1)
         worker.kill()
         reviewer.sandbox.start()
         again = await reviewer.open_review(run)

@@ -92,7 +92,7 @@ async def test_cancel_of_code_that_does_not_stop_replaces_the_worker_only(fresh_
 
 
 async def test_cancel_of_code_that_stops_keeps_the_worker(fresh_reviewer: Reviewer) -> None:
-    run = await fresh_reviewer.launch("slow", given={"seconds": 1.2})
+    run = await fresh_reviewer.launch("slow", given={"seconds": 1.8})
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "slow_sync begins")
     before = await worker_ids(fresh_reviewer)
@@ -135,37 +135,39 @@ async def test_stopped_worker_finishes_pending_cancels(fresh_reviewer: Reviewer)
 async def test_run_over_its_time_limit_fails_and_can_be_retried(fresh_reviewer: Reviewer) -> None:
     fresh_reviewer.sandbox.home.config.write_text("time_limit_s = 2.5\n")
     limited = [await fresh_reviewer.launch(agent, given={}, options=RunOptions(time_limit_s=1.0)) for agent in STOPS_NOT]
-    listens = await fresh_reviewer.launch("steps", given={"seconds": 60.0}, options=RunOptions(time_limit_s=1.0))
+    listens = await fresh_reviewer.launch("steps", given={"seconds": 60.0}, options=RunOptions(time_limit_s=6.0))
     by_default = await fresh_reviewer.launch("hang", given={})
     unlimited = await fresh_reviewer.launch("steps", given={"seconds": 1.5}, options=RunOptions(time_limit_s=0.0))
     fresh_reviewer.sandbox.start()
-    for run in (*limited, listens):
+    for run in limited:
         assert (await fresh_reviewer.wait(run, RunState.FAILED)).error == LATE.format("1", run.id)
+    assert (await fresh_reviewer.wait(listens, RunState.FAILED)).error == LATE.format("6", listens.id)
     assert (await fresh_reviewer.wait(by_default, RunState.FAILED)).error == LATE.format("2.5", by_default.id)
     assert (await fresh_reviewer.result_of(unlimited))["log"] == ["one", "two", "three"]
     await fresh_reviewer.inbox.runs.retry(listens.id)
-    assert (await fresh_reviewer.wait(listens, RunState.QUEUED, RunState.RUNNING)).error in ("", LATE.format("1", listens.id))
+    assert (await fresh_reviewer.wait(listens, RunState.QUEUED, RunState.RUNNING)).error in ("", LATE.format("6", listens.id))
     await fresh_reviewer.wait(listens, RunState.FAILED)
     assert names(fresh_reviewer, listens) == ["one begins", "one begins"], "it had as much time again"
 
 
+@pytest.mark.slow
 async def test_time_limit_does_not_count_waiting_for_people(fresh_reviewer: Reviewer) -> None:
-    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})], options=RunOptions(time_limit_s=2.0))
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})], options=RunOptions(time_limit_s=8.0))
     fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(8.5)  # longer than the limit
     await fresh_reviewer.decide(review, approve())
     await fresh_reviewer.result_of(run)
 
 
 @pytest.mark.slow
 async def test_time_limit_reached_while_an_answer_runs_marks_it_may_have_run(fresh_reviewer: Reviewer) -> None:
-    run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})], options=RunOptions(time_limit_s=3.0))
+    run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})], options=RunOptions(time_limit_s=10.0))
     fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
     await fresh_reviewer.decide(review, approve())
     failed = await fresh_reviewer.wait(run, RunState.FAILED)
-    assert failed.error == LATE.format("3", run.id)
+    assert failed.error == LATE.format("10", run.id)
     row = (await fresh_reviewer.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run failed while this was being applied; it may have run")
     await fresh_reviewer.inbox.runs.retry(run.id)
@@ -191,7 +193,7 @@ async def test_time_limit_does_not_count_time_without_a_worker(fresh_reviewer: R
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["cancel", "limit"])
 async def test_blocked_event_loop_is_tolerated_until_a_run_must_end(fresh_reviewer: Reviewer, by: str) -> None:
-    limit = RunOptions(time_limit_s=9.0 if by == "limit" else None)
+    limit = RunOptions(time_limit_s=25.0 if by == "limit" else None)
     other = await fresh_reviewer.launch("steps", given={"seconds": 0.3})
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(other, "two begins")
@@ -202,8 +204,8 @@ async def test_blocked_event_loop_is_tolerated_until_a_run_must_end(fresh_review
     assert await worker_ids(fresh_reviewer) == before, "an agent may compute for long"
     if by == "cancel":
         await fresh_reviewer.inbox.runs.cancel(blocks.id)
-    ended = await fresh_reviewer.wait(blocks, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
-    assert ended.error == ("" if by == "cancel" else LATE.format("9", blocks.id))
+    ended = await fresh_reviewer.wait(blocks, RunState.CANCELLED if by == "cancel" else RunState.FAILED, timeout_s=150)
+    assert ended.error == ("" if by == "cancel" else LATE.format("25", blocks.id))
     assert (await fresh_reviewer.result_of(other))["log"] == ["one", "two", "three"]
     assert names(fresh_reviewer, other)[:2] == STEPS[:2] and names(fresh_reviewer, other).count("one begins") == 1
     assert (await fresh_reviewer.inbox.runs.get(other.id)).crashes == 0
@@ -253,13 +255,13 @@ async def test_console_replaces_a_worker_whose_watchdog_is_stuck(
         try:
             other = await who.launch("steps", given={"seconds": 0.4})
             await who.until_effect(other, "two begins")
-            holds = await who.launch("holds", given={}, options=RunOptions(time_limit_s=4.0 if by == "limit" else None))
+            holds = await who.launch("holds", given={}, options=RunOptions(time_limit_s=15.0 if by == "limit" else None))
             await who.until_effect(holds, "holds")
             [before] = await who.inbox.agents.workers()
             if by == "cancel":
                 await who.inbox.runs.cancel(holds.id)
-            ended = await who.wait(holds, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
-            assert ended.error == ("" if by == "cancel" else LATE.format("4", holds.id))
+            ended = await who.wait(holds, RunState.CANCELLED if by == "cancel" else RunState.FAILED, timeout_s=150)
+            assert ended.error == ("" if by == "cancel" else LATE.format("15", holds.id))
             assert (await who.result_of(other))["log"] == ["one", "two", "three"]
             assert names(who, other).count("one begins") == 1
             assert (await who.inbox.runs.get(other.id)).crashes == 0

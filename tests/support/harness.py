@@ -26,7 +26,7 @@ from hitl_tui.store import Store
 from tests.support.empty_database import open_store
 
 PROJECTS = Path(__file__).parents[1] / "projects"
-TIMEOUT_S = 40.0
+TIMEOUT_S = 90.0
 ENDED = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
 
@@ -265,6 +265,13 @@ class Reviewer:
         lines = [json.loads(line) for line in self.sandbox.journal.read_text().splitlines()]
         return [{k: v for k, v in line.items() if k not in ("thread", "decision")} for line in lines if line["thread"] == run.thread]
 
+    async def until_stored(self, run: Run, node: str = "tools", results: int = 0) -> None:
+        """Wait until the checkpoint from which `node` runs is stored, with results of so many tasks: LangGraph stores behind the run."""
+        until = time.monotonic() + self.timeout_s
+        while not _is_stored(self.sandbox.home.checkpoints, run.thread, node, results):
+            assert time.monotonic() < until, f"the step of {node} was never stored"
+            await asyncio.sleep(0.02)
+
     def decision_keys(self, run: Run, what: str) -> list[str | None]:
         """Return the `hitl_decision_id` of each side effect `what` of the run, oldest first."""
         lines = [json.loads(line) for line in self.sandbox.journal.read_text().splitlines()]
@@ -277,6 +284,23 @@ class Reviewer:
             assert time.monotonic() < until, f"{what} never happened; the run is {await self.inbox.runs.get(run.id)}"
             await asyncio.sleep(0.02)
         return found[-1]
+
+
+def _is_stored(database: Path, thread: str, node: str, results: int) -> bool:
+    """Whether `node` runs from a thread's newest checkpoint, and so many tasks have results there."""
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer  # takes a second to import, and few tests need it
+
+    newest = "SELECT checkpoint_id, type, checkpoint FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY 1 DESC LIMIT 1"
+    ended = (
+        "SELECT count(DISTINCT task_id) FROM writes WHERE checkpoint_id = ? AND channel NOT IN ('__resume__', '__interrupt__', '__error__')"
+    )
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        if (row := db.execute(newest, (thread,)).fetchone()) is None:
+            return False
+        (count,) = db.execute(ended, row[:1]).fetchone()
+    values = JsonPlusSerializer().loads_typed(row[1:])["channel_values"]
+    is_next = f"branch:to:{node}" in values or any(task.node == node for task in values.get("__pregel_tasks", ()))
+    return is_next and count >= results
 
 
 @contextlib.asynccontextmanager

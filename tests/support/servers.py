@@ -37,11 +37,11 @@ REQUIREMENTS = {
 """By engine. Both hold packages under Elastic-2.0, so neither belongs into the environment of the product."""
 DONE = "complete"
 """A file in an environment that was made to its end."""
-HEARTBEAT_S = "5"
+HEARTBEAT_S = "8"
 """Twice as long without a sign of a process and langhost begins its runs again: on a busy machine, that must not befall a living one."""
 READY_S = 300.0
 """For a machine that is busy with other tests; an idle one needs 5 to 10 s."""
-STOP_S = 15.0
+STOP_S = 30.0
 POSTGRES = """
 import sys, pgserver
 print(pgserver.get_server(sys.argv[1], cleanup_mode="stop").get_uri(), flush=True)

@@ -26,10 +26,10 @@ def send(ref: str, note: str, call: Call) -> str:
 
 
 @tool
-def slow(ref: str, note: str, call: Call) -> str:
+def slow(ref: str, note: str, call: Call, seconds: float = 0.7) -> str:
     """Send a parcel slowly."""
     ran("slow", {"ref": ref, "note": note}, call)
-    time.sleep(0.7)
+    time.sleep(seconds)
     return f"sent {ref}"
 
 
