@@ -157,3 +157,21 @@ def test_every_page_is_in_the_table_of_contents_and_in_the_readme() -> None:
     for page in (ROOT / "docs").glob("*.md"):
         assert f"({page.name})" in (ROOT / "docs/README.md").read_text() or page.name == "README.md"
         assert f"(docs/{page.name})" in (ROOT / "README.md").read_text()
+
+
+def test_readme_gives_the_figures_of_the_evidence_page() -> None:
+    page, readme = (" ".join((ROOT / name).read_text().split()) for name in ("docs/evidence.md", "README.md"))
+    unseen = page.partition("## Suites that nobody tuned for")[2].partition("## ")[0]
+
+    def shares(arm: str) -> list[str]:
+        cells = unseen.partition(f"| {arm} |")[2].split(" | ")
+        return [cell.strip().partition(" (")[0] for cell in cells]
+
+    rules, reader, denying = (shares(arm) for arm in ("rules", "+ second reader", "+ limits that deny"))
+    said = readme.partition("## Does it help?")[2].partition("## ")[0]
+    assert f"with {rules[2]} of the questions that asking about everything takes" in said
+    assert f"{rules[0]} of it is left, and {reader[0]} with a second reader beside them" in said
+    assert f"{denying[0]} where each run is launched with limits that deny" in said
+    bad = page.partition("calls that run unasked | bad among them")[2].partition("| rules | ")[2].split(" | ")[1]
+    assert ("keep all bad writes from running unasked" in said) == (bad.split(" |")[0] == "0.00 %")
+    assert ("It holds nowhere" in page) == ('So "90 % fewer errors" is not what it shows' in said)

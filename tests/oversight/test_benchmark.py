@@ -51,7 +51,7 @@ def test_limits_that_deny_stop_calls_that_the_task_does_not_need() -> None:
         limits_of(asking, "banking", ["send_money"])[0] == "count(send_money) <= 1" and limits_of(arm_named("rules"), "banking", []) == ()
     )
     assert limits_of(denying, "banking", ["send_money"])[0] == "count(send_money) <= 1 else deny"
-    stream = plan(cases("banking"), 60, "banking/0")
+    stream = plan(cases("slack"), 60, "slack/0")
     soft, hard = (play(arm, stream, 0.9, "s") for arm in (asking, denying))
     assert hard.denied > soft.denied and hard.denied_good == soft.denied_good and hard.harms <= soft.harms
 
