@@ -71,6 +71,8 @@ class HandBack:
     """Whether this person may confirm it, and has not yet."""
     is_mine: bool
     """Whether this person has handed it back."""
+    is_listed: bool = True
+    """Whether a review of its run is open, so that the queue has a row of it: a run that was cancelled before has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,10 @@ WAITING = """
 SELECT t.id, t.run, r.agent, t.actor, t.handed_back_at, (
     SELECT json_group_array(c.actor) FROM audit c WHERE c.run = t.run AND c.kind = 'confirmed'
         AND c.seq > (SELECT max(h.seq) FROM audit h WHERE h.run = t.run AND h.kind = 'handed_back')
-)
+), EXISTS (SELECT 1 FROM reviews v WHERE v.run = t.run AND v.state = 'open')
 FROM takeovers t JOIN runs r ON r.id = t.run WHERE t.unconfirmed AND t.state = 'handed_back' ORDER BY t.id
 """
-"""Those that wait, each with who has confirmed it so far."""
+"""Those that wait, each with who has confirmed it so far, and whether the queue has a row of its run."""
 UNANNOUNCED = """
 SELECT t.id FROM takeovers t INDEXED BY takeovers_unannounced JOIN runs r ON r.id = t.run
 WHERE NOT t.announced AND r.project = ? ORDER BY t.id
@@ -94,13 +94,13 @@ def waiting(store: Store, reviewer: str, people: People) -> list[HandBack]:
 
 
 def _hand_back(store: Store, row: Any, reviewer: str, people: People) -> HandBack:
-    takeover, run, agent, author, at, confirmed = row
+    takeover, run, agent, author, at, confirmed, is_listed = row
     calls, is_mine = asked_now(store, run), people.same_person(author, reviewer)
     has_agreed = is_mine or any(people.same_person(name, reviewer) for name in json.loads(confirmed))
     may = all(refusal_of_call(people, reviewer, one.demands.decider, one.name) is None for one in calls)
     recipients = tuple(dict.fromkeys(one.demands.decider for one in calls if one.demands.decider))
     review = calls[0].review if calls else None
-    return HandBack(takeover, run, agent, author, at or 0.0, review, recipients, may and not has_agreed, is_mine)
+    return HandBack(takeover, run, agent, author, at or 0.0, review, recipients, may and not has_agreed, is_mine, bool(is_listed))
 
 
 def unannounced(store: Store, project: int) -> list[int]:

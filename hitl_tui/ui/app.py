@@ -475,7 +475,7 @@ class HitlApp(LeavableApp):
                 self._views[name] = await self._make(name)
         self._shown = VIEWS[name]
         for view in self._views.values():
-            view.display = view is self._view and not self.has_class("-too-small")
+            view.put(view is self._view and not self.has_class("-too-small"))
         self._view.shown(self._queue.selection)
         self.screen_stack[0].set_focus(self._view.focus_target)
         self._hints_changed()
@@ -669,7 +669,7 @@ class HitlApp(LeavableApp):
             self.call_after_refresh(self._focus_again)
         self.set_class(small, "-too-small")
         if self._has_view.is_set():
-            self._view.display = not small
+            self._view.put(not small)
 
     def _focus_again(self) -> None:
         """What is hidden loses the focus: give it back."""

@@ -135,6 +135,26 @@ async def test_who_looks_at_a_review_is_shown_to_others_until_they_leave(start_c
 
 
 @pytest.mark.slow
+async def test_who_comes_back_from_a_view_that_was_scrolled_is_looking_again(start_console: StartConsole) -> None:
+    async with start_console(size=(110, 18)) as ann:
+        for _ in range(3):
+            await until_present(ann, True)
+            await ann.press("f2")
+            await until_present(ann, False)
+            await ann.press("G", "g", "f1")
+        await until_present(ann, True)
+
+
+async def until_present(console: ConsoleDriver, is_so: bool) -> None:
+    """Wait until others are told that a review is looked at, or that none is."""
+    for _ in range(400):
+        if bool(await console.store.all("SELECT 1 FROM presence")) is is_so:
+            return
+        await console.pilot.pause(0.05)
+    raise AssertionError(f"present: {not is_so}")
+
+
+@pytest.mark.slow
 async def test_blind_review_hides_the_first_answer_from_the_second_reviewer(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 40)) as console:
         pause = seed.pause(PauseKind.TOOL_CALLS, seed.action("pay", {"amount": 5}))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hitl_tui.formatting import counted
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Agent, Run, RunState
-from hitl_tui.sanitize import shortened
+from hitl_tui.model import Agent, HandBack, Run, RunState
+from hitl_tui.sanitize import one_line, shortened
 from hitl_tui.ui.runs.outcome import last_message
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, outage_told
 from hitl_tui.ui.text import labels
@@ -31,6 +32,8 @@ class EmptyState:
     """Servers that cannot be used now: label, why, and since when as Unix time."""
     warnings: Sequence[tuple[str, str]] = ()
     """Settings of projects that have no effect here: label and sentence."""
+    hand_backs: Sequence[HandBack] = ()
+    """Those that wait for other people."""
 
 
 GOING = (RunState.RUNNING, RunState.QUEUED)
@@ -52,13 +55,15 @@ async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     loading = [label for label in pool.labels if label not in known]
     warnings = [(label, warning) for label, warning in await inbox.agents.warnings() if label in pool.labels]
     runs, ended = await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED)
-    return EmptyState(agents, runs, ended, problems, loading, outages, warnings)
+    return EmptyState(agents, runs, ended, problems, loading, outages, warnings, inbox.takeovers.waiting())
 
 
 def empty_lines(now: EmptyState) -> Iterator[Line]:
     """The page."""
-    yield line("Nothing waits for you.", "strong")
+    to_confirm = [one for one in now.hand_backs if one.needs_me]
+    yield line(f"{counted(len(to_confirm), 'hand-back')} to confirm." if to_confirm else "Nothing waits for you.", "strong")
     yield BLANK
+    yield from _handed_back(now.hand_backs)
     yield from _ended(now.ended)
     if not now.ended:
         yield line("Agents stop here before they do something that matters; you approve, edit, reject or answer.", "muted")
@@ -87,6 +92,16 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
         yield BLANK
     yield from _broken(now.agents)
     yield from _going_on(now.runs)
+
+
+def _handed_back(waiting: Sequence[HandBack]) -> Iterator[Line]:
+    """The hand-backs that this reviewer may confirm, the key that shows the first one's plan, and their own."""
+    for place, one in enumerate(sorted((one for one in waiting if one.needs_me or one.is_mine), key=lambda one: not one.needs_me)):
+        run = f"r{one.run} {one_line(one.agent, 40)}"
+        told = f"{run}: handed back by {one_line(one.author, 40)}; read the plan, and confirm it" if one.needs_me else ""
+        yield line(told or f"{run}: handed back by you; another person must confirm it", "", "t" if place == 0 else "", 3, "accent")
+    if any(one.needs_me or one.is_mine for one in waiting):
+        yield BLANK
 
 
 def _broken(agents: Sequence[Agent]) -> Iterator[Line]:

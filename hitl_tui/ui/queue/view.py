@@ -91,6 +91,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     def on_show(self) -> None:
         self._tracker.at(self.items.cursor)
+        self.pane.arguments.refresh()  # the time on the screen of its rows begins anew
 
     def on_hide(self) -> None:
         self._tracker.away()  # nobody looks at a review behind another view
@@ -246,11 +247,15 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     def show_hand_backs(self, waiting: Sequence[HandBack]) -> None:
         """Show which runs were handed back and wait for other people, and how many of them for this reviewer."""
-        found, mine = {one.run: one for one in waiting}, sum(one.needs_me for one in waiting)
+        found, mine = {one.run: one for one in waiting}, [one for one in waiting if one.needs_me]
         if found != self.items.hand_backs:
             self.items.hand_backs = self.pane.hand_backs = found
-            self.items.notes.put("hand-backs", f"{counted(mine, 'hand-back')} to confirm" if mine else "")
+            elsewhere = ", ".join(f"r{one.run}" for one in mine if not one.is_listed)
+            told = f"{counted(len(mine), 'hand-back')} to confirm" if mine else ""
+            self.items.notes.put("hand-backs", f"{told} ({elsewhere}: F2)" if elsewhere else told)
             self.items.refresh()
+            if self.has_class("-empty"):
+                self._read_empty_state_again()
             self.pane.count_down()
             self.post_message(HintsChanged())
 
@@ -464,8 +469,16 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     async def action_take_over(self) -> None:
         if self.row is not None:
             await self.run_action(f"app.take_over({self.row.run})")
+        elif waiting := self._unlisted_hand_back:
+            await self.run_action(f"app.take_over({waiting.run})")
         else:
             self.say_why(NO_REVIEW)
+
+    @property
+    def _unlisted_hand_back(self) -> HandBack | None:
+        """What `t` opens where the queue is empty: a hand-back that this reviewer may confirm, or one of their own."""
+        found = [one for one in self.items.hand_backs.values() if one.needs_me or one.is_mine]
+        return min(found, key=lambda one: not one.needs_me, default=None) if self.has_class("-empty") else None
 
     @work(group="send")
     @reports_errors
@@ -627,6 +640,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     def hints(self) -> list[Hint]:
         """The keys that work now."""
+        if unlisted := self._unlisted_hand_back:
+            return [("take_over", "confirm it" if unlisted.needs_me else "back to it"), MESSAGE_HINT]
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
         if action and review and review.row.state == ReviewState.OPEN and not review.row.read_only:

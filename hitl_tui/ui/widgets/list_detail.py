@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
+from textual import events
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
@@ -96,6 +97,16 @@ class ListDetail(Widget, Generic[L, P]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__()
         self._inbox = context.inbox
+
+    def put(self, on_screen: bool) -> None:
+        """Put the view on the screen, or take it off.
+
+        It is told of both by `Show` and `Hide`. Textual leaves out `Show` where something was scrolled meanwhile: then it may have looked
+        up the places of all widgets, this one's too, before it lays them out, and takes it for one that was there.
+        """
+        comes, self.display = on_screen and not self.display, on_screen
+        if comes:
+            self.post_message(events.Show())
 
     def shown(self, selection: Selection) -> None:
         """It comes on the screen: read what is newest."""

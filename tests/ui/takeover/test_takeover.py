@@ -695,6 +695,44 @@ async def test_hand_back_is_told_to_who_may_confirm_it_and_counted_until_then(st
         assert ann.notifications().count("handed") == 1
 
 
+async def test_hand_back_of_a_cancelled_run_is_confirmed_from_the_empty_queue(start_console: StartConsole) -> None:
+    async with start_console("nothing") as ann:
+        run = await waiting_run(ann)
+        await ann.bob.runs.cancel(run)
+        await hand_back_by(ann.bob, run)
+        await ann.until_shown("1 hand-back to confirm.", f"r{run} desk: handed back by bob; read the plan, and confirm it", "confirm it")
+        await ann.press("t")
+        await ann.until_shown(f"Confirm the hand-back of run r{run}")
+        await ann.press("y")
+        await ann.until_shown("Nothing waits for you.")
+        ended = await ann.bob.takeovers.latest(run)
+        assert ended and ended.state == "handed_back" and not ended.is_unconfirmed
+
+
+@pytest.mark.slow
+async def test_hand_back_of_a_cancelled_run_is_named_below_what_waits(start_console: StartConsole) -> None:
+    async with mails(start_console) as ann:
+        run = await waiting_run(ann)
+        await ann.bob.runs.cancel(run)
+        await hand_back_by(ann.bob, run)
+        await ann.until_shown(f"1 hand-back to confirm (r{run}: F2)")
+        await ann.press("f2")
+        await ann.until_shown("handed back, not confirmed yet")
+
+
+@pytest.mark.slow
+async def test_own_hand_back_of_a_cancelled_run_is_shown_and_opened_again(start_console: StartConsole) -> None:
+    async with start_console("nothing") as ann:
+        run, mine = await waiting_run(ann), Inbox(ann.store, "ann")
+        await mine.runs.cancel(run)
+        await hand_back_by(mine, run)
+        await ann.until_shown("Nothing waits for you.", f"r{run} desk: handed back by you; another person must confirm it")
+        await ann.press("t")
+        await ann.until_shown(f"Takeover desk · run r{run}")
+        latest = await mine.takeovers.latest(run)
+        assert latest and latest.state == "open", "its author writes on"
+
+
 @pytest.mark.slow
 async def test_author_of_a_hand_back_is_told_that_it_is_confirmed(start_console: StartConsole) -> None:
     async with start_console("nothing") as ann:
