@@ -97,7 +97,7 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
 def _handed_back(waiting: Sequence[HandBack]) -> Iterator[Line]:
     """The hand-backs that this reviewer may confirm, the key that shows the first one's plan, and their own."""
     for place, one in enumerate(sorted((one for one in waiting if one.needs_me or one.is_mine), key=lambda one: not one.needs_me)):
-        run = f"r{one.run} {one_line(one.agent, 40)}"
+        run = f"r{one.run} {agent_name(one.agent)}"
         told = f"{run}: handed back by {one_line(one.author, 40)}; read the plan, and confirm it" if one.needs_me else ""
         yield line(told or f"{run}: handed back by you; another person must confirm it", "", "t" if place == 0 else "", 3, "accent")
     if any(one.needs_me or one.is_mine for one in waiting):
