@@ -26,7 +26,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,12 +125,15 @@ class _Held:
 class CheckpointSaver(AsyncSqliteSaver):
     """The saver on a file. Errors of the file are raised as `Storage`, so that they are not taken for the agent's."""
 
-    def __init__(self, conn: aiosqlite.Connection, path: Path, writer: _Writer, reader: damaged_files.Connection) -> None:
+    def __init__(
+        self, conn: aiosqlite.Connection, path: Path, writer: _Writer, reader: damaged_files.Connection, before_write: Callable[[], None]
+    ) -> None:
         """`conn` creates the tables and serves long reads off the event loop. The reader can be used by any thread."""
         self._strict = StrictSerializer()
         super().__init__(conn, serde=self._strict)
         self.path = path
         self._writer = writer
+        self._before_write = before_write
         self._reader = SqliteSaver(reader, serde=self._strict)
         self._reader.is_setup = True
         self.direct_reader = CheckpointReader(reader, path, self._strict)
@@ -141,18 +144,19 @@ class CheckpointSaver(AsyncSqliteSaver):
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, path: Path, busy_s: float) -> AsyncIterator[CheckpointSaver]:
+    async def open(cls, path: Path, busy_s: float, before_write: Callable[[], None] = lambda: None) -> AsyncIterator[CheckpointSaver]:
         """Open an existing file, empty or not. The caller calls `setup`. What is queued at the end of the block is stored first.
 
         Args:
             busy_s: seconds for which a write waits while another process writes.
+            before_write: called before each write is queued: nothing may be stored here before what it follows from.
         """
         async with contextlib.AsyncExitStack() as stack:
             conn = await stack.enter_async_context(aiosqlite.connect(path, timeout=busy_s, factory=damaged_files.Connection))
             reader = stack.enter_context(contextlib.closing(_reader(path)))
             writer = _Writer(path, busy_s)
             stack.push_async_callback(writer.close)
-            yield cls(conn, path, writer, reader)
+            yield cls(conn, path, writer, reader, before_write)
 
     async def setup(self) -> None:
         """Create what is missing, also of what this program adds."""
@@ -287,6 +291,7 @@ class CheckpointSaver(AsyncSqliteSaver):
         await self._on_own_loop(self._queue(thread, statements))
 
     async def _queue(self, thread: str, statements: Sequence[tuple[str, Sequence[Row]]]) -> None:
+        self._before_write()
         done: asyncio.Future[None] = self.loop.create_future()
         self._writer.put(_Job(statements, done))
         self._last[thread] = done

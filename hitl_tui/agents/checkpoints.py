@@ -79,14 +79,16 @@ DISTANCES = {
 
 
 @contextlib.asynccontextmanager
-async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[CheckpointSaver]:
-    """Open the saver on a file, which is created if missing. The caller calls `setup`. `busy_s`: see `CheckpointSaver.open`.
+async def open_checkpoints(
+    path: Path, busy_s: float = BUSY_S, before_write: Callable[[], None] = lambda: None
+) -> AsyncIterator[CheckpointSaver]:
+    """Open the saver on a file, which is created if missing. The caller calls `setup`. See `CheckpointSaver.open`.
 
     Raises:
         BadHome: the file is damaged or cannot be opened.
     """
     await _check(path)
-    async with CheckpointSaver.open(path, busy_s) as saver:
+    async with CheckpointSaver.open(path, busy_s, before_write) as saver:
         yield saver
 
 

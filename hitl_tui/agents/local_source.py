@@ -79,19 +79,24 @@ class LocalSource:
         home: Home,
         settings: Callable[[str], AgentSettings],
         lessons: Callable[[int], LessonSet | None],
+        before_write: Callable[[], None],
     ) -> AsyncIterator[LocalSource]:
         """Open the checkpoints and load the graphs. A graph that fails to load is listed with its error.
 
         Args:
             settings: gives what the policy says about an agent; asked at each pause.
             lessons: gives all lessons if any changed since a revision, else None.
+            before_write: called before anything is written to a checkpoint.
 
         Raises:
             BadHome: LangGraph's databases cannot be used.
         """
         (home.path / "work").mkdir(mode=0o700, exist_ok=True)  # before an agent changes the umask
         index, no_index = await asyncio.to_thread(loader.store_index, target)
-        async with open_checkpoints(home.checkpoints) as saver, open_long_term_store(home.memory, index) as memory:
+        async with (
+            open_checkpoints(home.checkpoints, before_write=before_write) as saver,
+            open_long_term_store(home.memory, index) as memory,
+        ):
             with _setup_lock(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)

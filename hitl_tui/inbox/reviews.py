@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -259,7 +260,9 @@ class Reviews:
         if refused := self.refusal(review, answers):  # before anybody signs in vain
             await self._inbox.refuse(refused, "decide", review.row.id)
         valid = self._checked(review, answers, dict.fromkeys(answers, Viewing(viewed_ms, seen, reading_ms)))
-        return await decisions.decide(self._store, valid, *await self._signed([valid]), self._inbox.people(), self._decided)
+        by = await self._signed([valid])
+        with self._durable():
+            return await decisions.decide(self._store, valid, *by, self._inbox.people())
 
     async def decide_many(
         self,
@@ -291,12 +294,19 @@ class Reviews:
                 valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
-        return refused | await decisions.decide_many(self._store, valid, *await self._signed(valid), self._inbox.people(), self._decided)
+        by = await self._signed(valid)
+        with self._durable():
+            return refused | await decisions.decide_many(self._store, valid, *by, self._inbox.people())
 
-    def _decided(self) -> None:
-        """Tell workers of a decision, while the disk still stores it: they have much to read before they submit it."""
-        failpoints.reached(Failpoint.DECIDED)
-        self._inbox.ring()
+    @contextlib.contextmanager
+    def _durable(self) -> Iterator[None]:
+        """Tell workers what the block has decided, and then wait for the disk: they have much to read before they can act on it."""
+        try:
+            yield
+            failpoints.reached(Failpoint.DECIDED)
+            self._inbox.ring()
+        finally:
+            self._store.wait_for_disk()
 
     def must_sign(self, actions: Iterable[Action]) -> bool:
         """Whether a decision on one of these calls must be signed: `decide` then waits for this reviewer's key."""

@@ -72,6 +72,7 @@ class Store:
         self.path = path
         self._lease: Callable[[], Lease] | None = None
         self._synchronous = synchronous
+        self._log = _Log(path)
         self._turn = asyncio.Lock()
         self._writer = _connected(path, synchronous)
         self._reader = _connected(path, synchronous)
@@ -132,14 +133,14 @@ class Store:
         return leased
 
     @contextlib.asynccontextmanager
-    async def transaction(self, committed: Callable[[], None] | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(self, disk_later: bool = False) -> AsyncIterator[Transaction]:
         """Run the block as one transaction, as the only writer of the file.
 
         A block that awaits nothing ends before the event loop turns, so that no code that blocks the loop can keep others from writing.
 
         Args:
-            committed: called once other processes see the rows, and before the disk has stored them: they need not wait for it. What they
-                store because of these rows is stored after them, so a power cut never takes back these rows alone.
+            disk_later: do not wait until the disk has stored it. Others see the rows, but a power cut may take them back. The caller calls
+                `wait_for_disk` before anything happens that must not happen without them.
 
         Raises:
             Busy: another program locked the database for `BUSY_S`.
@@ -148,7 +149,7 @@ class Store:
         """
         async with self._turn:  # a statement in between would share the transaction, and its rollback
             try:
-                if committed:
+                if disk_later:
                     self._writer.execute("PRAGMA synchronous = NORMAL")
                 await self._begin_at_its_time()
                 try:
@@ -160,13 +161,12 @@ class Store:
                 except BaseException:
                     self._writer.rollback()
                     raise
-                if committed:
-                    committed()
-                    self._wait_for_disk()
+                if disk_later:
+                    self._log.note_commit()
             except sqlite3.Error as error:
                 raise fault(self.path, error) or error from None
             finally:
-                if committed:
+                if disk_later:
                     self._writer.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     async def write(self, sql: str, values: Any = ()) -> int:
@@ -208,20 +208,13 @@ class Store:
         [(number,)] = self.read_now("PRAGMA data_version")
         return int(number)
 
-    def _wait_for_disk(self) -> None:
-        """Wait until the disk has stored all that is committed, as SQLite does at a commit with `FULL`.
+    def wait_for_disk(self) -> None:
+        """Wait until the disk has stored the transactions with `disk_later`; for any thread.
 
         Raises:
             Storage: it did not; whether the rows survive a power cut is not known.
         """
-        try:
-            log = os.open(f"{self.path}-wal", os.O_RDWR)
-            try:
-                getattr(os, "fdatasync", os.fsync)(log)  # macOS has only the latter
-            finally:
-                os.close(log)
-        except OSError as error:
-            raise Storage(f"{self.path} was written, but the disk may not have stored it: {error.strerror}", "check the disk") from None
+        self._log.wait_for_disk()
 
     async def _begin_at_its_time(self) -> None:
         """Begin a transaction. If the clock was set, time limits are moved first, and stay moved if the transaction fails."""
@@ -245,6 +238,34 @@ class Store:
                 if not is_busy(error) or time.monotonic() > until:
                     raise
             await asyncio.sleep(BUSY_LOOK_S)
+
+
+class _Log:
+    """The file to which SQLite appends commits, and whether the disk has stored them."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._commits = self._stored = 0
+        """How many were not stored at once, and how many of them are stored by now."""
+
+    def note_commit(self) -> None:
+        """Note a commit that the disk may not have stored."""
+        self._commits += 1
+
+    def wait_for_disk(self) -> None:
+        """Do what SQLite does at a commit with `synchronous = FULL`."""
+        if (commits := self._commits) == self._stored:
+            return
+        try:
+            log = os.open(f"{self._database}-wal", os.O_RDWR)
+            try:
+                getattr(os, "fdatasync", os.fsync)(log)  # macOS has only the latter
+            finally:
+                os.close(log)
+        except OSError as error:
+            why = f"{self._database} was written, but the disk may not have stored it: {error.strerror}"
+            raise Storage(why, "check the disk") from None
+        self._stored = max(self._stored, commits)
 
 
 class LeaseReader:

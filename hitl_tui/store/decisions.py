@@ -9,7 +9,7 @@ import functools
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,19 +196,13 @@ def _find(db: Transaction, review: int) -> _LiveReview:
 
 
 async def decide(
-    store: Store,
-    chosen: ReviewAnswers,
-    by: Actor,
-    signed: SignedStatements | None = None,
-    people: People = EVERYBODY,
-    committed: Callable[[], None] | None = None,
+    store: Store, chosen: ReviewAnswers, by: Actor, signed: SignedStatements | None = None, people: People = EVERYBODY
 ) -> ReviewState:
     """Store a person's answers to a review, all or none; the last one missing decides the whole review.
 
     Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
 
-    Args:
-        committed: see `Store.transaction`. A worker can submit the decision from then on: its own commit waits until the disk has both.
+    The caller calls `Store.wait_for_disk` before it says that it is decided.
 
     Returns:
         The review's state at the end of the transaction: later, a worker may have submitted it.
@@ -219,7 +213,7 @@ async def decide(
         Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
     now = time.time()
-    async with store.transaction(committed) as db:
+    async with store.transaction(disk_later=True) as db:
         try:
             return _decide(db, chosen, by, now, people, signed=signed)
         except NotAllowed as error:  # before anything is written
@@ -229,20 +223,16 @@ async def decide(
 
 
 async def decide_many(
-    store: Store,
-    chosen: Sequence[ReviewAnswers],
-    by: Actor,
-    signed: SignedStatements | None = None,
-    people: People = EVERYBODY,
-    committed: Callable[[], None] | None = None,
+    store: Store, chosen: Sequence[ReviewAnswers], by: Actor, signed: SignedStatements | None = None, people: People = EVERYBODY
 ) -> dict[int, Refused]:
     """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
 
-    Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided.
+    Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided. The caller calls
+    `Store.wait_for_disk`.
     """
     now, refused = time.time(), dict[int, Refused]()
     together = sum(len(one.answers) for one in chosen)
-    async with store.transaction(committed) as db:
+    async with store.transaction(disk_later=True) as db:
         for one in chosen:
             try:
                 _decide(db, one, by, now, people, together, signed)

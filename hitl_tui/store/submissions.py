@@ -252,11 +252,13 @@ async def submit(store: Store, worker: str, decided: Sequence[DecidedReview], pe
 
     What people may not have decided, or what was written past the console, is not submitted: its review is opened again with a note.
 
+    The caller calls `Store.wait_for_disk` before anything is sent to an agent: the disk must have stored what was decided and submitted.
+
     Returns the reviews whose decision was unchanged; none if another worker was first, the agent is paused, or the grace time still runs
     because the clock was set back.
     """
     sent, leased = set[int](), set[int]()
-    async with store.transaction() as db:
+    async with store.transaction(disk_later=True) as db:
         now, effective = time.time(), clock.now(db.rows)
         for one in decided:
             unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at, "now": effective})

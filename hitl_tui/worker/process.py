@@ -291,7 +291,7 @@ def _opened(target: AnyTarget, home: Home, store: Store, settings: Callable[[str
         from hitl_tui.agents.server_source import ServerSource  # imports an HTTP client, which local agents do without
 
         return ServerSource.open(target, home, settings, changed_lessons)
-    return LocalSource.open(target, home, settings, changed_lessons)
+    return LocalSource.open(target, home, settings, changed_lessons, store.wait_for_disk)
 
 
 def _answer_link(home: Home, policy: Callable[[], Policy | None], people: Callable[[], People], review: Review) -> str:

@@ -307,6 +307,7 @@ class Turn:
             if not flushed:
                 flushed = True
                 await self._writer.flush()
+                self._store.wait_for_disk()  # nothing has started yet, so it does not delay what people see
                 failpoints.reached(first)
         failpoints.reached(Failpoint.INTERRUPTED)
 

@@ -126,8 +126,13 @@ class RunDriver:
     def _holds(self, run: int) -> bool:
         return run in self.leases and self._reader.holds(self.leases[run])
 
+    def _may_act(self, run: int) -> bool:
+        """Whether a node, tool or request of a run may start now; first the disk must have stored the decision that it follows from."""
+        self._store.wait_for_disk()
+        return self._holds(run)
+
     def _thread_of(self, run: Run) -> AbstractAsyncContextManager[Thread]:
-        return self._source.thread(run, functools.partial(self._holds, run.id))
+        return self._source.thread(run, functools.partial(self._may_act, run.id))
 
     def _leased(self, run: Run) -> Store:
         """The store while this worker has the run."""

@@ -109,6 +109,16 @@ async def test_file_has_the_rows_that_langgraphs_own_saver_writes(saver: Checkpo
 # What is promised
 
 
+async def test_nothing_is_written_before_what_it_follows_from(tmp_path: Path) -> None:
+    path, found = tmp_path / "checkpoints.db", list[list[int]]()
+    async with open_checkpoints(path, before_write=lambda: found.append(numbers_in(path, "a"))) as saver:
+        await saver.setup()
+        await put(saver, "a", 1)
+        await saver.aput_writes(at("a", 1), [("value", "b")], "task")
+        await saver.adelete_thread("a")
+        assert found == [[], [1], [1]]
+
+
 async def test_put_when_it_returns_is_seen_by_other_processes(saver: CheckpointSaver) -> None:
     for number in (1, 2, 3):
         await put(saver, "t", number)

@@ -129,6 +129,7 @@ async def measure() -> Ratio:
                 chosen = decisions.ReviewAnswers(review.row.id, {0: Answer(DecisionKind.APPROVE)}, shown, 0.0, {0: VIEWING})
                 began = time.perf_counter()
                 await decisions.decide(store, chosen, inbox.actor)
+                store.wait_for_disk()
                 return time.perf_counter() - began
 
             async with _bare(ours, Path(folder) / "bare.db") as bare:

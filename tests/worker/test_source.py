@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -118,6 +119,25 @@ async def test_resume_takes_three_transactions_until_its_first_event(home: Home,
             source.blocks["send"].set()
             await ann.result_of(run)
     assert min(taken) == 3, "the decision, `submitted`, and the first event with what the run does now"
+
+
+async def test_call_runs_after_the_disk_has_stored_that_it_is_submitted(home: Home, ann: Reviewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, stored, sync = MemorySource({"mail": [SEND]}), list[str](), os.fdatasync
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        assert source.effects == []
+        with contextlib.closing(sqlite3.connect(home.database)) as db:
+            stored.append(db.execute("SELECT state FROM reviews").fetchone()[0])
+
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        review = await ann.open_review(run)
+        monkeypatch.setattr(os, "fdatasync", synced)
+        await ann.decide(review, approve())
+        await ann.result_of(run)
+    assert stored == ["decided", "submitted"]
+    assert len(source.effects) == 1
 
 
 async def test_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
