@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from hitl_tui import media
-from hitl_tui.agents.messages import attempts, context_of, read, text_of
+from hitl_tui.agents.messages import attempts, context_of, read, text_of, thinking_of
 from hitl_tui.argument_text import drawn, value_rows
 from hitl_tui.export.examples import ExportCase, IncludedCases, LeftOut, left_out_reason
 from hitl_tui.model import Json
@@ -38,6 +38,14 @@ OTHER = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(1, 257 - 1)) * 12 + 
 )
 def test_block_of_a_message_is_a_label(block: dict[str, object], label: str) -> None:
     assert media.block_label(block) == label
+
+
+def test_blocks_that_are_plain_texts_are_the_messages_text() -> None:
+    message = HumanMessage(
+        ["what is this?", {"type": "image", "base64": PNG, "mime_type": "image/png"}, {"type": "tool_use", "name": "x"}, "a cat"]
+    )
+    assert read(message).text == "what is this?\n[image, png, 3 kB]\na cat"
+    assert (text_of(message), thinking_of(message)) == ("what is this?\na cat", "")
 
 
 def test_image_is_shown_in_messages_results_and_context() -> None:

@@ -178,6 +178,24 @@ async def test_waiting_for_a_touch_ends_when_it_is_cancelled(tmp_path: Path, mon
             await signing
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("echo 'out of memory' >&2; exit 1", "ssh-keygen could not sign: out of memory"),
+        ("exit 1", "ssh-keygen could not sign: no reason given"),
+        ("exit 0", "ssh-keygen gave no signature"),
+    ],
+)
+async def test_ssh_keygen_that_does_not_sign_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, said: str) -> None:
+    key, program = make_key(tmp_path), tmp_path / "bin" / openssh.PROGRAM
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert said in await refused(public(key), key_file=key)
+
+
 async def test_key_that_nobody_touches_is_a_sentence_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key, program = make_key(tmp_path), tmp_path / "bin" / openssh.PROGRAM
     program.parent.mkdir()

@@ -131,6 +131,9 @@ def test_rpds_fallback_changes_collections_by_copies() -> None:
     assert set(HashTrieSet("ab").insert("c").discard("z").remove("a").update("d")) == {"b", "c", "d"}
     names = List().push_front("b").push_front("a")
     assert (list(names), names.first, list(names.rest), len(names.drop_first())) == (["a", "b"], "a", ["b"], 1)
+    assert (len(one), len(HashTrieSet("ab")), "a" in HashTrieSet("ab"), "z" in HashTrieSet("ab")) == (1, 2, True, False)
+    assert len({HashTrieMap(a=1), HashTrieMap({"a": 1}), HashTrieSet("a"), HashTrieSet("a"), List("a"), List("a")}) == 3
+    assert List("ab") != List("a") and List("a") != ["a"]
     for missing in (lambda: one.remove("z"), lambda: HashTrieSet().remove("z"), lambda: List().drop_first()):
         with pytest.raises(LookupError):
             missing()

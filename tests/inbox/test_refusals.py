@@ -148,6 +148,24 @@ async def test_first_person_is_the_reviewer_under_the_name_given(ann: Inbox) -> 
     assert len(found.persons[0].roles) > 2, "who made the file may change it"
 
 
+@pytest.mark.parametrize(
+    ("text", "who", "said"),
+    [
+        (None, "ann", ("identity: not checked", False)),
+        ("[[person]]\n", "ann", ("people.toml has a mistake", True)),
+        ('[[person]]\nname = "ann"\n', "ann", ("", False)),
+        ('[[person]]\nname = "ann"\n', "bob", ("may only look", True)),
+        ('[people]\ntrust_names = true\n[[person]]\nname = "ann"\n', "ann", ("names trusted", True)),
+    ],
+)
+async def test_header_says_how_the_reviewer_is_known(tmp_path: Path, text: str | None, who: str, said: tuple[str, bool]) -> None:
+    if text is not None:
+        (tmp_path / "people.toml").write_text(text)
+    async with open_store(tmp_path / "hitl.db") as store:
+        assert Inbox(store, who, people=HomePeople(tmp_path).current).identity() == said
+    assert Inbox(store, who).identity() == ("", False), "where nobody asks who people are"
+
+
 @pytest.mark.parametrize("broken", [b'[[person]]\nname = "\xff"\n', None])
 async def test_people_that_cannot_be_read_give_nobody_a_right(tmp_path: Path, broken: bytes | None) -> None:
     file = tmp_path / "people.toml"
