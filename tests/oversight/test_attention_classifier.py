@@ -95,7 +95,7 @@ def pause(draw: random.Random, at: float) -> Pause:
     return seed.pause(PauseKind.TOOL_CALLS, action, interrupt=f"{draw.getrandbits(128):032x}", context=Context(said), value={"args": args})
 
 
-class Office:
+class AskingRuns:
     """Runs that ask, and ann, who decides, on a clock that moves a second at a time."""
 
     def __init__(self, store: Store, project: int, clock: fake_clock.Clock, draw: random.Random) -> None:
@@ -183,9 +183,9 @@ async def test_attention_check_cannot_be_told_from_a_real_call_by_a_classifier(t
     fake_clock.pretend(monkeypatch, clock)
     monkeypatch.setattr(time, "monotonic_ns", itertools.count().__next__)  # which names threads: all of it is the same again
     async with Store.open(Home(tmp_path).prepare().database) as store:
-        office = Office(store, await seed.add_project(store), clock, random.Random(7))
+        asking = AskingRuns(store, await seed.add_project(store), clock, random.Random(7))
         for _ in range(RUNS):
-            await office.run()
+            await asking.run()
         rows = await store.all(ROWS)
         logged = np.array(sorted(entry["at"] for entry in audit.entries(store.path)))
     rows = rows[20:]  # nothing is made before there is something to make it from

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.people.office import Office
+from tests.people.team import Team
 from tests.support.empty_database import open_store
 from tests.ui.homes import seed
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
+async def team(tmp_path: Path) -> AsyncIterator[Team]:
     async with open_store(tmp_path / "hitl.db") as store:
-        yield Office(store, await seed.add_project(store), tmp_path)
+        yield Team(store, await seed.add_project(store), tmp_path)

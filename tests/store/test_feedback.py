@@ -58,7 +58,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def desk(store: Store, who: str = "ann") -> Ratings:
+def ratings_of(store: Store, who: str = "ann") -> Ratings:
     return Inbox(store, who).feedback
 
 
@@ -72,17 +72,17 @@ async def numbers(store: Store, text: str) -> list[int]:
 
 async def test_rating_is_kept_until_replaced_or_removed(store: Store) -> None:
     subject = Subject(1, 1, 0)
-    first = await desk(store).rate(subject, 1, "  kind words ", ["Tone, To  Ann", "tone"])
+    first = await ratings_of(store).rate(subject, 1, "  kind words ", ["Tone, To  Ann", "tone"])
     assert (first.rating, first.comment, first.tags) == (1, "kind words", ("tone", "to ann"))
-    await desk(store, "bob").rate(subject, -1)
-    second = await desk(store, "ANN").rate(subject, -1, "the wrong day")
-    assert [(one.actor, one.rating) for one in await desk(store).of_review(1)] == [("bob", -1), ("ANN", -1)]
-    assert desk(store).mine(subject) == second
-    await desk(store).withdraw(subject)
-    assert desk(store).mine(subject) is None
+    await ratings_of(store, "bob").rate(subject, -1)
+    second = await ratings_of(store, "ANN").rate(subject, -1, "the wrong day")
+    assert [(one.actor, one.rating) for one in await ratings_of(store).of_review(1)] == [("bob", -1), ("ANN", -1)]
+    assert ratings_of(store).mine(subject) == second
+    await ratings_of(store).withdraw(subject)
+    assert ratings_of(store).mine(subject) is None
     with pytest.raises(Refused, match="you have not rated this"):
-        await desk(store).withdraw(subject)
-    assert [one.actor for one in await desk(store).of_run(1)] == ["bob"]
+        await ratings_of(store).withdraw(subject)
+    assert [one.actor for one in await ratings_of(store).of_run(1)] == ["bob"]
     assert logged(store) == [("rated", "ann"), ("rated", "bob"), ("unrated", "ann"), ("rated", "ANN"), ("unrated", "ANN")]
 
 
@@ -90,13 +90,13 @@ async def test_rating_of_a_message_or_a_finished_run_is_stored(store: Store) -> 
     await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id = 2")
     await events.append(store, {2: [Event(7, 0.0, "message", "agent", (), {"text": "I write to him."})]})
     before = await Inbox(store, "ann").revision()
-    await desk(store).rate(Subject(2), -1)
-    await desk(store).rate(Subject(2, event=7), 1)
-    assert [(one.subject.event, one.rating) for one in await desk(store).of_run(2)] == [(None, -1), (7, 1)]
+    await ratings_of(store).rate(Subject(2), -1)
+    await ratings_of(store).rate(Subject(2, event=7), 1)
+    assert [(one.subject.event, one.rating) for one in await ratings_of(store).of_run(2)] == [(None, -1), (7, 1)]
     changes = await Inbox(store, "bob").changes(before)
     assert [run.id for run in changes.runs] == [2]  # other consoles see it
     with pytest.raises(Refused, match="has no line 8"):
-        await desk(store).rate(Subject(2, event=8), 1)
+        await ratings_of(store).rate(Subject(2, event=8), 1)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_rating_of_a_message_or_a_finished_run_is_stored(store: Store) -> 
 )
 async def test_rating_of_an_unknown_subject_is_refused(store: Store, subject: Subject, said: str) -> None:
     with pytest.raises(Refused, match=said):
-        await desk(store).rate(subject, 1)
+        await ratings_of(store).rate(subject, 1)
     assert logged(store) == []
 
 
@@ -137,12 +137,12 @@ async def test_rating_of_an_attention_check_is_refused_once_it_is_decided(store:
     await store.write("DROP TRIGGER attention_kept")
     await store.write("UPDATE runs SET attention = 1, state = 'waiting' WHERE id = 1")
     await check(None)
-    await desk(store).rate(Subject(1), 1)
+    await ratings_of(store).rate(Subject(1), 1)
     await check(1)
     await store.write("UPDATE runs SET state = 'done' WHERE id = 1")
     for subject in (Subject(1, 1, 0), Subject(1)):
         with pytest.raises(Refused, match="attention check; no agent made it"):
-            await desk(store).rate(subject, -1)
+            await ratings_of(store).rate(subject, -1)
 
 
 async def test_rating_comment_is_limited_and_kept_exactly(store: Store) -> None:
@@ -152,11 +152,11 @@ async def test_rating_comment_is_limited_and_kept_exactly(store: Store) -> None:
         ("", ["t" * 41], "too long"),
     ]:
         with pytest.raises(Refused, match=said):
-            await desk(store).rate(Subject(1), 1, comment, tags)
+            await ratings_of(store).rate(Subject(1), 1, comment, tags)
     odd = "[red]markup[/] \x1b[31m \u202e Grüße 🙂 \ud83d"
-    given = await desk(store).rate(Subject(1), 1, odd, ["Grüße", " ", ","])
+    given = await ratings_of(store).rate(Subject(1), 1, odd, ["Grüße", " ", ","])
     assert given.tags == ("grüße",)
-    assert [one.comment for one in await desk(store).of_run(1)] == [odd.replace("\ud83d", "\\ud83d")]
+    assert [one.comment for one in await ratings_of(store).of_run(1)] == [odd.replace("\ud83d", "\\ud83d")]
     assert audit.verify(store.path).problem == ""
 
 
@@ -173,11 +173,11 @@ async def test_rating_comment_is_limited_and_kept_exactly(store: Store) -> None:
     ],
 )
 async def test_ratings_are_found_by_filters(store: Store, text: str, found: list[int]) -> None:
-    await desk(store).rate(Subject(1, 1, 0), 1)
-    await desk(store, "bob").rate(Subject(1), -1)  # a rating of the whole run applies to all its decisions
-    await desk(store).rate(Subject(2, 2, 0), 1)
-    await desk(store).rate(Subject(2, 2, 0), -1)
-    await desk(store).rate(Subject(3, 3, 0), 1)
+    await ratings_of(store).rate(Subject(1, 1, 0), 1)
+    await ratings_of(store, "bob").rate(Subject(1), -1)  # a rating of the whole run applies to all its decisions
+    await ratings_of(store).rate(Subject(2, 2, 0), 1)
+    await ratings_of(store).rate(Subject(2, 2, 0), -1)
+    await ratings_of(store).rate(Subject(3, 3, 0), 1)
     assert await numbers(store, text) == found
     inbox = Inbox(store, "ann")
     marks = {row.decision: row.rating for row in await inbox.history.search()}
@@ -207,10 +207,10 @@ async def test_rating_is_down_when_any_persons_last_rating_is_down(store: Store,
     for at, (who, whole, rating) in enumerate(words):
         subject, key = Subject(1) if whole else Subject(1, 1, 0), (who.lower(), whole)
         if rating is not None:
-            await desk(store, who).rate(subject, rating)
+            await ratings_of(store, who).rate(subject, rating)
             given[key] = at, rating
         elif given.pop(key, None):
-            await desk(store, who).withdraw(subject)
+            await ratings_of(store, who).withdraw(subject)
     own = [{whole: said for (name, whole), (_, said) in given.items() if name == who} for who in {who for who, _ in given}]
     last = [said[min(said)] for said in own]  # the rating of the decision itself, otherwise of its run
     [row] = await Inbox(store, "ann").history.search("review:1")

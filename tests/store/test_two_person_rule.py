@@ -33,7 +33,7 @@ OTHER, THIRD = edit(to="eve", subject="s", body="b"), edit(to="mallory", subject
 OPEN, DECIDED = ReviewState.OPEN, ReviewState.DECIDED
 
 
-class Room:
+class Team:
     """A store and its reviewers; ann and bob have separate connections."""
 
     def __init__(self, stores: Sequence[Store], project: int) -> None:
@@ -56,213 +56,213 @@ class Room:
 
 
 @pytest.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
+async def team(tmp_path: Path) -> AsyncIterator[Team]:
     async with open_store(tmp_path / "hitl.db") as mine, open_store(tmp_path / "hitl.db") as theirs:
-        yield Room((mine, theirs), await seed.add_project(mine))
+        yield Team((mine, theirs), await seed.add_project(mine))
 
 
 @pytest.mark.parametrize("answer", [approve(), OTHER, respond("done by hand")], ids=["approve", "edit", "respond"])
-async def test_second_equal_approval_decides(room: Room, answer: Answer) -> None:
-    review = await room.ask()
+async def test_second_equal_approval_decides(team: Team, answer: Answer) -> None:
+    review = await team.ask()
     words = {"approve": ("1 of 2 approvals, by ann", "approved"), "edit": ("1 of 2 edits, by ann", "edited")}
     begun, done = words.get(answer.kind, ("1 of 2 answers, by ann", "answered"))
-    assert await room.say(room.ann, review, answer) is OPEN
-    assert await room.told(review) == begun
-    (one,) = await room.bob.reviews.endorsements(review)
+    assert await team.say(team.ann, review, answer) is OPEN
+    assert await team.told(review) == begun
+    (one,) = await team.bob.reviews.endorsements(review)
     assert (one.slot, one.answer, one.actor) == (0, answer, "ann")
-    assert (await room.bob.reviews.get(review)).decisions == {}
-    assert await room.say(room.bob, review, answer) is DECIDED
-    found = await room.ann.reviews.get(review)
+    assert (await team.bob.reviews.get(review)).decisions == {}
+    assert await team.say(team.bob, review, answer) is DECIDED
+    found = await team.ann.reviews.get(review)
     assert (found.decisions[0].actor, found.decisions[0].answer) == ("bob", answer)
     assert found.row.decided == f"{done} with ann by bob"
 
 
-async def test_same_person_counts_once(room: Room) -> None:
-    review = await room.ask()
-    await room.say(room.ann, review, approve())
+async def test_same_person_counts_once(team: Team) -> None:
+    review = await team.ask()
+    await team.say(team.ann, review, approve())
     for name in ("ann", "Ann", " ann "):
         with pytest.raises(Refused, match=f"you said so of review {review} already: it has 1 of 2 approvals, by ann; another person must"):
-            await room.say(Inbox(room.store, name), review, approve())
-    assert await room.told(review) == "1 of 2 approvals, by ann"
+            await team.say(Inbox(team.store, name), review, approve())
+    assert await team.told(review) == "1 of 2 approvals, by ann"
 
 
-async def test_person_in_two_spellings_counts_once(room: Room) -> None:
-    review = await room.ask()
-    upper, lower = (Inbox(room.store, name, grace_s=60) for name in ("Åsa", "a\u030asa"))
-    await room.say(upper, review, approve())
+async def test_person_in_two_spellings_counts_once(team: Team) -> None:
+    review = await team.ask()
+    upper, lower = (Inbox(team.store, name, grace_s=60) for name in ("Åsa", "a\u030asa"))
+    await team.say(upper, review, approve())
     with pytest.raises(Refused, match="you said so"):
-        await room.say(lower, review, approve())
-    assert await room.say(room.bob, review, approve()) is DECIDED
+        await team.say(lower, review, approve())
+    assert await team.say(team.bob, review, approve()) is DECIDED
     with pytest.raises(Refused, match="nothing of yours"):
         await lower.reviews.undo(review)
 
 
-async def test_name_that_ends_with_another_name_is_a_different_person(room: Room) -> None:
-    review = await room.ask(1)
-    assert await room.say(Inbox(room.store, "carl by ann", grace_s=60), review, approve()) is DECIDED
-    row = (await room.ann.reviews.get(review)).row
+async def test_name_that_ends_with_another_name_is_a_different_person(team: Team) -> None:
+    review = await team.ask(1)
+    assert await team.say(Inbox(team.store, "carl by ann", grace_s=60), review, approve()) is DECIDED
+    row = (await team.ann.reviews.get(review)).row
     assert row.decided == "approved by carl by ann"
     assert not assignment.decided_by(row, "ann") and assignment.undo_seconds(row, "ann", time.time()) == 0
     assert labels.closing(row, "ann")[1] == "approved by carl by ann"
     assert labels.closing(row, "carl by ann")[1] == "approved by you"
     with pytest.raises(Refused, match="the last decision is carl by ann's"):
-        await room.ann.reviews.undo(review)
+        await team.ann.reviews.undo(review)
 
 
-async def test_rejection_by_one_person_decides(room: Room) -> None:
-    review, begun = await room.ask(), await room.ask()
-    assert await room.say(room.ann, review, reject("no")) is DECIDED
-    await room.say(room.ann, begun, approve())
-    assert await room.say(room.ann, begun, reject("I was wrong")) is DECIDED
-    await room.ann.reviews.undo(begun)
-    assert await room.told(begun) == "", "who refused it speaks for it no more"
+async def test_rejection_by_one_person_decides(team: Team) -> None:
+    review, begun = await team.ask(), await team.ask()
+    assert await team.say(team.ann, review, reject("no")) is DECIDED
+    await team.say(team.ann, begun, approve())
+    assert await team.say(team.ann, begun, reject("I was wrong")) is DECIDED
+    await team.ann.reviews.undo(begun)
+    assert await team.told(begun) == "", "who refused it speaks for it no more"
 
 
-async def test_different_approvals_wait_until_one_has_a_second(room: Room) -> None:
-    review = await room.ask()
-    await room.say(room.ann, review, approve())
-    assert await room.say(room.bob, review, OTHER) is OPEN
-    assert await room.told(review) == "1 of 2 approvals, by ann; 1 of 2 edits, by bob"
-    assert await room.say(room.carl, review, OTHER) is DECIDED
-    assert (await room.ann.reviews.get(review)).decisions[0].answer == OTHER
-    assert await room.told(review) == "edited with bob by carl"
+async def test_different_approvals_wait_until_one_has_a_second(team: Team) -> None:
+    review = await team.ask()
+    await team.say(team.ann, review, approve())
+    assert await team.say(team.bob, review, OTHER) is OPEN
+    assert await team.told(review) == "1 of 2 approvals, by ann; 1 of 2 edits, by bob"
+    assert await team.say(team.carl, review, OTHER) is DECIDED
+    assert (await team.ann.reviews.get(review)).decisions[0].answer == OTHER
+    assert await team.told(review) == "edited with bob by carl"
 
 
-async def test_edit_into_the_proposal_counts_as_approval(room: Room) -> None:
-    review = await room.ask()
-    await room.say(room.ann, review, Answer(DecisionKind.EDIT, seed.mail().args))
-    assert await room.say(room.bob, review, approve()) is DECIDED
+async def test_edit_into_the_proposal_counts_as_approval(team: Team) -> None:
+    review = await team.ask()
+    await team.say(team.ann, review, Answer(DecisionKind.EDIT, seed.mail().args))
+    assert await team.say(team.bob, review, approve()) is DECIDED
 
 
-async def test_changed_approval_replaces_the_earlier_one(room: Room) -> None:
-    review = await room.ask()
-    await room.say(room.ann, review, approve())
-    await room.say(room.ann, review, OTHER)
-    assert await room.told(review) == "1 of 2 edits, by ann"
-    assert await room.say(room.bob, review, approve()) is OPEN
-    assert await room.say(room.bob, review, OTHER) is DECIDED
+async def test_changed_approval_replaces_the_earlier_one(team: Team) -> None:
+    review = await team.ask()
+    await team.say(team.ann, review, approve())
+    await team.say(team.ann, review, OTHER)
+    assert await team.told(review) == "1 of 2 edits, by ann"
+    assert await team.say(team.bob, review, approve()) is OPEN
+    assert await team.say(team.bob, review, OTHER) is DECIDED
 
 
-async def test_approval_can_be_undone_until_the_second_decides(room: Room) -> None:
-    review = await room.ask()
-    await room.say(room.ann, review, approve())
+async def test_approval_can_be_undone_until_the_second_decides(team: Team) -> None:
+    review = await team.ask()
+    await team.say(team.ann, review, approve())
     with pytest.raises(Refused, match="nothing of yours to take back: nothing is decided"):
-        await room.bob.reviews.undo(review)
-    await room.ann.reviews.undo(review)
-    assert (await room.told(review), await room.ann.reviews.endorsements(review)) == ("", [])
-    await room.say(room.ann, review, approve())
-    await room.say(room.bob, review, approve())
+        await team.bob.reviews.undo(review)
+    await team.ann.reviews.undo(review)
+    assert (await team.told(review), await team.ann.reviews.endorsements(review)) == ("", [])
+    await team.say(team.ann, review, approve())
+    await team.say(team.bob, review, approve())
     with pytest.raises(Refused, match="the last decision is bob's"):
-        await room.ann.reviews.undo(review)
-    await room.bob.reviews.undo(review)
-    assert await room.told(review) == "1 of 2 approvals, by ann"
+        await team.ann.reviews.undo(review)
+    await team.bob.reviews.undo(review)
+    assert await team.told(review) == "1 of 2 approvals, by ann"
     with pytest.raises(Refused, match="you said so"):
-        await room.say(room.ann, review, approve())
-    assert await room.say(room.carl, review, approve()) is DECIDED
-    log = await room.store.all("SELECT kind, actor FROM audit WHERE review = ? AND kind != 'opened' ORDER BY seq", (review,))
+        await team.say(team.ann, review, approve())
+    assert await team.say(team.carl, review, approve()) is DECIDED
+    log = await team.store.all("SELECT kind, actor FROM audit WHERE review = ? AND kind != 'opened' ORDER BY seq", (review,))
     assert log == [
         ("endorsed", "ann"), ("withdrawn", "ann"), ("endorsed", "ann"), ("decided", "bob"), ("undone", "bob"), ("decided", "carl"),
     ]  # fmt: skip
 
 
-async def test_batch_with_different_reviewer_counts_decides_each_action(room: Room) -> None:
-    review = await room.ask(2, 1, 2)
-    assert await room.say(room.ann, review, approve(), approve(), approve()) is OPEN
-    assert await room.told(review) == "1 of 3 decided; 1 of 2 approvals, by ann"
-    assert (await room.bob.reviews.get(review)).undecided == (0, 2)
-    assert await room.say(room.bob, review, approve(), slot=2) is OPEN
-    assert await room.told(review) == "2 of 3 decided; 1 of 2 approvals, by ann"
-    assert await room.say(room.bob, review, approve(), approve(), approve()) is DECIDED
-    assert await room.told(review) == "approved with ann by bob"
+async def test_batch_with_different_reviewer_counts_decides_each_action(team: Team) -> None:
+    review = await team.ask(2, 1, 2)
+    assert await team.say(team.ann, review, approve(), approve(), approve()) is OPEN
+    assert await team.told(review) == "1 of 3 decided; 1 of 2 approvals, by ann"
+    assert (await team.bob.reviews.get(review)).undecided == (0, 2)
+    assert await team.say(team.bob, review, approve(), slot=2) is OPEN
+    assert await team.told(review) == "2 of 3 decided; 1 of 2 approvals, by ann"
+    assert await team.say(team.bob, review, approve(), approve(), approve()) is DECIDED
+    assert await team.told(review) == "approved with ann by bob"
 
 
-async def test_batch_can_be_decided_again_when_one_answer_is_new(room: Room) -> None:
-    review = await room.ask(2, 2)
-    await room.say(room.ann, review, approve())
-    await room.say(room.bob, review, approve())
-    assert await room.say(room.ann, review, approve(), approve()) is OPEN
-    assert await room.told(review) == "1 of 2 decided; 1 of 2 approvals, by ann"
+async def test_batch_can_be_decided_again_when_one_answer_is_new(team: Team) -> None:
+    review = await team.ask(2, 2)
+    await team.say(team.ann, review, approve())
+    await team.say(team.bob, review, approve())
+    assert await team.say(team.ann, review, approve(), approve()) is OPEN
+    assert await team.told(review) == "1 of 2 decided; 1 of 2 approvals, by ann"
     with pytest.raises(Refused, match="you said so"):
-        await room.say(room.ann, review, approve(), approve())
-    assert await room.say(room.bob, review, approve(), slot=1) is DECIDED
+        await team.say(team.ann, review, approve(), approve())
+    assert await team.say(team.bob, review, approve(), slot=1) is DECIDED
 
 
-async def test_new_answer_reopens_a_decided_action_of_an_open_review(room: Room) -> None:
-    review = await room.ask(2, 1)
-    await room.say(room.ann, review, approve())
-    await room.say(room.bob, review, approve())
-    assert await room.say(room.ann, review, OTHER) is OPEN
-    assert (await room.ann.reviews.get(review)).decisions == {}, "one of the two has changed their mind"
-    assert await room.say(room.carl, review, approve()) is OPEN
-    assert await room.say(room.carl, review, approve(), slot=1) is OPEN
-    assert await room.say(room.bob, review, approve()) is DECIDED
+async def test_new_answer_reopens_a_decided_action_of_an_open_review(team: Team) -> None:
+    review = await team.ask(2, 1)
+    await team.say(team.ann, review, approve())
+    await team.say(team.bob, review, approve())
+    assert await team.say(team.ann, review, OTHER) is OPEN
+    assert (await team.ann.reviews.get(review)).decisions == {}, "one of the two has changed their mind"
+    assert await team.say(team.carl, review, approve()) is OPEN
+    assert await team.say(team.carl, review, approve(), slot=1) is OPEN
+    assert await team.say(team.bob, review, approve()) is DECIDED
 
 
-async def test_undo_keeps_actions_another_person_decided_with(room: Room) -> None:
-    review = await room.ask(2, 2)
-    await room.say(room.ann, review, approve(), approve())
-    await room.say(room.bob, review, approve())
-    await room.ann.reviews.undo(review)
-    found = await room.ann.reviews.get(review)
+async def test_undo_keeps_actions_another_person_decided_with(team: Team) -> None:
+    review = await team.ask(2, 2)
+    await team.say(team.ann, review, approve(), approve())
+    await team.say(team.bob, review, approve())
+    await team.ann.reviews.undo(review)
+    found = await team.ann.reviews.get(review)
     assert (found.row.decided, found.undecided) == ("1 of 2 decided", (1,))
-    assert [one.slot for one in await room.ann.reviews.endorsements(review)] == [0]
+    assert [one.slot for one in await team.ann.reviews.endorsements(review)] == [0]
 
 
-async def test_first_approval_ends_the_claim(room: Room) -> None:
-    review = await room.ask()
-    await room.ann.reviews.claim(review)
+async def test_first_approval_ends_the_claim(team: Team) -> None:
+    review = await team.ask()
+    await team.ann.reviews.claim(review)
     with pytest.raises(Refused, match="ann has review"):
-        await room.say(room.bob, review, approve())
-    await room.say(room.ann, review, approve())
-    assert (await room.bob.reviews.get(review)).row.claimed_by is None
-    await room.bob.reviews.claim(review)
+        await team.say(team.bob, review, approve())
+    await team.say(team.ann, review, approve())
+    assert (await team.bob.reviews.get(review)).row.claimed_by is None
+    await team.bob.reviews.claim(review)
     with pytest.raises(Refused, match="bob has review"):
-        await room.say(room.carl, review, approve())
-    assert await room.say(room.bob, review, approve()) is DECIDED
+        await team.say(team.carl, review, approve())
+    assert await team.say(team.bob, review, approve()) is DECIDED
 
 
-async def statement(room: Room, review: int, action: Action, answer: Answer, actor: str) -> int:
+async def statement(team: Team, review: int, action: Action, answer: Answer, actor: str) -> int:
     """Count the decisions the store accepts without the inbox's checks."""
-    return int(await record(room.store, review, action, answer, actor))
+    return int(await record(team.store, review, action, answer, actor))
 
 
-async def test_store_refuses_an_approval_by_one_person_alone(room: Room) -> None:
-    review = await room.ask()
-    (action,) = (await room.ann.reviews.get(review)).actions
+async def test_store_refuses_an_approval_by_one_person_alone(team: Team) -> None:
+    review = await team.ask()
+    (action,) = (await team.ann.reviews.get(review)).actions
     for actor in ("ann", "policy:letters", "timeout:letters"):
         for answer in (approve(), OTHER, respond("x")):
-            assert await statement(room, review, action, answer, actor) == 0
-    await room.say(room.ann, review, approve())
+            assert await statement(team, review, action, answer, actor) == 0
+    await team.say(team.ann, review, approve())
     for actor in ("ann", "ANN", "policy:letters", "timeout:letters"):
-        assert await statement(room, review, action, approve(), actor) == 0
-    assert await statement(room, review, action, OTHER, "bob") == 0
-    await room.store.write("UPDATE endorsements SET digest = 'of something else'")
-    assert await statement(room, review, action, approve(), "bob") == 0, "it was said of another action"
-    await room.store.write("UPDATE endorsements SET digest = ?, withdrawn_at = 1", (action.digest,))
-    assert await statement(room, review, action, approve(), "bob") == 0
-    await room.store.write("UPDATE endorsements SET withdrawn_at = NULL")
-    assert await statement(room, review, action, approve(), "bob") == 1
+        assert await statement(team, review, action, approve(), actor) == 0
+    assert await statement(team, review, action, OTHER, "bob") == 0
+    await team.store.write("UPDATE endorsements SET digest = 'of something else'")
+    assert await statement(team, review, action, approve(), "bob") == 0, "it was said of another action"
+    await team.store.write("UPDATE endorsements SET digest = ?, withdrawn_at = 1", (action.digest,))
+    assert await statement(team, review, action, approve(), "bob") == 0
+    await team.store.write("UPDATE endorsements SET withdrawn_at = NULL")
+    assert await statement(team, review, action, approve(), "bob") == 1
 
 
-async def test_approval_of_a_changed_action_is_refused(room: Room) -> None:
-    review = await room.ask()
-    found = await room.ann.reviews.get(review)
-    await room.store.write("UPDATE actions SET digest = 'another' WHERE review = ?", (review,))
+async def test_approval_of_a_changed_action_is_refused(team: Team) -> None:
+    review = await team.ask()
+    found = await team.ann.reviews.get(review)
+    await team.store.write("UPDATE actions SET digest = 'another' WHERE review = ?", (review,))
     with pytest.raises(Stale, match="is not the one that was shown"):
-        await room.ann.reviews.decide(found, {0: approve()})
-    assert await room.ann.reviews.endorsements(review) == []
+        await team.ann.reviews.decide(found, {0: approve()})
+    assert await team.ann.reviews.endorsements(review) == []
 
 
-async def test_two_approvals_at_once_decide_once(room: Room) -> None:
+async def test_two_approvals_at_once_decide_once(team: Team) -> None:
     for number in range(10):
-        review = await room.ask()
-        crowd = [room.ann, room.bob] * 3
+        review = await team.ask()
+        crowd = [team.ann, team.bob] * 3
         random.Random(number).shuffle(crowd)
-        found = await room.ann.reviews.get(review)
+        found = await team.ann.reviews.get(review)
         outcomes = await asyncio.gather(*(who.reviews.decide(found, {0: approve()}) for who in crowd), return_exceptions=True)
         assert sorted(str(one) for one in outcomes if isinstance(one, ReviewState)) in (["decided", "open"], ["decided", "decided"])
-        (decision,) = (await room.ann.reviews.get(review)).decisions.values()
-        (endorsed,) = await room.ann.reviews.endorsements(review)
+        (decision,) = (await team.ann.reviews.get(review)).decisions.values()
+        (endorsed,) = await team.ann.reviews.endorsements(review)
         assert {decision.actor, endorsed.actor} == {"ann", "bob"}
         assert all(isinstance(one, Refused) for one in outcomes if not isinstance(one, ReviewState))
 
@@ -294,23 +294,23 @@ def test_no_sequence_of_verbs_lets_one_person_approve_alone(steps: Any, slots: i
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "hitl.db"
             async with open_store(path, "NORMAL") as mine, open_store(path, "NORMAL") as theirs:
-                room = Room((mine, theirs), await seed.add_project(mine))
-                people = {"ann": room.ann, "bob": room.bob, "Ann": Inbox(theirs, "Ann", grace_s=60)}
-                review = await room.ask(*[2] * slots)
-                found = await room.ann.reviews.get(review)
+                team = Team((mine, theirs), await seed.add_project(mine))
+                people = {"ann": team.ann, "bob": team.bob, "Ann": Inbox(theirs, "Ann", grace_s=60)}
+                review = await team.ask(*[2] * slots)
+                found = await team.ann.reviews.get(review)
                 for number, at_once in enumerate(steps):
                     said = [(name, what) for name, what in at_once if not only_ann or name.lower() == "ann"]
                     await asyncio.gather(*(act(people[name], found, what, number % slots) for name, what in said))
-                    await _by_two(room, review)
-                    assert not only_ann or not (await room.ann.reviews.get(review)).decisions
+                    await _by_two(team, review)
+                    assert not only_ann or not (await team.ann.reviews.get(review)).decisions
 
     asyncio.run(work())
 
 
-async def _by_two(room: Room, review: int) -> None:
+async def _by_two(team: Team, review: int) -> None:
     """Every decision has another person's approval of the same effect."""
-    found = await room.ann.reviews.get(review)
-    words = await room.ann.reviews.endorsements(review)
+    found = await team.ann.reviews.get(review)
+    words = await team.ann.reviews.endorsements(review)
     for slot, decision in found.decisions.items():
         action = found.actions[slot]
         others = [
@@ -399,13 +399,13 @@ async def test_rule_that_needs_two_people_never_acts_automatically(new_sandbox: 
 
 @pytest.mark.parametrize("needed", [(1, 1), (1, 2), (2, 1)], ids=["two decisions", "an approval last", "a decision last"])
 async def test_undo_after_the_clock_was_set_back_takes_the_last_one(
-    room: Room, needed: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    team: Team, needed: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    review, real = await room.ask(*needed, 1), time.time
-    await room.say(room.ann, review, approve())
+    review, real = await team.ask(*needed, 1), time.time
+    await team.say(team.ann, review, approve())
     monkeypatch.setattr(time, "time", lambda: real() - 3600)
-    await room.say(room.ann, review, reject("no") if needed[1] == 1 else approve(), slot=1)
-    await room.ann.reviews.undo(review)
-    left = await room.ann.reviews.get(review)
-    endorsed = await room.ann.reviews.endorsements(review)
+    await team.say(team.ann, review, reject("no") if needed[1] == 1 else approve(), slot=1)
+    await team.ann.reviews.undo(review)
+    left = await team.ann.reviews.get(review)
+    endorsed = await team.ann.reviews.endorsements(review)
     assert {*left.decisions, *(one.slot for one in endorsed)} == {0}

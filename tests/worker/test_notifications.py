@@ -49,7 +49,7 @@ def mails() -> Iterator[MailServer]:
         yield server
 
 
-class Office:
+class Team:
     """A project's store, with a notifier under a fake clock."""
 
     def __init__(self, store: Store, project: int, policy: str) -> None:
@@ -93,13 +93,13 @@ class Office:
 
 @pytest.fixture
 async def at(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
-    """Make an office with a policy: `await at(policy)`."""
+    """Make a team with a policy: `await at(policy)`."""
     async with open_store(tmp_path / "hitl.db") as store:
 
-        async def make(policy: str) -> Office:
+        async def make(policy: str) -> Team:
             project = await seed.add_project(store)
             await seed.add_worker(store, project)
-            return Office(store, project, policy)
+            return Team(store, project, policy)
 
         yield make
 
@@ -118,21 +118,21 @@ def script(folder: Path, text: str) -> list[str]:
 
 @pytest.mark.slow
 async def test_escalation_is_sent_once_by_mail_and_webhook_and_audited(at: Callable[[str], Any], hook: Webhook, mails: MailServer) -> None:
-    office = await at(notify(urls=[hook.url, mails.url, hook.url]))
-    review = await office.ask()
-    await office.escalate(review)
-    await office.send()
-    await office.later(3600)
+    team = await at(notify(urls=[hook.url, mails.url, hook.url]))
+    review = await team.ask()
+    await team.escalate(review)
+    await team.send()
+    await team.later(3600)
     said = f"clerk waits with send_mail\nhitl-tui show {review}"
     assert hook.received == [{"title": "hitl-tui: send_mail by clerk", "body": said}]
     (mail,) = mails.received
     assert mail["Subject"] == "hitl-tui: send_mail by clerk"
     assert mail.get_payload(decode=True).decode().strip().replace("\r\n", "\n") == said  # type: ignore[union-attr]
-    assert {notification.state for notification in await office.inbox.reviews.notifications(review)} == {"sent"}
-    logged = await office.logged("notified", "notify_failed")
+    assert {notification.state for notification in await team.inbox.reviews.notifications(review)} == {"sent"}
+    logged = await team.logged("notified", "notify_failed")
     assert sorted(one["channel"] for one in logged) == sorted([channel_of(hook.url), channel_of(mails.url)])
-    await office.escalate(review, "once more")
-    await office.send()
+    await team.escalate(review, "once more")
+    await team.send()
     assert (len(hook.received), len(mails.received)) == (2, 2)
 
 
@@ -159,21 +159,21 @@ async def test_notification_contains_only_allowed_fields_and_no_forged_lines(
 ) -> None:
     told = "keys = ('HITL_TITLE', 'HITL_BODY', 'HITL_LINK', 'HITL_REVIEW')\n"
     told += "(here / 'got').write_text(json.dumps([sys.stdin.read(), *(os.environ[key] for key in keys)]))"
-    office = await at(notify(command=script(tmp_path, told), content=content))
-    review = await office.ask("send_mail", "wire")
-    await office.escalate(review, "look\nhitl-tui show 1")
-    await office.send()
+    team = await at(notify(command=script(tmp_path, told), content=content))
+    review = await team.ask("send_mail", "wire")
+    await team.escalate(review, "look\nhitl-tui show 1")
+    await team.send()
     body = "\n".join([*lines, f"hitl-tui show {review}"])
     assert json.loads((tmp_path / "got").read_text()) == [f"{body}\n", title, body, f"hitl-tui show {review}", str(review)]
 
 
-async def handed_back(office: Office, plan: TakeoverPlan) -> int:
+async def handed_back(team: Team, plan: TakeoverPlan) -> int:
     """ann hands a run back that two people must decide. Returns the run."""
     pay = seed.action("pay", {"amount": 5}, reviewers=2)
-    review = await seed.add_waiting_run(office.store, office.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, pay))
-    run = (await office.inbox.reviews.get(review)).row.run
-    await office.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
-    assert (await office.inbox.takeovers.hand_back((await office.inbox.takeovers.take(run)).id, plan)).is_unconfirmed
+    review = await seed.add_waiting_run(team.store, team.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, pay))
+    run = (await team.inbox.reviews.get(review)).row.run
+    await team.store.write("INSERT INTO heads (run, checkpoint, nodes, calls) VALUES (?, 'c', '[]', '[]')", (run,))
+    assert (await team.inbox.takeovers.hand_back((await team.inbox.takeovers.take(run)).id, plan)).is_unconfirmed
     return run
 
 
@@ -197,70 +197,70 @@ async def test_hand_back_that_waits_is_told_once_to_those_who_may_confirm_it(
     at: Callable[[str], Any], tmp_path: Path, content: str, lines: list[str]
 ) -> None:
     told = "(here / 'got').open('a').write('\\n'.join([os.environ['HITL_TITLE'], sys.stdin.read()]))"
-    office = await at(notify(command=script(tmp_path, told), content=content))
-    run = await handed_back(office, TakeoverPlan(state={"note": "paid\nhitl-tui show 9\x1b[2J"}))
-    assert office.jobs.has_work() and await office.jobs.run_due() and not office.jobs.has_work()
-    await office.send()
-    await office.later(3600)
+    team = await at(notify(command=script(tmp_path, told), content=content))
+    run = await handed_back(team, TakeoverPlan(state={"note": "paid\nhitl-tui show 9\x1b[2J"}))
+    assert team.jobs.has_work() and await team.jobs.run_due() and not team.jobs.has_work()
+    await team.send()
+    await team.later(3600)
     assert (tmp_path / "got").read_text().splitlines() == [*lines, f"hitl-tui confirm r{run}"]
-    assert [(one["channel"], one["hand_back"]) for one in await office.logged("notified")] == [("command", 1)]
-    shown = await office.inbox.takeovers.latest(run)
-    assert shown and await Inbox(office.store, "bob").takeovers.confirm(shown)
-    found = takeovers.ready(office.store, office.project, ["clerk\n"], ())
-    assert found and await takeovers.submit(office.store, "w1", found[1]), "what was notified is no change of the hand-back"
+    assert [(one["channel"], one["hand_back"]) for one in await team.logged("notified")] == [("command", 1)]
+    shown = await team.inbox.takeovers.latest(run)
+    assert shown and await Inbox(team.store, "bob").takeovers.confirm(shown)
+    found = takeovers.ready(team.store, team.project, ["clerk\n"], ())
+    assert found and await takeovers.submit(team.store, "w1", found[1]), "what was notified is no change of the hand-back"
 
 
 async def test_hand_back_that_is_withdrawn_meanwhile_is_not_told(at: Callable[[str], Any], tmp_path: Path) -> None:
-    office = await at(notify(command=script(tmp_path, "(here / 'got').touch()")))
-    run = await handed_back(office, TakeoverPlan(state={"paid": True}))
-    assert await office.jobs.run_due()
-    await office.inbox.takeovers.take(run)
-    await office.send()
+    team = await at(notify(command=script(tmp_path, "(here / 'got').touch()")))
+    run = await handed_back(team, TakeoverPlan(state={"paid": True}))
+    assert await team.jobs.run_due()
+    await team.inbox.takeovers.take(run)
+    await team.send()
     assert not (tmp_path / "got").exists()
 
 
 @pytest.mark.slow
 async def test_failing_webhook_is_retried_with_growing_delays(at: Callable[[str], Any], hook: Webhook) -> None:
-    office = await at(notify(urls=[hook.url]))
+    team = await at(notify(urls=[hook.url]))
     hook.answers += [500, 503]
-    review = await office.ask()
-    await office.escalate(review)
-    await office.send()
-    (waiting,) = await office.inbox.reviews.notifications(review)
-    assert (waiting.state, waiting.tries, waiting.due_at) == ("due", 1, office.now + 5)
+    review = await team.ask()
+    await team.escalate(review)
+    await team.send()
+    (waiting,) = await team.inbox.reviews.notifications(review)
+    assert (waiting.state, waiting.tries, waiting.due_at) == ("due", 1, team.now + 5)
     assert "json: " in waiting.error
     assert "and is tried again" in waiting.told()
-    await office.later(4.9)
+    await team.later(4.9)
     assert len(hook.received) == 1
-    await office.later(0.1)
-    await office.later(29)
+    await team.later(0.1)
+    await team.later(29)
     assert len(hook.received) == 2
-    await office.later(1)
-    (sent,) = await office.inbox.reviews.notifications(review)
+    await team.later(1)
+    (sent,) = await team.inbox.reviews.notifications(review)
     assert (sent.state, sent.tries, sent.told()) == ("sent", 3, "")
-    assert [one["kind"] for one in await office.logged("notified", "notify_failed")] == ["notify_failed", "notify_failed", "notified"]
+    assert [one["kind"] for one in await team.logged("notified", "notify_failed")] == ["notify_failed", "notify_failed", "notified"]
 
 
 @pytest.mark.slow
 async def test_webhook_that_always_fails_is_given_up_without_showing_secrets(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path
 ) -> None:
-    office = await at(notify(urls=[hook.url], retries=1))
+    team = await at(notify(urls=[hook.url], retries=1))
     hook.answers += [401, 401, 401]
-    review = await office.ask()
-    rev = await office.inbox.revision()
-    await office.escalate(review)
-    await office.send()
-    await office.later(600)
-    await office.later(6000)
+    review = await team.ask()
+    rev = await team.inbox.revision()
+    await team.escalate(review)
+    await team.send()
+    await team.later(600)
+    await team.later(6000)
     assert len(hook.received) == 2
-    (notification,) = await office.inbox.reviews.notifications(review)
+    (notification,) = await team.inbox.reviews.notifications(review)
     assert (notification.state, notification.tries) == ("failed", 2)
     assert notification.told().startswith(f"a notification by {channel_of(hook.url)} failed: json: ")
-    assert review in [row.id for row in (await office.inbox.changes(rev)).reviews]
-    row, around = (await office.inbox.reviews.get(review)).row, await PrefetchCache(office.inbox).read_context(review)
-    assert notification.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
-    await office.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert review in [row.id for row in (await team.inbox.changes(rev)).reviews]
+    row, around = (await team.inbox.reviews.get(review)).row, await PrefetchCache(team.inbox).read_context(review)
+    assert notification.told() in "".join(shown.text for shown in people_lines(row, around, "ann", team.now))
+    await team.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
 
 
@@ -269,13 +269,13 @@ async def test_hanging_command_is_killed_with_its_children_and_delays_nothing(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path
 ) -> None:
     hangs = ["sh", "-c", f"sleep 600 & echo $$ $! > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/pids; wait"]
-    office = await at(notify(command=hangs, urls=[hook.url], timeout="4s", retries=0))
-    review = await office.ask()
-    await office.escalate(review)
-    await office.notifier.send_due()
+    team = await at(notify(command=hangs, urls=[hook.url], timeout="4s", retries=0))
+    review = await team.ask()
+    await team.escalate(review)
+    await team.notifier.send_due()
     await until(lambda: len(hook.received) == 1 and (tmp_path / "pids").exists())
-    await office.notifier.wait()
-    told = await office.notifications(review)
+    await team.notifier.wait()
+    told = await team.notifications(review)
     assert told["url"].state == "sent"
     assert (told["command"].state, told["command"].error) == ("failed", "it did not end within 4 s")
     for pid in map(int, (tmp_path / "pids").read_text().split()):
@@ -284,12 +284,12 @@ async def test_hanging_command_is_killed_with_its_children_and_delays_nothing(
 
 @pytest.mark.slow
 async def test_service_that_does_not_answer_times_out(at: Callable[[str], Any], hook: Webhook) -> None:
-    office = await at(notify(urls=[hook.url], timeout="1s"))
-    review = await office.ask()
-    await office.escalate(review)
+    team = await at(notify(urls=[hook.url], timeout="1s"))
+    review = await team.ask()
+    await team.escalate(review)
     hook.may_answer.clear()
-    await office.send()
-    (notification,) = await office.inbox.reviews.notifications(review)
+    await team.send()
+    (notification,) = await team.inbox.reviews.notifications(review)
     assert (notification.state, notification.error) == ("due", "json: it did not answer within 1 s")
 
 
@@ -303,21 +303,21 @@ async def test_service_that_does_not_answer_times_out(at: Callable[[str], Any], 
     ],
 )
 async def test_failed_command_is_explained_in_one_line(at: Callable[[str], Any], tmp_path: Path, text: str, limit: str, error: str) -> None:
-    office = await at(notify(command=script(tmp_path, text), timeout=limit, retries=0))
-    review = await office.ask()
-    await office.escalate(review)
-    await office.send()
-    assert [notification.error for notification in await office.inbox.reviews.notifications(review)] == [error]
+    team = await at(notify(command=script(tmp_path, text), timeout=limit, retries=0))
+    review = await team.ask()
+    await team.escalate(review)
+    await team.send()
+    assert [notification.error for notification in await team.inbox.reviews.notifications(review)] == [error]
 
 
 @pytest.mark.slow
 async def test_channel_that_cannot_work_is_not_retried(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    office = await at(notify(desktop=True, command=["no-such-program"], urls=["nosuch://word@host"]))
-    review = await office.ask()
-    await office.escalate(review)
-    await office.send()
-    told = await office.notifications(review)
+    team = await at(notify(desktop=True, command=["no-such-program"], urls=["nosuch://word@host"]))
+    review = await team.ask()
+    await team.escalate(review)
+    await team.send()
+    told = await team.notifications(review)
     assert {notification.state for notification in told.values()} == {"failed"}
     assert "no-such-program cannot be run" in told["command"].error
     assert told["desktop"].error.startswith("there is neither notify-send nor osascript here; ")
@@ -325,12 +325,12 @@ async def test_channel_that_cannot_work_is_not_retried(at: Callable[[str], Any],
 
 
 async def test_channel_removed_from_the_policy_is_reported(at: Callable[[str], Any]) -> None:
-    office = await at(notify(command=["true"]))
-    review = await office.ask()
-    await office.escalate(review)
-    office.policy = policies.parse("")
-    await office.send()
-    assert [notification.error for notification in await office.inbox.reviews.notifications(review)] == [
+    team = await at(notify(command=["true"]))
+    review = await team.ask()
+    await team.escalate(review)
+    team.policy = policies.parse("")
+    await team.send()
+    assert [notification.error for notification in await team.inbox.reviews.notifications(review)] == [
         "the policy no longer has this channel"
     ]
 
@@ -340,11 +340,11 @@ async def test_missing_apprise_extra_says_how_to_install_it(
 ) -> None:
     (tmp_path / "apprise.py").write_text("raise ImportError('not here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    office = await at(notify(urls=[hook.url]))
-    review = await office.ask()
-    await office.escalate(review)
-    await office.send()
-    (notification,) = await office.inbox.reviews.notifications(review)
+    team = await at(notify(urls=[hook.url]))
+    review = await team.ask()
+    await team.escalate(review)
+    await team.send()
+    (notification,) = await team.inbox.reviews.notifications(review)
     assert notification.state == "failed"
     assert 'pip install "hitl-tui[notify]"' in notification.error
 
@@ -356,10 +356,10 @@ async def test_desktop_notification_shows_agent_text_as_text(
     path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/shown\n')
     path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    office = await at(notify(desktop=True))
-    review = await office.ask("<b>--send</b>")
-    await office.escalate(review)
-    await office.send()
+    team = await at(notify(desktop=True))
+    review = await team.ask("<b>--send</b>")
+    await team.escalate(review)
+    await team.send()
     assert (tmp_path / "shown").read_text().splitlines() == [
         "--app-name=hitl-tui", "--", "hitl-tui: <b>--send</b> by clerk",
         "clerk waits with &lt;b&gt;--send&lt;/b&gt;", f"hitl-tui show {review}",
@@ -367,49 +367,49 @@ async def test_desktop_notification_shows_agent_text_as_text(
 
 
 async def test_channel_address_is_not_in_the_process_list(at: Callable[[str], Any], hook: Webhook) -> None:
-    office = await at(notify(urls=[hook.url]))
-    await office.escalate(await office.ask())
+    team = await at(notify(urls=[hook.url]))
+    await team.escalate(await team.ask())
     hook.may_answer.clear()
-    await office.notifier.send_due()
+    await team.notifier.send_due()
     await until(lambda: len(hook.received) == 1)
     children = psutil.Process().children(recursive=True)
     seen = [" ".join([*child.cmdline(), *child.environ().values()]) for child in children if "hitl_tui.notify" in child.cmdline()]
     hook.may_answer.set()
-    await office.notifier.wait()
+    await team.notifier.wait()
     assert len(seen) == 1
     assert SECRET not in seen[0]
 
 
 async def test_quiet_time_delays_notices_and_drops_those_of_handled_reviews(at: Callable[[str], Any], hook: Webhook) -> None:
-    office = await at(notify(urls=[hook.url], quiet="11:00-13:30 UTC"))
-    claimed, decided, waiting = await office.ask(), await office.ask(), await office.ask()
+    team = await at(notify(urls=[hook.url], quiet="11:00-13:30 UTC"))
+    claimed, decided, waiting = await team.ask(), await team.ask(), await team.ask()
     for review in (claimed, decided, waiting):
-        await office.escalate(review)
-    await office.later(89 * 60)
+        await team.escalate(review)
+    await team.later(89 * 60)
     assert hook.received == []
-    await office.inbox.reviews.claim(claimed)
-    shown = await office.inbox.reviews.get(decided)
-    await office.inbox.reviews.decide(shown, {0: approve()})
-    await office.later(60)
+    await team.inbox.reviews.claim(claimed)
+    shown = await team.inbox.reviews.get(decided)
+    await team.inbox.reviews.decide(shown, {0: approve()})
+    await team.later(60)
     assert [said["body"].splitlines()[-1] for said in hook.received] == [f"hitl-tui show {waiting}"]
-    states = [(await office.inbox.reviews.notifications(review))[0].state for review in (claimed, decided, waiting)]
+    states = [(await team.inbox.reviews.notifications(review))[0].state for review in (claimed, decided, waiting)]
     assert states == ["dropped", "dropped", "sent"]
 
 
 @pytest.mark.slow
 async def test_retry_waits_for_the_end_of_quiet_time(at: Callable[[str], Any], hook: Webhook) -> None:
-    office = await at(notify(urls=[hook.url], quiet="12:01-14:00 UTC"))
+    team = await at(notify(urls=[hook.url], quiet="12:01-14:00 UTC"))
     hook.answers += [500]
-    review = await office.ask()
-    await office.escalate(review)
-    await office.later(58)
+    review = await team.ask()
+    await team.escalate(review)
+    await team.later(58)
     assert len(hook.received) == 1
-    await office.later(60)
+    await team.later(60)
     assert len(hook.received) == 1
-    office.now = MONDAY_NOON + 2 * 3600
-    await office.send()
+    team.now = MONDAY_NOON + 2 * 3600
+    await team.send()
     assert len(hook.received) == 2
-    assert (await office.inbox.reviews.notifications(review))[0].state == "sent"
+    assert (await team.inbox.reviews.notifications(review))[0].state == "sent"
 
 
 @pytest.mark.parametrize(
@@ -429,28 +429,28 @@ def test_end_of_quiet_time_is_computed(quiet: str, at_: str, until_: str | None)
 
 
 async def test_two_workers_send_each_notice_once(at: Callable[[str], Any], hook: Webhook, tmp_path: Path) -> None:
-    office = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write(os.environ['HITL_REVIEW'] + '\\n')")))
+    team = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write(os.environ['HITL_REVIEW'] + '\\n')")))
     expected = []
     for _ in range(12):
-        expected.append(await office.ask())
-        await office.escalate(expected[-1])
-    async with open_store(office.store.path) as other:
+        expected.append(await team.ask())
+        await team.escalate(expected[-1])
+    async with open_store(team.store.path) as other:
         await other.write("INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) SELECT 'w2', project, host, pid, "
                           "started, concurrency, beat_at FROM workers")  # fmt: skip
-        second = Notifier(other, "w2", office.project, lambda: office.policy, clock=lambda: office.now)
+        second = Notifier(other, "w2", team.project, lambda: team.policy, clock=lambda: team.now)
         for _ in range(6):
-            await asyncio.gather(office.notifier.send_due(), second.send_due())
-            await asyncio.gather(office.notifier.wait(), second.wait())
+            await asyncio.gather(team.notifier.send_due(), second.send_due())
+            await asyncio.gather(team.notifier.wait(), second.wait())
     assert sorted(map(int, (tmp_path / "sent").read_text().split())) == expected
 
 
 async def test_notice_taken_by_a_worker_that_is_gone_is_sent_by_another(at: Callable[[str], Any], tmp_path: Path) -> None:
-    office = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write('once')")))
-    review = await office.ask()
-    await office.escalate(review)
-    assert len(await notifications.take(office.store, "gone", office.project, office.now, 9)) == 1
-    await office.send()
-    found = [(notification.state, notification.tries) for notification in await office.inbox.reviews.notifications(review)]
+    team = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write('once')")))
+    review = await team.ask()
+    await team.escalate(review)
+    assert len(await notifications.take(team.store, "gone", team.project, team.now, 9)) == 1
+    await team.send()
+    found = [(notification.state, notification.tries) for notification in await team.inbox.reviews.notifications(review)]
     assert (found, (tmp_path / "sent").read_text()) == ([("sent", 2)], "once")
 
 

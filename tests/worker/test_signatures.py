@@ -46,7 +46,7 @@ NOW = Viewing()
 APPROVE = Answer(DecisionKind.APPROVE)
 
 
-class Office:
+class Team:
     """A home with a policy that wants signatures, people with keys, and reviews that wait."""
 
     def __init__(self, sandbox: Sandbox, reviewer: Reviewer, keys: Path) -> None:
@@ -119,30 +119,30 @@ def _args(tool: str, number: int) -> dict[str, str]:
 
 
 @pytest.fixture
-async def office(new_sandbox: SandboxFactory, tmp_path: Path) -> AsyncIterator[Office]:
+async def team(new_sandbox: SandboxFactory, tmp_path: Path) -> AsyncIterator[Team]:
     sandbox = new_sandbox("policy")
     async with open_reviewer(sandbox) as reviewer:
-        yield Office(sandbox, reviewer, tmp_path)
+        yield Team(sandbox, reviewer, tmp_path)
 
 
-async def test_signed_decisions_run_alone_together_and_by_two_people(office: Office) -> None:
-    alone, edited, refused, first, second, move = await office.ask("send", "send", "send", "send", "send", "move")
-    await office.ann.reviews.decide(alone, {0: approve()})
-    await office.ann.reviews.decide(edited, {0: edit(to="zoë")})
-    await office.ann.reviews.decide(refused, {0: reject("no")})
-    assert await office.ann.reviews.decide_many([(first, {0: approve()}), (second, {0: approve()})]) == {}
-    await office.ann.reviews.decide(move, {0: approve()})
-    assert (await office.bob.reviews.get(move.row.id)).row.state is ReviewState.OPEN
-    await office.bob.reviews.decide(move, {0: approve()})
-    assert [len(await office.store.all(f"SELECT 1 FROM {table}")) for table in ("signatures", "statements")] == [6, 7]
-    assert (await office.ann.reviews.get(alone.row.id)).decisions[0].identified is Identified.SIGNED
-    assert office.sandbox.run_until_idle() == 0
-    assert [(await office.ann.reviews.get(one.row.id)).row.note for one in (alone, edited, refused, first, second, move)] == [""] * 6
-    assert sorted(office.effects()) == ["move5", "send0", "send3", "send4", "zoë"]
-    assert (found := office.verify())[0] == 6 and not found[1], found
+async def test_signed_decisions_run_alone_together_and_by_two_people(team: Team) -> None:
+    alone, edited, refused, first, second, move = await team.ask("send", "send", "send", "send", "send", "move")
+    await team.ann.reviews.decide(alone, {0: approve()})
+    await team.ann.reviews.decide(edited, {0: edit(to="zoë")})
+    await team.ann.reviews.decide(refused, {0: reject("no")})
+    assert await team.ann.reviews.decide_many([(first, {0: approve()}), (second, {0: approve()})]) == {}
+    await team.ann.reviews.decide(move, {0: approve()})
+    assert (await team.bob.reviews.get(move.row.id)).row.state is ReviewState.OPEN
+    await team.bob.reviews.decide(move, {0: approve()})
+    assert [len(await team.store.all(f"SELECT 1 FROM {table}")) for table in ("signatures", "statements")] == [6, 7]
+    assert (await team.ann.reviews.get(alone.row.id)).decisions[0].identified is Identified.SIGNED
+    assert team.sandbox.run_until_idle() == 0
+    assert [(await team.ann.reviews.get(one.row.id)).row.note for one in (alone, edited, refused, first, second, move)] == [""] * 6
+    assert sorted(team.effects()) == ["move5", "send0", "send3", "send4", "zoë"]
+    assert (found := team.verify())[0] == 6 and not found[1], found
 
 
-Attack = Callable[[Office, Review], Awaitable[None]]
+Attack = Callable[[Team, Review], Awaitable[None]]
 CHANGE_SIGNED = "UPDATE decisions SET kind = ?, args = ? WHERE review = ?"
 BY_HAND = """
 INSERT INTO decisions (review, slot, agent, tool, kind, actor, actor_kind, actor_key, digest, effect, at, effective_at)
@@ -151,142 +151,142 @@ SELECT review, slot, 'per_call', name, 'approve', ?, ?, ?, digest, digest, 1, 1 
 DECIDED = "UPDATE reviews SET state = 'decided', decided_at = 1, effective_at = 1 WHERE id = ?"
 
 
-async def write_row_as_person(office: Office, review: Review) -> None:
-    office.sql(BY_HAND, "ann", "person", "ann", review.row.id)
-    office.sql(DECIDED, review.row.id)
+async def write_row_as_person(team: Team, review: Review) -> None:
+    team.sql(BY_HAND, "ann", "person", "ann", review.row.id)
+    team.sql(DECIDED, review.row.id)
 
 
-async def write_row_as_rule(office: Office, review: Review) -> None:
-    office.sql(BY_HAND, "policy:letters", "policy", "policy:letters", review.row.id)
-    office.sql(DECIDED, review.row.id)
+async def write_row_as_rule(team: Team, review: Review) -> None:
+    team.sql(BY_HAND, "policy:letters", "policy", "policy:letters", review.row.id)
+    team.sql(DECIDED, review.row.id)
 
 
-async def decide_unsigned_where_the_row_says_so(office: Office, review: Review) -> None:
-    office.sql("UPDATE actions SET signed = 0 WHERE review = ?", review.row.id)
-    await Inbox(office.store, "ann").reviews.decide(replace(review, actions=(replace(review.actions[0], signed=False),)), {0: approve()})
+async def decide_unsigned_where_the_row_says_so(team: Team, review: Review) -> None:
+    team.sql("UPDATE actions SET signed = 0 WHERE review = ?", review.row.id)
+    await Inbox(team.store, "ann").reviews.decide(replace(review, actions=(replace(review.actions[0], signed=False),)), {0: approve()})
 
 
-async def edit_arguments_after_approval(office: Office, review: Review) -> None:
-    await office.ann.reviews.decide(review, {0: approve()})
-    office.sql(CHANGE_SIGNED, "edit", '{"to": "mallory"}', review.row.id)
+async def edit_arguments_after_approval(team: Team, review: Review) -> None:
+    await team.ann.reviews.decide(review, {0: approve()})
+    team.sql(CHANGE_SIGNED, "edit", '{"to": "mallory"}', review.row.id)
 
 
-async def edit_arguments_of_an_edit(office: Office, review: Review) -> None:
-    await office.ann.reviews.decide(review, {0: edit(to="zoë")})
-    office.sql(CHANGE_SIGNED, "edit", '{"to": "mallory"}', review.row.id)
+async def edit_arguments_of_an_edit(team: Team, review: Review) -> None:
+    await team.ann.reviews.decide(review, {0: edit(to="zoë")})
+    team.sql(CHANGE_SIGNED, "edit", '{"to": "mallory"}', review.row.id)
 
 
-async def turn_rejection_into_approval(office: Office, review: Review) -> None:
-    await office.ann.reviews.decide(review, {0: reject("no")})
-    office.sql("UPDATE decisions SET kind = 'approve', message = NULL WHERE review = ?", review.row.id)
+async def turn_rejection_into_approval(team: Team, review: Review) -> None:
+    await team.ann.reviews.decide(review, {0: reject("no")})
+    team.sql("UPDATE decisions SET kind = 'approve', message = NULL WHERE review = ?", review.row.id)
 
 
-async def undone_decision_put_back(office: Office, review: Review) -> None:
-    ann = Inbox(office.store, "ann", grace_s=60, people=office.people.current, signing_key=office.keys["ann"])
+async def undone_decision_put_back(team: Team, review: Review) -> None:
+    ann = Inbox(team.store, "ann", grace_s=60, people=team.people.current, signing_key=team.keys["ann"])
     await ann.reviews.decide(review, {0: approve()})
     await ann.reviews.undo(review.row.id)
-    office.sql("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE review = ?", review.row.id)
-    office.sql(DECIDED, review.row.id)
+    team.sql("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE review = ?", review.row.id)
+    team.sql(DECIDED, review.row.id)
 
 
-async def replay_of_undone_decision(office: Office, review: Review) -> None:
-    ann = Inbox(office.store, "ann", grace_s=60, people=office.people.current, signing_key=office.keys["ann"])
+async def replay_of_undone_decision(team: Team, review: Review) -> None:
+    ann = Inbox(team.store, "ann", grace_s=60, people=team.people.current, signing_key=team.keys["ann"])
     await ann.reviews.decide(review, {0: approve()})
     await ann.reviews.undo(review.row.id)
-    office.sql(BY_HAND, "ann", "person", "ann", review.row.id)
-    office.sql("UPDATE decisions SET signature = (SELECT max(id) FROM signatures) WHERE review = ?", review.row.id)
-    office.sql(DECIDED, review.row.id)
+    team.sql(BY_HAND, "ann", "person", "ann", review.row.id)
+    team.sql("UPDATE decisions SET signature = (SELECT max(id) FROM signatures) WHERE review = ?", review.row.id)
+    team.sql(DECIDED, review.row.id)
 
 
-async def undone_decision_made_again_with_its_signature(office: Office, review: Review) -> None:
-    ann = Inbox(office.store, "ann", grace_s=60, people=office.people.current, signing_key=office.keys["ann"])
+async def undone_decision_made_again_with_its_signature(team: Team, review: Review) -> None:
+    ann = Inbox(team.store, "ann", grace_s=60, people=team.people.current, signing_key=team.keys["ann"])
     await ann.reviews.decide(review, {0: approve()})
     await ann.reviews.undo(review.row.id)
-    await office.store_with(review, await newest_signature(office, review))
+    await team.store_with(review, await newest_signature(team, review))
 
 
-async def withdrawn_approval_given_again_with_its_signature(office: Office, review: Review) -> None:
-    await office.bob.reviews.decide(review, {0: approve()})
-    await office.bob.reviews.undo(review.row.id)
-    await office.store_with(review, await newest_signature(office, review), by="bob")
-    await office.ann.reviews.decide(review, {0: approve()})
+async def withdrawn_approval_given_again_with_its_signature(team: Team, review: Review) -> None:
+    await team.bob.reviews.decide(review, {0: approve()})
+    await team.bob.reviews.undo(review.row.id)
+    await team.store_with(review, await newest_signature(team, review), by="bob")
+    await team.ann.reviews.decide(review, {0: approve()})
 
 
-async def newest_signature(office: Office, review: Review) -> SignedStatements:
+async def newest_signature(team: Team, review: Review) -> SignedStatements:
     """What was signed last, as it would be on its way into the tables once more."""
-    text, signature = await office.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1")
+    text, signature = await team.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1")
     statement = Statement(**{k: v for k, v in json.loads(text).items() if k != "hitl-tui"})
     return SignedStatements({(review.row.id, 0): statement}, signature)
 
 
-async def signature_of_another_review(office: Office, review: Review) -> None:
-    (text, signature) = await office.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
+async def signature_of_another_review(team: Team, review: Review) -> None:
+    (text, signature) = await team.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
     statement = Statement(**{k: v for k, v in json.loads(text).items() if k != "hitl-tui"})
     signed = SignedStatements({(review.row.id, 0): statement}, signature)
     chosen = decisions.ReviewAnswers(review.row.id, {0: approve()}, {0: review.actions[0]}, 0.0, {0: NOW})
-    await decisions.decide(office.store, chosen, Actor("ann", identified=Identified.SIGNED), signed)
+    await decisions.decide(team.store, chosen, Actor("ann", identified=Identified.SIGNED), signed)
 
 
-async def statement_changed_under_its_signature(office: Office, review: Review) -> None:
-    await office.ann.reviews.decide(review, {0: reject("no")})
-    (text,) = await office.store.one("SELECT text FROM statements WHERE review = ?", (review.row.id,))
+async def statement_changed_under_its_signature(team: Team, review: Review) -> None:
+    await team.ann.reviews.decide(review, {0: reject("no")})
+    (text,) = await team.store.one("SELECT text FROM statements WHERE review = ?", (review.row.id,))
     found = {k: v for k, v in json.loads(text).items() if k != "hitl-tui"}
     made = state(found["home"], found["head"], review.row.id, review.actions[0], approve(), "ann", found["at"], None)
     for table in ("statements", "signatures"):
-        office.sql(f"UPDATE {table} SET text = ? WHERE text = ?", made.text, text)
-    office.sql("UPDATE decisions SET kind = 'approve', message = NULL WHERE review = ?", review.row.id)
+        team.sql(f"UPDATE {table} SET text = ? WHERE text = ?", made.text, text)
+    team.sql("UPDATE decisions SET kind = 'approve', message = NULL WHERE review = ?", review.row.id)
 
 
 def forged(**how: Any) -> Attack:
-    async def attack(office: Office, review: Review) -> None:
-        await office.forge(review, approve(), **how)
+    async def attack(team: Team, review: Review) -> None:
+        await team.forge(review, approve(), **how)
 
     return attack
 
 
-async def key_in_nobodys_name(office: Office, review: Review) -> None:
-    await office.forge(review, approve(), key="stranger")
+async def key_in_nobodys_name(team: Team, review: Review) -> None:
+    await team.forge(review, approve(), key="stranger")
 
 
-async def signature_of_another_text(office: Office, review: Review) -> None:
-    await office.forge(review, approve())
-    made = await openssh.sign("{}", [public(office.keys["ann"])], office.keys["ann"])
-    office.sql("UPDATE signatures SET signature = ? WHERE id = (SELECT max(id) FROM signatures)", made.text)
-    (text,) = await office.store.one("SELECT text FROM signatures ORDER BY id DESC LIMIT 1")
-    office.sql(
+async def signature_of_another_text(team: Team, review: Review) -> None:
+    await team.forge(review, approve())
+    made = await openssh.sign("{}", [public(team.keys["ann"])], team.keys["ann"])
+    team.sql("UPDATE signatures SET signature = ? WHERE id = (SELECT max(id) FROM signatures)", made.text)
+    (text,) = await team.store.one("SELECT text FROM signatures ORDER BY id DESC LIMIT 1")
+    team.sql(
         "UPDATE audit SET body = json_set(body, '$.signature_hash', ?) WHERE seq = (SELECT max(seq) FROM audit)", hash_of(text, made.text)
     )
 
 
-async def signature_for_another_namespace(office: Office, review: Review) -> None:
+async def signature_for_another_namespace(team: Team, review: Review) -> None:
     """The key also signs commits: a signature of git's, of a text that says what this one would."""
     statement = state(
-        audit.home_id(office.store), str(audit.head(office.store.path)), review.row.id, review.actions[0], approve(), "ann", 1.0, None
+        audit.home_id(team.store), str(audit.head(team.store.path)), review.row.id, review.actions[0], approve(), "ann", 1.0, None
     )
-    command = ["ssh-keygen", "-Y", "sign", "-n", "git", "-f", str(office.keys["ann"])]
+    command = ["ssh-keygen", "-Y", "sign", "-n", "git", "-f", str(team.keys["ann"])]
     made = (
         await asyncio.to_thread(subprocess.run, command, input=statement.text.encode(), check=True, capture_output=True)
     ).stdout.decode()
-    await office.store_with(review, SignedStatements({(review.row.id, 0): statement}, made))
+    await team.store_with(review, SignedStatements({(review.row.id, 0): statement}, made))
 
 
-async def statement_smuggled_into_a_batch(office: Office, review: Review) -> None:
-    home, head = audit.home_id(office.store), str(audit.head(office.store.path))
+async def statement_smuggled_into_a_batch(team: Team, review: Review) -> None:
+    home, head = audit.home_id(team.store), str(audit.head(team.store.path))
     mine, *others = [state(home, head, number, review.actions[0], approve(), "ann", 1.0, None) for number in (review.row.id, 98, 99)]
     batch = SignedStatements({(one.review, 0): one for one in others}, "").text
-    made = await openssh.sign(batch, [public(office.keys["ann"])], office.keys["ann"])
+    made = await openssh.sign(batch, [public(team.keys["ann"])], team.keys["ann"])
     smuggled = SignedStatements({(review.row.id, 0): mine}, made.text)
     smuggled.__dict__["text"] = batch  # in place of what is computed of its statements
-    await office.store_with(review, smuggled)
+    await team.store_with(review, smuggled)
 
 
-async def second_person_by_hand(office: Office, review: Review) -> None:
+async def second_person_by_hand(team: Team, review: Review) -> None:
     """The review of a rule that wants two people has an approval that nobody signed."""
-    office.sql(
+    team.sql(
         "INSERT INTO endorsements (review, slot, kind, actor, actor_key, digest, effect, at) "
         "SELECT review, slot, 'approve', 'bob', 'bob', digest, digest, 1 FROM actions WHERE review = ?", review.row.id,
     )  # fmt: skip
-    await office.ann.reviews.decide(review, {0: approve()})
+    await team.ann.reviews.decide(review, {0: approve()})
 
 
 ATTACKS: dict[str, tuple[Attack, str]] = {
@@ -320,177 +320,177 @@ GATE = ("row as person", "edited after approval", "undone made again", "other re
 
 
 @pytest.mark.parametrize("names", [pytest.param(GATE, id="some"), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow, id="all")])
-async def test_forged_decision_runs_nothing_and_is_asked_again(office: Office, names: tuple[str, ...]) -> None:
+async def test_forged_decision_runs_nothing_and_is_asked_again(team: Team, names: tuple[str, ...]) -> None:
     tools = ["move" if name.startswith("second person") else "send" for name in names]
-    real, *reviews = await office.ask("send", *tools)
-    await office.ann.reviews.decide(real, {0: approve()})
+    real, *reviews = await team.ask("send", *tools)
+    await team.ann.reviews.decide(real, {0: approve()})
     for name, review in zip(names, reviews, strict=True):
-        await ATTACKS[name][0](office, review)
-    assert office.sandbox.run_until_idle() == 0
-    assert office.effects() == ["send0"]
+        await ATTACKS[name][0](team, review)
+    assert team.sandbox.run_until_idle() == 0
+    assert team.effects() == ["send0"]
     for name, review in zip(names, reviews, strict=True):
-        now = await office.ann.reviews.get(review.row.id)
+        now = await team.ann.reviews.get(review.row.id)
         assert (name, now.row.state) == (name, ReviewState.OPEN)
         assert ATTACKS[name][1] in now.row.note and "nothing ran" in now.row.note, (name, now.row.note)
-        entries = [entry.kind for entry in await audit.of_review(office.store, review.row.id)]
+        entries = [entry.kind for entry in await audit.of_review(team.store, review.row.id)]
         assert "not_accepted" in entries and entries[-1] == "asked_again", name
 
 
-async def test_key_revoked_after_the_decision_runs_nothing(office: Office) -> None:
-    (review,) = await office.ask("send")
-    await office.ann.reviews.decide(review, {0: approve()})
-    office.write_people(ann="revoked = 2026-01-02")
-    assert office.sandbox.run_until_idle() == 0
-    assert office.effects() == []
-    assert "was revoked" in (await office.ann.reviews.get(review.row.id)).row.note
+async def test_key_revoked_after_the_decision_runs_nothing(team: Team) -> None:
+    (review,) = await team.ask("send")
+    await team.ann.reviews.decide(review, {0: approve()})
+    team.write_people(ann="revoked = 2026-01-02")
+    assert team.sandbox.run_until_idle() == 0
+    assert team.effects() == []
+    assert "was revoked" in (await team.ann.reviews.get(review.row.id)).row.note
     with pytest.raises(openssh.NotSigned, match=r"your key .* was revoked"):
-        await office.ann.reviews.decide(await office.ann.reviews.get(review.row.id), {0: approve()})
-    await office.bob.reviews.decide(await office.ann.reviews.get(review.row.id), {0: approve()})
-    assert office.sandbox.run_until_idle() == 0
-    assert office.effects() == ["send0"]
+        await team.ann.reviews.decide(await team.ann.reviews.get(review.row.id), {0: approve()})
+    await team.bob.reviews.decide(await team.ann.reviews.get(review.row.id), {0: approve()})
+    assert team.sandbox.run_until_idle() == 0
+    assert team.effects() == ["send0"]
 
 
 @pytest.mark.slow
-async def test_second_key_of_a_person_makes_no_second_person(office: Office, tmp_path: Path) -> None:
-    office.keys["second"] = make_key(tmp_path, "second")
-    office.write_people(ann=f"[[person.key]]\nkey = '{public(office.keys['second'])}'")
-    move, other = await office.ask("move", "move")
-    await office.ann.reviews.decide(move, {0: approve()})
-    await office.forge(move, approve(), key="second", by="bob")
-    await office.forge(other, approve(), key="second", by="ann")
-    office.ann.signing_key = office.keys["second"]
+async def test_second_key_of_a_person_makes_no_second_person(team: Team, tmp_path: Path) -> None:
+    team.keys["second"] = make_key(tmp_path, "second")
+    team.write_people(ann=f"[[person.key]]\nkey = '{public(team.keys['second'])}'")
+    move, other = await team.ask("move", "move")
+    await team.ann.reviews.decide(move, {0: approve()})
+    await team.forge(move, approve(), key="second", by="bob")
+    await team.forge(other, approve(), key="second", by="ann")
+    team.ann.signing_key = team.keys["second"]
     with pytest.raises(Refused, match="you said so of review"):
-        await office.ann.reviews.decide(other, {0: approve()})
-    assert office.sandbox.run_until_idle() == 0
-    assert office.effects() == []
-    assert "is ann's" in (await office.bob.reviews.get(move.row.id)).row.note
-    await office.bob.reviews.decide(other, {0: approve()})
-    assert office.sandbox.run_until_idle() == 0
-    assert office.effects() == ["move1"], "each of ann's keys counts, once for both"
+        await team.ann.reviews.decide(other, {0: approve()})
+    assert team.sandbox.run_until_idle() == 0
+    assert team.effects() == []
+    assert "is ann's" in (await team.bob.reviews.get(move.row.id)).row.note
+    await team.bob.reviews.decide(other, {0: approve()})
+    assert team.sandbox.run_until_idle() == 0
+    assert team.effects() == ["move1"], "each of ann's keys counts, once for both"
 
 
-async def test_rejection_is_signed_too_and_nothing_is_stored_without_key(office: Office) -> None:
-    (review,) = await office.ask("send")
-    office.ann.signing_key = office.home / "none"
+async def test_rejection_is_signed_too_and_nothing_is_stored_without_key(team: Team) -> None:
+    (review,) = await team.ask("send")
+    team.ann.signing_key = team.home / "none"
     for answer in (approve(), reject("no")):
         with pytest.raises(openssh.NotSigned, match="there is no key"):
-            await office.ann.reviews.decide(review, {0: answer})
-    assert (await office.ann.reviews.get(review.row.id)).decisions == {}
+            await team.ann.reviews.decide(review, {0: answer})
+    assert (await team.ann.reviews.get(review.row.id)).decisions == {}
     assert DecisionKind.APPROVE in review.actions[0].allowed
 
 
 # Hand-backs
 
 
-async def plan_of(office: Office, review: Review, result: str = "told by phone") -> tuple[Takeover, TakeoverPlan]:
+async def plan_of(team: Team, review: Review, result: str = "told by phone") -> tuple[Takeover, TakeoverPlan]:
     """ann takes over what a review asks; a plan that gives the call's result."""
-    taken = await office.ann.takeovers.take(review.row.run)
-    (call,) = (await office.ann.takeovers.head(review.row.run)).calls
+    taken = await team.ann.takeovers.take(review.row.run)
+    (call,) = (await team.ann.takeovers.head(review.row.run)).calls
     return taken, TakeoverPlan(results={call.id: result})
 
 
-async def test_hand_back_is_signed_and_confirmed_where_the_rule_wants_that(office: Office) -> None:
-    letter, move = await office.ask("send", "move")
-    taken, plan = await plan_of(office, letter)
-    assert not (await office.ann.takeovers.hand_back(taken.id, plan)).is_unconfirmed
-    taken, plan = await plan_of(office, move)
-    shown = await office.ann.takeovers.hand_back(taken.id, plan)
-    assert shown.is_unconfirmed and await office.bob.takeovers.confirm(shown)
-    assert office.sandbox.run_until_idle() == 0
+async def test_hand_back_is_signed_and_confirmed_where_the_rule_wants_that(team: Team) -> None:
+    letter, move = await team.ask("send", "move")
+    taken, plan = await plan_of(team, letter)
+    assert not (await team.ann.takeovers.hand_back(taken.id, plan)).is_unconfirmed
+    taken, plan = await plan_of(team, move)
+    shown = await team.ann.takeovers.hand_back(taken.id, plan)
+    assert shown.is_unconfirmed and await team.bob.takeovers.confirm(shown)
+    assert team.sandbox.run_until_idle() == 0
     for review in (letter, move):
-        ended = await office.ann.takeovers.latest(review.row.run)
+        ended = await team.ann.takeovers.latest(review.row.run)
         assert ended and (ended.state, ended.note) == ("applied", "")
-    assert office.effects() == [], "its result was given in place of the tool's"
-    assert (found := office.verify())[0] == 3 and not found[1], found
+    assert team.effects() == [], "its result was given in place of the tool's"
+    assert (found := team.verify())[0] == 3 and not found[1], found
 
 
-async def hand_back_unsigned(office: Office, review: Review) -> None:
-    taken, plan = await plan_of(office, review)
-    await takeovers.hand_back(office.store, taken.id, Actor("ann"), plan)
+async def hand_back_unsigned(team: Team, review: Review) -> None:
+    taken, plan = await plan_of(team, review)
+    await takeovers.hand_back(team.store, taken.id, Actor("ann"), plan)
 
 
-async def hand_back_where_the_row_wants_no_signature(office: Office, review: Review) -> None:
-    office.sql("UPDATE actions SET signed = 0 WHERE review = ?", review.row.id)
-    await hand_back_unsigned(office, review)
+async def hand_back_where_the_row_wants_no_signature(team: Team, review: Review) -> None:
+    team.sql("UPDATE actions SET signed = 0 WHERE review = ?", review.row.id)
+    await hand_back_unsigned(team, review)
 
 
-async def hand_back_where_the_log_says_that_it_ended(office: Office, review: Review) -> None:
+async def hand_back_where_the_log_says_that_it_ended(team: Team, review: Review) -> None:
     """The row and the log say that nothing is asked any more, as whoever can write the file could."""
-    await hand_back_unsigned(office, review)
+    await hand_back_unsigned(team, review)
     note = {"run": review.row.run, "review": review.row.id}
-    async with office.store.transaction() as db:
+    async with team.store.transaction() as db:
         audit.note(db, 1.0, "applied", Actor(""), {"note": ""}, **note)
-    office.sql("UPDATE reviews SET state = 'applied' WHERE id = ?", review.row.id)
+    team.sql("UPDATE reviews SET state = 'applied' WHERE id = ?", review.row.id)
 
 
 def hand_back_signed(key: str = "ann", **changed: Any) -> Attack:
     """A hand-back with a signature of another key, or of something else."""
 
-    async def attack(office: Office, review: Review) -> None:
-        taken, plan = await plan_of(office, review)
+    async def attack(team: Team, review: Review) -> None:
+        taken, plan = await plan_of(team, review)
         other = replace(taken, **changed.get("taken", {}))
-        home, head = changed.get("home") or audit.home_id(office.store), str(audit.head(office.store.path))
+        home, head = changed.get("home") or audit.home_id(team.store), str(audit.head(team.store.path))
         signed = changed.get("plan") or takeover_plan.as_json(plan)
         text = hand_back_text(home, head, other, signed, changed.get("person", "ann"), 1.0)
-        made = await openssh.sign(text, [public(office.keys[key])], office.keys[key])
+        made = await openssh.sign(text, [public(team.keys[key])], team.keys[key])
         by = Actor("ann", identified=Identified.SIGNED)
-        await takeovers.hand_back(office.store, taken.id, by, plan, signed=SignedText(text, made.text))
+        await takeovers.hand_back(team.store, taken.id, by, plan, signed=SignedText(text, made.text))
 
     return attack
 
 
-async def signature_of_a_decision(office: Office, review: Review) -> None:
-    taken, plan = await plan_of(office, review)
-    (text, signature) = await office.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
+async def signature_of_a_decision(team: Team, review: Review) -> None:
+    taken, plan = await plan_of(team, review)
+    (text, signature) = await team.store.one("SELECT text, signature FROM signatures ORDER BY id LIMIT 1")
     by = Actor("ann", identified=Identified.SIGNED)
-    await takeovers.hand_back(office.store, taken.id, by, plan, signed=SignedText(text, signature))
+    await takeovers.hand_back(team.store, taken.id, by, plan, signed=SignedText(text, signature))
 
 
-async def confirm_unsigned(office: Office, review: Review) -> None:
-    taken, plan = await plan_of(office, review)
-    await office.ann.takeovers.hand_back(taken.id, plan)
-    await takeovers.confirm(office.store, taken.id, Actor("bob"), takeover_plan.as_json(plan), office.people.current())
+async def confirm_unsigned(team: Team, review: Review) -> None:
+    taken, plan = await plan_of(team, review)
+    await team.ann.takeovers.hand_back(taken.id, plan)
+    await takeovers.confirm(team.store, taken.id, Actor("bob"), takeover_plan.as_json(plan), team.people.current())
 
 
 def confirm_signed(person: str) -> Attack:
     """A confirmation in bob's name that ann's key has signed, of a text that names this person."""
 
-    async def attack(office: Office, review: Review) -> None:
-        taken, plan = await plan_of(office, review)
-        await office.ann.takeovers.hand_back(taken.id, plan)
+    async def attack(team: Team, review: Review) -> None:
+        taken, plan = await plan_of(team, review)
+        await team.ann.takeovers.hand_back(taken.id, plan)
         said = takeover_plan.as_json(plan)
-        text = hand_back_text(audit.home_id(office.store), str(audit.head(office.store.path)), taken, said, person, 1.0)
-        made = await openssh.sign(text, [public(office.keys["ann"])], office.keys["ann"])
+        text = hand_back_text(audit.home_id(team.store), str(audit.head(team.store.path)), taken, said, person, 1.0)
+        made = await openssh.sign(text, [public(team.keys["ann"])], team.keys["ann"])
         by = Actor("bob", identified=Identified.SIGNED)
-        await takeovers.confirm(office.store, taken.id, by, said, office.people.current(), SignedText(text, made.text))
+        await takeovers.confirm(team.store, taken.id, by, said, team.people.current(), SignedText(text, made.text))
 
     return attack
 
 
-async def revoke_the_key_after_handing_back(office: Office, review: Review) -> None:
-    taken, plan = await plan_of(office, review)
-    await office.ann.takeovers.hand_back(taken.id, plan)
-    office.write_people(ann="revoked = 2026-01-02")
+async def revoke_the_key_after_handing_back(team: Team, review: Review) -> None:
+    taken, plan = await plan_of(team, review)
+    await team.ann.takeovers.hand_back(taken.id, plan)
+    team.write_people(ann="revoked = 2026-01-02")
 
 
-async def hand_back_discarded_and_made_again(office: Office, review: Review) -> None:
-    taken, plan = await plan_of(office, review)
-    await office.ann.takeovers.hand_back(taken.id, plan)
-    signed = SignedText(*await office.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1"))
-    await office.ann.takeovers.discard(taken.id)
-    office.sql("UPDATE takeovers SET state = 'open' WHERE id = ?", taken.id)
-    await takeovers.hand_back(office.store, taken.id, Actor("ann", identified=Identified.SIGNED), plan, signed=signed)
+async def hand_back_discarded_and_made_again(team: Team, review: Review) -> None:
+    taken, plan = await plan_of(team, review)
+    await team.ann.takeovers.hand_back(taken.id, plan)
+    signed = SignedText(*await team.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1"))
+    await team.ann.takeovers.discard(taken.id)
+    team.sql("UPDATE takeovers SET state = 'open' WHERE id = ?", taken.id)
+    await takeovers.hand_back(team.store, taken.id, Actor("ann", identified=Identified.SIGNED), plan, signed=signed)
 
 
-async def confirm_again_with_the_signature_of_before(office: Office, review: Review) -> None:
-    taken, plan = await plan_of(office, review)
-    await office.bob.takeovers.confirm(await office.ann.takeovers.hand_back(taken.id, plan))
-    signed = SignedText(*await office.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1"))
-    await office.ann.takeovers.discard(taken.id)
-    office.sql("UPDATE takeovers SET state = 'open' WHERE id = ?", taken.id)
-    await office.ann.takeovers.hand_back(taken.id, plan)
+async def confirm_again_with_the_signature_of_before(team: Team, review: Review) -> None:
+    taken, plan = await plan_of(team, review)
+    await team.bob.takeovers.confirm(await team.ann.takeovers.hand_back(taken.id, plan))
+    signed = SignedText(*await team.store.one("SELECT text, signature FROM signatures ORDER BY id DESC LIMIT 1"))
+    await team.ann.takeovers.discard(taken.id)
+    team.sql("UPDATE takeovers SET state = 'open' WHERE id = ?", taken.id)
+    await team.ann.takeovers.hand_back(taken.id, plan)
     by, said = Actor("bob", identified=Identified.SIGNED), takeover_plan.as_json(plan)
-    await takeovers.confirm(office.store, taken.id, by, said, office.people.current(), signed)
+    await takeovers.confirm(team.store, taken.id, by, said, team.people.current(), signed)
 
 
 HAND_BACKS: dict[str, tuple[Attack, str]] = {
@@ -526,14 +526,14 @@ CONFIRMED = tuple(name for name in HAND_BACKS if name.startswith("confirmed"))
         pytest.param(CONFIRMED, marks=pytest.mark.slow, id="confirmed"),
     ],
 )
-async def test_forged_hand_back_is_not_applied(office: Office, names: tuple[str, ...]) -> None:
-    real, *reviews = await office.ask("send", *["move" if name.startswith("confirmed") else "send" for name in names])
-    await office.ann.reviews.decide(real, {0: approve()})
+async def test_forged_hand_back_is_not_applied(team: Team, names: tuple[str, ...]) -> None:
+    real, *reviews = await team.ask("send", *["move" if name.startswith("confirmed") else "send" for name in names])
+    await team.ann.reviews.decide(real, {0: approve()})
     for name, review in zip(names, reviews, strict=True):
-        await HAND_BACKS[name][0](office, review)
-    assert office.sandbox.run_until_idle() == 0
+        await HAND_BACKS[name][0](team, review)
+    assert team.sandbox.run_until_idle() == 0
     for name, review in zip(names, reviews, strict=True):
-        ended = await office.bob.takeovers.latest(review.row.run)
+        ended = await team.bob.takeovers.latest(review.row.run)
         assert ended and ended.state == "stale" and HAND_BACKS[name][1] in ended.note, (name, ended)
 
 
@@ -542,26 +542,26 @@ async def test_forged_hand_back_is_not_applied(office: Office, names: tuple[str,
 LOWERED = "UPDATE audit SET body = json_set(body, '$.calls[0]', json(?), '$.signed', json('[0]')) WHERE kind = 'opened' AND review = ?"
 
 
-async def lower(office: Office, review: Review, **demands: Any) -> Review:
+async def lower(team: Team, review: Review, **demands: Any) -> Review:
     """Write other demands into a review's row and into the log, as somebody with the file could."""
     call = [review.actions[0].digest, demands.get("reviewers", 1), demands.get("decider", ""), demands.get("separate", [])]
-    office.sql(LOWERED, json.dumps(call), review.row.id)
+    team.sql(LOWERED, json.dumps(call), review.row.id)
     set_row = "UPDATE actions SET reviewers = ?, decider = ?, separate = ? WHERE review = ?"
-    office.sql(set_row, *call[1:3], json.dumps(call[3]), review.row.id)
-    return await office.ann.reviews.get(review.row.id)
+    team.sql(set_row, *call[1:3], json.dumps(call[3]), review.row.id)
+    return await team.ann.reviews.get(review.row.id)
 
 
-async def test_two_people_must_sign_though_row_and_log_say_that_one_is_enough(office: Office) -> None:
-    (review,) = await office.ask("move")
-    review = await lower(office, review)
-    assert await office.ann.reviews.decide(review, {0: approve()}) is ReviewState.DECIDED
-    assert office.sandbox.run_until_idle() == 0 and office.effects() == []
-    now = await office.ann.reviews.get(review.row.id)
+async def test_two_people_must_sign_though_row_and_log_say_that_one_is_enough(team: Team) -> None:
+    (review,) = await team.ask("move")
+    review = await lower(team, review)
+    assert await team.ann.reviews.decide(review, {0: approve()}) is ReviewState.DECIDED
+    assert team.sandbox.run_until_idle() == 0 and team.effects() == []
+    now = await team.ann.reviews.get(review.row.id)
     assert "it needs the signatures of 2 people" in now.row.note and now.actions[0].reviewers == 2
-    await office.ann.reviews.decide(now, {0: approve()})
-    await office.bob.reviews.decide(now, {0: approve()})
-    assert office.sandbox.run_until_idle() == 0
-    assert office.effects() == ["move0"], "two people can decide it then"
+    await team.ann.reviews.decide(now, {0: approve()})
+    await team.bob.reviews.decide(now, {0: approve()})
+    assert team.sandbox.run_until_idle() == 0
+    assert team.effects() == ["move0"], "two people can decide it then"
 
 
 @pytest.mark.slow
@@ -569,40 +569,40 @@ async def test_two_people_must_sign_though_row_and_log_say_that_one_is_enough(of
     ("demand", "said"),
     [('to = "bob"', "it needs the signature of one person of bob"), ('separate = ["launch"]', "who neither launched the run nor wrote")],
 )
-async def test_those_whom_the_rule_names_must_sign_though_row_and_log_name_nobody(office: Office, demand: str, said: str) -> None:
-    (office.home / "policy.toml").write_text(POLICY.replace('tool = "send"\n', f'tool = "send"\n{demand}\n'))
-    (review,) = await office.ask("send")
-    office.sql("UPDATE audit SET actor = 'ann' WHERE kind = 'launched'")
-    review = await lower(office, review)
-    assert await office.ann.reviews.decide(review, {0: approve()}) is ReviewState.DECIDED
-    assert office.sandbox.run_until_idle() == 0 and office.effects() == []
-    now = await office.bob.reviews.get(review.row.id)
+async def test_those_whom_the_rule_names_must_sign_though_row_and_log_name_nobody(team: Team, demand: str, said: str) -> None:
+    (team.home / "policy.toml").write_text(POLICY.replace('tool = "send"\n', f'tool = "send"\n{demand}\n'))
+    (review,) = await team.ask("send")
+    team.sql("UPDATE audit SET actor = 'ann' WHERE kind = 'launched'")
+    review = await lower(team, review)
+    assert await team.ann.reviews.decide(review, {0: approve()}) is ReviewState.DECIDED
+    assert team.sandbox.run_until_idle() == 0 and team.effects() == []
+    now = await team.bob.reviews.get(review.row.id)
     assert said in now.row.note
-    await office.bob.reviews.decide(now, {0: approve()})
-    assert office.sandbox.run_until_idle() == 0 and office.effects() == ["send0"]
+    await team.bob.reviews.decide(now, {0: approve()})
+    assert team.sandbox.run_until_idle() == 0 and team.effects() == ["send0"]
 
 
 @pytest.mark.slow
-async def test_rule_that_begins_to_want_signatures_counts_for_reviews_that_wait(office: Office) -> None:
-    (office.home / "policy.toml").write_text(POLICY.replace("signed = true", "").replace("reviewers = 2", ""))
-    (review,) = await office.ask("move")
-    await office.ann.reviews.decide(review, {0: approve()})
-    (office.home / "policy.toml").write_text(POLICY)
-    assert office.sandbox.run_until_idle() == 0 and office.effects() == []
-    now = await office.ann.reviews.get(review.row.id)
+async def test_rule_that_begins_to_want_signatures_counts_for_reviews_that_wait(team: Team) -> None:
+    (team.home / "policy.toml").write_text(POLICY.replace("signed = true", "").replace("reviewers = 2", ""))
+    (review,) = await team.ask("move")
+    await team.ann.reviews.decide(review, {0: approve()})
+    (team.home / "policy.toml").write_text(POLICY)
+    assert team.sandbox.run_until_idle() == 0 and team.effects() == []
+    now = await team.ann.reviews.get(review.row.id)
     assert "it is not signed" in now.row.note and (now.actions[0].signed, now.actions[0].reviewers) == (True, 2)
-    await office.ann.reviews.decide(now, {0: approve()})
-    await office.bob.reviews.decide(now, {0: approve()})
-    assert office.sandbox.run_until_idle() == 0 and office.effects() == ["move0"]
-    assert (found := office.verify())[0] == 2 and not found[1], "the log says what is demanded since"
+    await team.ann.reviews.decide(now, {0: approve()})
+    await team.bob.reviews.decide(now, {0: approve()})
+    assert team.sandbox.run_until_idle() == 0 and team.effects() == ["move0"]
+    assert (found := team.verify())[0] == 2 and not found[1], "the log says what is demanded since"
 
 
 @pytest.mark.slow
-async def test_hand_back_of_what_two_must_sign_is_not_applied_by_one(office: Office) -> None:
-    (review,) = await office.ask("move")
-    await lower(office, review)
-    taken, plan = await plan_of(office, review)
-    assert not (await office.ann.takeovers.hand_back(taken.id, plan)).is_unconfirmed
-    assert office.sandbox.run_until_idle() == 0
-    ended = await office.ann.takeovers.latest(review.row.run)
+async def test_hand_back_of_what_two_must_sign_is_not_applied_by_one(team: Team) -> None:
+    (review,) = await team.ask("move")
+    await lower(team, review)
+    taken, plan = await plan_of(team, review)
+    assert not (await team.ann.takeovers.hand_back(taken.id, plan)).is_unconfirmed
+    assert team.sandbox.run_until_idle() == 0
+    ended = await team.ann.takeovers.latest(review.row.run)
     assert ended and ended.state == "stale" and "it needs the signatures of 2 people" in ended.note

@@ -31,7 +31,7 @@ FLIPS = 24
 """Bits that are changed, in the text and in the signature each."""
 
 
-class Desk:
+class GrantHome:
     """A home in which every decision and grant must be signed, and runs that ask for letters."""
 
     def __init__(self, sandbox: Sandbox, reviewer: Reviewer, keys: Path) -> None:
@@ -97,25 +97,25 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(new_sandbox: SandboxFactory, tmp_path: Path) -> AsyncIterator[Desk]:
+async def grant_home(new_sandbox: SandboxFactory, tmp_path: Path) -> AsyncIterator[GrantHome]:
     sandbox = new_sandbox("pauses")
     async with open_reviewer(sandbox) as reviewer:
-        yield Desk(sandbox, reviewer, tmp_path)
+        yield GrantHome(sandbox, reviewer, tmp_path)
 
 
-Attack = Callable[[Desk, Grant], Awaitable[None]]
+Attack = Callable[[GrantHome, Grant], Awaitable[None]]
 
 
-async def take_the_signature_away(desk: Desk, grant: Grant) -> None:
-    desk.sql(("UPDATE grants SET signature = NULL WHERE id = ?", (grant.id,)))
+async def take_the_signature_away(grant_home: GrantHome, grant: Grant) -> None:
+    grant_home.sql(("UPDATE grants SET signature = NULL WHERE id = ?", (grant.id,)))
 
 
-async def widen_the_row(desk: Desk, grant: Grant) -> None:
-    desk.sql(("UPDATE grants SET uses = 900 WHERE id = ?", (grant.id,)))
+async def widen_the_row(grant_home: GrantHome, grant: Grant) -> None:
+    grant_home.sql(("UPDATE grants SET uses = 900 WHERE id = ?", (grant.id,)))
 
 
-async def widen_the_row_and_the_log(desk: Desk, grant: Grant) -> None:
-    desk.sql(
+async def widen_the_row_and_the_log(grant_home: GrantHome, grant: Grant) -> None:
+    grant_home.sql(
         ("UPDATE grants SET uses = 900 WHERE id = ?", (grant.id,)),
         ("UPDATE audit SET body = json_set(body, '$.uses', 900) WHERE kind = 'granted' AND json_extract(body, '$.grant') = ?", (grant.id,)),
     )
@@ -124,33 +124,33 @@ async def widen_the_row_and_the_log(desk: Desk, grant: Grant) -> None:
 def sign_again(key: str, **changed: str) -> Attack:
     """The same text, or one in which something was replaced, signed by this person's key."""
 
-    async def attack(desk: Desk, grant: Grant) -> None:
-        text, _ = desk.signed(grant)
+    async def attack(grant_home: GrantHome, grant: Grant) -> None:
+        text, _ = grant_home.signed(grant)
         said = {**json.loads(text), **changed}
         text = canonical_json.canonical(said)
-        made = await openssh.sign(text, [public(desk.keys[key])], desk.keys[key])
-        desk.replace_signature(grant, text, made.text)
+        made = await openssh.sign(text, [public(grant_home.keys[key])], grant_home.keys[key])
+        grant_home.replace_signature(grant, text, made.text)
 
     return attack
 
 
-async def use_the_signature_of_another_grant(desk: Desk, grant: Grant) -> None:
-    desk.replace_signature(grant, *desk.signed(await desk.ann.grants.get(1)))
+async def use_the_signature_of_another_grant(grant_home: GrantHome, grant: Grant) -> None:
+    grant_home.replace_signature(grant, *grant_home.signed(await grant_home.ann.grants.get(1)))
 
 
-async def put_a_revoked_grant_back(desk: Desk, grant: Grant) -> None:
-    await desk.ann.grants.revoke(grant.id, "enough")
-    desk.sql(("UPDATE grants SET revoked_at = NULL, revoked_by = NULL, why = '' WHERE id = ?", (grant.id,)))
+async def put_a_revoked_grant_back(grant_home: GrantHome, grant: Grant) -> None:
+    await grant_home.ann.grants.revoke(grant.id, "enough")
+    grant_home.sql(("UPDATE grants SET revoked_at = NULL, revoked_by = NULL, why = '' WHERE id = ?", (grant.id,)))
 
 
-async def make_a_revoked_grant_again(desk: Desk, grant: Grant) -> None:
-    await desk.ann.grants.revoke(grant.id, "enough")
+async def make_a_revoked_grant_again(grant_home: GrantHome, grant: Grant) -> None:
+    await grant_home.ann.grants.revoke(grant.id, "enough")
     new = NewGrant(grant.review, grant.slot, grant.agent, grant.tool, grant.scope, grant.uses, grant.for_s, grant.run, grant.risk)
-    await grants.make(desk.store, new, Actor("ann", identified=Identified.SIGNED), desk.signed(grant))
+    await grants.make(grant_home.store, new, Actor("ann", identified=Identified.SIGNED), grant_home.signed(grant))
 
 
-async def make_it_last_longer(desk: Desk, grant: Grant) -> None:
-    desk.sql(("UPDATE grants SET expires_at = expires_at + 1e6 WHERE id = ?", (grant.id,)))
+async def make_it_last_longer(grant_home: GrantHome, grant: Grant) -> None:
+    grant_home.sql(("UPDATE grants SET expires_at = expires_at + 1e6 WHERE id = ?", (grant.id,)))
 
 
 ATTACKS: dict[str, Attack] = {
@@ -172,58 +172,58 @@ ATTACKS: dict[str, Attack] = {
 @pytest.mark.parametrize(
     "names", [pytest.param(("of another grant", "made again"), id="some"), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow, id="all")]
 )
-async def test_signed_grant_lets_calls_run_and_no_forged_one_does(desk: Desk, names: tuple[str, ...]) -> None:
+async def test_signed_grant_lets_calls_run_and_no_forged_one_does(grant_home: GrantHome, names: tuple[str, ...]) -> None:
     made = {}
-    for name, review in zip(("real", *names), await desk.ask("real", *names), strict=True):
-        made[name] = await desk.grant(review)
+    for name, review in zip(("real", *names), await grant_home.ask("real", *names), strict=True):
+        made[name] = await grant_home.grant(review)
     for name in names:
-        await ATTACKS[name](desk, made[name])
-    waiting = await desk.ask("real", *names)
-    assert desk.sent() == ["real"]
+        await ATTACKS[name](grant_home, made[name])
+    waiting = await grant_home.ask("real", *names)
+    assert grant_home.sent() == ["real"]
     assert len(waiting) == 2 * len(names) + 1, "each of the others waits for a person"
 
 
 @pytest.mark.slow
-async def test_grant_that_is_used_up_lets_nothing_run_where_its_count_is_set_back(desk: Desk) -> None:
-    made = await desk.grant((await desk.ask("zoe"))[0], uses=1)
-    await desk.ask("zoe")
-    assert desk.sent() == ["zoe"]
-    desk.sql(("UPDATE grants SET taken = 0 WHERE id = ?", (made.id,)))
-    assert len(await desk.ask("zoe")) == 2 and desk.sent() == ["zoe"]
+async def test_grant_that_is_used_up_lets_nothing_run_where_its_count_is_set_back(grant_home: GrantHome) -> None:
+    made = await grant_home.grant((await grant_home.ask("zoe"))[0], uses=1)
+    await grant_home.ask("zoe")
+    assert grant_home.sent() == ["zoe"]
+    grant_home.sql(("UPDATE grants SET taken = 0 WHERE id = ?", (made.id,)))
+    assert len(await grant_home.ask("zoe")) == 2 and grant_home.sent() == ["zoe"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"ann": "revoked = 2026-01-02"}, {"roles": ("decide", "people")}], ids=["key revoked", "role taken away"]
 )
-async def test_signed_grant_ends_with_the_key_or_the_role_of_its_maker(desk: Desk, change: dict[str, Any]) -> None:
-    await desk.grant((await desk.ask("zoe"))[0])
-    desk.write_people(**change)
-    await desk.ask("zoe")
-    assert desk.sent() == []
+async def test_signed_grant_ends_with_the_key_or_the_role_of_its_maker(grant_home: GrantHome, change: dict[str, Any]) -> None:
+    await grant_home.grant((await grant_home.ask("zoe"))[0])
+    grant_home.write_people(**change)
+    await grant_home.ask("zoe")
+    assert grant_home.sent() == []
 
 
 @pytest.mark.slow
-async def test_grant_needs_a_key_of_its_maker(desk: Desk) -> None:
-    (review,) = await desk.ask("zoe")
-    desk.ann.signing_key = desk.keys["stranger"]
+async def test_grant_needs_a_key_of_its_maker(grant_home: GrantHome) -> None:
+    (review,) = await grant_home.ask("zoe")
+    grant_home.ann.signing_key = grant_home.keys["stranger"]
     with pytest.raises(openssh.NotSigned, match="is not a valid key of yours"):
-        await desk.grant(review)
-    assert await desk.ann.grants.every() == []
+        await grant_home.grant(review)
+    assert await grant_home.ann.grants.every() == []
 
 
 @pytest.mark.slow
-async def test_grant_with_one_bit_changed_in_its_signature_or_text_counts_nowhere(desk: Desk) -> None:
-    made = await desk.grant((await desk.ask("zoe"))[0])
-    assert problem_of_stored_grant(desk.store, made, desk.people.current()) == ""
-    text, signature = desk.signed(made)
+async def test_grant_with_one_bit_changed_in_its_signature_or_text_counts_nowhere(grant_home: GrantHome) -> None:
+    made = await grant_home.grant((await grant_home.ask("zoe"))[0])
+    assert problem_of_stored_grant(grant_home.store, made, grant_home.people.current()) == ""
+    text, signature = grant_home.signed(made)
     for number in range(FLIPS):
         dice = random.Random(number)
         for said, armoured in ((flipped_text(text, dice), signature), (text, flipped_signature(signature, dice))):
-            desk.replace_signature(made, said, armoured)
-            assert problem_of_stored_grant(desk.store, made, desk.people.current()), (number, said, armoured)
-    with audit.reading(desk.store.path) as db:
-        assert signature_history.found(db, desk.home / "people.toml")[1], "it is found offline, too"
+            grant_home.replace_signature(made, said, armoured)
+            assert problem_of_stored_grant(grant_home.store, made, grant_home.people.current()), (number, said, armoured)
+    with audit.reading(grant_home.store.path) as db:
+        assert signature_history.found(db, grant_home.home / "people.toml")[1], "it is found offline, too"
 
 
 def flipped_text(text: str, dice: random.Random) -> str:

@@ -159,7 +159,7 @@ async def test_handback_with_an_answer_ends_the_run(pauses: Reviewer, agent: str
 
 
 @pytest.fixture
-async def hands(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+async def operator(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of tests/projects/takeover."""
     async with open_reviewer(shared_sandbox("takeover")) as reviewer:
         yield reviewer
@@ -168,19 +168,19 @@ async def hands(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 # The state
 
 
-async def test_handback_with_edited_state_passes_a_plain_gate(hands: Reviewer) -> None:
-    run = await hands.launch("spender", given={"amount": 100})
-    await hands.wait(run, RunState.WAITING)
-    head = await hands.inbox.takeovers.head(run.id)
+async def test_handback_with_edited_state_passes_a_plain_gate(operator: Reviewer) -> None:
+    run = await operator.launch("spender", given={"amount": 100})
+    await operator.wait(run, RunState.WAITING)
+    head = await operator.inbox.takeovers.head(run.id)
     assert (head.nodes, head.text, head.calls) == (("spend",), None, ())
     assert head.context.state["amount"] == 100
-    schema = await hands.inbox.takeovers.state_schema(run.id)
+    schema = await operator.inbox.takeovers.state_schema(run.id)
     assert schema["properties"]["amount"] == {"type": "integer"}
     edits = {"amount": 5, "tags": ["mine"], "address": {"street": "Side", "number": 2}, "limit": "high"}
-    assert (await handed_back(hands, run, state=edits)).state == "applied"
-    state = await hands.result_of(run)
+    assert (await handed_back(operator, run, state=edits)).state == "applied"
+    state = await operator.result_of(run)
     spent = {"did": "spend", "amount": 5, "tags": ["mine"], "to": "Side 2", "limit": "high"}
-    assert hands.effects(run) == [{"did": "plan"}, spent], "what ran does not run again"
+    assert operator.effects(run) == [{"did": "plan"}, spent], "what ran does not run again"
     assert state["tags"] == ["mine", "spent"], "the new value stands in the old one's place"
 
 
@@ -193,14 +193,14 @@ async def test_handback_with_edited_state_passes_a_plain_gate(hands: Reviewer) -
     ],
     ids=["results", "human message", "rewritten"],
 )
-async def test_handback_at_a_plain_gate_runs_the_gated_node(hands: Reviewer, plan: Any, last: str, kind: str, amount: int) -> None:
-    run = await hands.launch("announces", text="pay")
-    gate = await hands.open_review(run)
+async def test_handback_at_a_plain_gate_runs_the_gated_node(operator: Reviewer, plan: Any, last: str, kind: str, amount: int) -> None:
+    run = await operator.launch("announces", text="pay")
+    gate = await operator.open_review(run)
     assert gate.row.kind is PauseKind.GATE
-    assert (await handed_back(hands, run, **plan)).state == "applied"
-    await hands.result_of(run)
-    assert hands.effects(run) == [{"did": "announce"}, {"did": "book", "last": last, "kind": kind, "amount": amount}]
-    assert len(await hands.inbox.reviews.of_run(run.id)) == 1, "the gate asks no second time"
+    assert (await handed_back(operator, run, **plan)).state == "applied"
+    await operator.result_of(run)
+    assert operator.effects(run) == [{"did": "announce"}, {"did": "book", "last": last, "kind": kind, "amount": amount}]
+    assert len(await operator.inbox.reviews.of_run(run.id)) == 1, "the gate asks no second time"
 
 
 @pytest.mark.parametrize(
@@ -218,226 +218,228 @@ async def test_handback_at_a_plain_gate_runs_the_gated_node(hands: Reviewer, pla
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-async def test_handback_with_state_that_breaks_the_schema_is_refused(hands: Reviewer, state: dict[str, Any], why: str) -> None:
-    run = await hands.launch("spender", given={"amount": 100})
-    takeover = await taken(hands, run)
+async def test_handback_with_state_that_breaks_the_schema_is_refused(operator: Reviewer, state: dict[str, Any], why: str) -> None:
+    run = await operator.launch("spender", given={"amount": 100})
+    takeover = await taken(operator, run)
     with pytest.raises(Refused) as refused:
-        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state=state))
+        await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state=state))
     assert why in str(refused.value)
-    assert await hands.inbox.takeovers.latest(run.id) == takeover, "it is in the same hands still"
-    await hands.inbox.takeovers.discard(takeover.id)
-    await hands.decide(await hands.open_review(run), approve())
-    assert (await hands.result_of(run))["amount"] == 100
+    assert await operator.inbox.takeovers.latest(run.id) == takeover, "it is in the same hands still"
+    await operator.inbox.takeovers.discard(takeover.id)
+    await operator.decide(await operator.open_review(run), approve())
+    assert (await operator.result_of(run))["amount"] == 100
 
 
-async def test_handback_with_edited_state_keeps_untouched_parts_exact(hands: Reviewer) -> None:
-    run = await hands.launch("measured", given={})
-    await hands.wait(run, RunState.WAITING)
-    state = (await hands.inbox.takeovers.head(run.id)).context.state
+async def test_handback_with_edited_state_keeps_untouched_parts_exact(operator: Reviewer) -> None:
+    run = await operator.launch("measured", given={})
+    await operator.wait(run, RunState.WAITING)
+    state = (await operator.inbox.takeovers.head(run.id)).context.state
     edits = {
         "readings": {**state["readings"], "b": 3},
         "other": {**state["other"], "n": 2},
         "address": {**state["address"], "number": 5},
     }
-    done = await handed_back(hands, run, state=edits)
+    done = await handed_back(operator, run, state=edits)
     assert (done.state, done.note) == ("applied", "")
-    await hands.result_of(run)
-    (told,) = hands.effects(run)
+    await operator.result_of(run)
+    (told,) = operator.effects(run)
     assert told["readings"] == "{'a': nan, 'b': 3.0}"
     assert told["other"] == "{'at': datetime.date(2026, 3, 31), 'size': {1, 2}, 'n': 2}"
     assert told["address"] == "Address(street='Main', number=5)"
 
 
-async def test_handback_with_state_the_graph_refuses_changes_nothing(hands: Reviewer) -> None:
-    run = await hands.launch("fickle", text="hello")
-    done = await handed_back(hands, run, state={"mood": "bad"})
+async def test_handback_with_state_the_graph_refuses_changes_nothing(operator: Reviewer) -> None:
+    run = await operator.launch("fickle", text="hello")
+    done = await handed_back(operator, run, state={"mood": "bad"})
     assert (done.state, done.note) == ("failed", "its graph does not take that: ValueError: no way in this mood")
-    review = await hands.open_review(run)
+    review = await operator.open_review(run)
     assert review.row.claimed_by is None
-    assert (await hands.inbox.runs.get(run.id)).ended_at is None
-    again = await hands.inbox.takeovers.take(run.id)
+    assert (await operator.inbox.runs.get(run.id)).ended_at is None
+    again = await operator.inbox.takeovers.take(run.id)
     assert again.id != done.id
     assert again.plan == TakeoverPlan(state={"mood": "bad"}), "what could not be done is not lost"
-    await hands.inbox.takeovers.hand_back(again.id, TakeoverPlan(state={"mood": "good"}))
-    assert (await ended(hands, again)).state == "applied"
-    assert (await hands.result_of(run))["mood"] == "good"
+    await operator.inbox.takeovers.hand_back(again.id, TakeoverPlan(state={"mood": "good"}))
+    assert (await ended(operator, again)).state == "applied"
+    assert (await operator.result_of(run))["mood"] == "good"
 
 
-async def test_handback_after_a_failed_first_step_continues_with_new_state(hands: Reviewer) -> None:
-    run = await hands.launch("first_fails", text="call")
-    takeover = await taken(hands, run, RunState.FAILED)
-    head = await hands.inbox.takeovers.head(run.id)
+async def test_handback_after_a_failed_first_step_continues_with_new_state(operator: Reviewer) -> None:
+    run = await operator.launch("first_fails", text="call")
+    takeover = await taken(operator, run, RunState.FAILED)
+    head = await operator.inbox.takeovers.head(run.id)
     assert head.nodes == ("dial",)
     assert "the line is dead" in head.context.error
-    await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"up": True}))
-    await ended(hands, takeover)
-    state = await hands.result_of(run)
-    assert hands.effects(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
+    await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"up": True}))
+    await ended(operator, takeover)
+    state = await operator.result_of(run)
+    assert operator.effects(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
     assert state == {"text": "call", "up": True}
-    assert (await hands.inbox.runs.get(run.id)).error == ""
+    assert (await operator.inbox.runs.get(run.id)).error == ""
 
 
-async def test_handback_after_a_failed_goto_continues_with_new_state(hands: Reviewer) -> None:
-    run = await hands.launch("goes_to", given={"text": "x"})
-    await hands.wait(run, RunState.FAILED)
-    done = await handed_back(hands, run, state={"mood": "good"})
+async def test_handback_after_a_failed_goto_continues_with_new_state(operator: Reviewer) -> None:
+    run = await operator.launch("goes_to", given={"text": "x"})
+    await operator.wait(run, RunState.FAILED)
+    done = await handed_back(operator, run, state={"mood": "good"})
     assert (done.state, done.note) == ("applied", "")
-    await hands.result_of(run)
-    assert hands.effects(run) == [{"did": "act"}]
+    await operator.result_of(run)
+    assert operator.effects(run) == [{"did": "act"}]
 
 
-async def test_handback_with_new_state_asks_the_question_again(hands: Reviewer) -> None:
-    run = await hands.launch("anything", given={"value": "red or blue?"})
-    await handed_back(hands, run, state={"value": "red or green?"})
-    review = await hands.open_review(run)
+async def test_handback_with_new_state_asks_the_question_again(operator: Reviewer) -> None:
+    run = await operator.launch("anything", given={"value": "red or blue?"})
+    await handed_back(operator, run, state={"value": "red or green?"})
+    review = await operator.open_review(run)
     assert review.value == "red or green?"
-    await hands.decide(review, respond("green"))
-    assert (await hands.result_of(run))["answer"] == "green"
+    await operator.decide(review, respond("green"))
+    assert (await operator.result_of(run))["answer"] == "green"
 
 
-async def test_handback_is_refused_when_a_parallel_node_has_ended(hands: Reviewer) -> None:
-    run = await hands.launch("beside", given={"text": "x"})
-    done = await handed_back(hands, run, state={"text": "y"})
+async def test_handback_is_refused_when_a_parallel_node_has_ended(operator: Reviewer) -> None:
+    run = await operator.launch("beside", given={"text": "x"})
+    done = await handed_back(operator, run, state={"text": "y"})
     assert done.state == "failed"
     assert done.note == "quick has already ended in this step, and would run again; decide what waits first"
-    await hands.decide(await hands.open_review(run), respond("yes"))
-    await hands.result_of(run)
-    assert [d["did"] for d in hands.effects(run)] == ["quick"]
+    await operator.decide(await operator.open_review(run), respond("yes"))
+    await operator.result_of(run)
+    assert [d["did"] for d in operator.effects(run)] == ["quick"]
 
 
 # Other positions in the graph
 
 
-async def test_handback_with_a_result_replaces_a_failed_tool(hands: Reviewer) -> None:
-    run = await hands.launch("plain_agent", [("burst", {"text": "bang"}), ("look", {"path": "p"})])
-    await hands.wait(run, RunState.FAILED)
-    (call,) = [c for c in await calls_of(hands, run) if c.name == "burst"]
-    await handed_back(hands, run, results={call.id: "it works by hand", **{c.id: "seen" for c in await calls_of(hands, run) if c != call}})
-    state = await hands.result_of(run)
+async def test_handback_with_a_result_replaces_a_failed_tool(operator: Reviewer) -> None:
+    run = await operator.launch("plain_agent", [("burst", {"text": "bang"}), ("look", {"path": "p"})])
+    await operator.wait(run, RunState.FAILED)
+    (call,) = [c for c in await calls_of(operator, run) if c.name == "burst"]
+    await handed_back(
+        operator, run, results={call.id: "it works by hand", **{c.id: "seen" for c in await calls_of(operator, run) if c != call}}
+    )
+    state = await operator.result_of(run)
     assert tool_results(state)["burst"] == ["it works by hand"]
-    assert [d["did"] for d in hands.effects(run)].count("burst") == 1
+    assert [d["did"] for d in operator.effects(run)].count("burst") == 1
     assert paired(state), state["messages"]
 
 
-async def test_handback_keeps_results_of_calls_beside_the_failed_one(hands: Reviewer) -> None:
-    run = await hands.launch("counting", [("add", {"number": 5}), ("burst", {"text": "bang"})])
-    (call,) = await calls_of(hands, run)
+async def test_handback_keeps_results_of_calls_beside_the_failed_one(operator: Reviewer) -> None:
+    run = await operator.launch("counting", [("add", {"number": 5}), ("burst", {"text": "bang"})])
+    (call,) = await calls_of(operator, run)
     assert call.name == "burst"
-    await handed_back(hands, run, results={call.id: "by hand"})
-    state = await hands.result_of(run)
+    await handed_back(operator, run, results={call.id: "by hand"})
+    state = await operator.result_of(run)
     assert tool_results(state) == {"add": ["added"], "burst": ["by hand"]}
     assert state["count"] == 5
-    assert [d["did"] for d in hands.effects(run)].count("add") == 1
+    assert [d["did"] for d in operator.effects(run)].count("add") == 1
 
 
-async def test_handback_with_rewritten_calls_asks_even_without_a_gate(hands: Reviewer) -> None:
-    run = await hands.launch("plain_agent", [("burst", {"text": "bang"})])
-    (call,) = await calls_of(hands, run)
-    await handed_back(hands, run, calls=(Call(call.id, "send", {"to": "bob"}),))
-    review = await hands.open_review(run)
+async def test_handback_with_rewritten_calls_asks_even_without_a_gate(operator: Reviewer) -> None:
+    run = await operator.launch("plain_agent", [("burst", {"text": "bang"})])
+    (call,) = await calls_of(operator, run)
+    await handed_back(operator, run, calls=(Call(call.id, "send", {"to": "bob"}),))
+    review = await operator.open_review(run)
     assert (review.row.kind, review.actions[0].name) == (PauseKind.TOOL_GATE, "send")
-    assert [d["did"] for d in hands.effects(run)] == ["burst"]
-    await hands.decide(review, approve())
-    state = await hands.result_of(run)
+    assert [d["did"] for d in operator.effects(run)] == ["burst"]
+    await operator.decide(review, approve())
+    state = await operator.result_of(run)
     assert tool_results(state) == {"send": ["sent to bob"]}
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call"])
-async def test_handback_with_a_written_call_asks_for_an_ungated_tool(hands: Reviewer, agent: str) -> None:
-    run = await hands.launch(agent, [LETTER])
-    (call,) = await calls_of(hands, run)
-    await handed_back(hands, run, calls=(Call(call.id, "look", {"path": "x"}),))
-    review = await hands.open_review(run)
+async def test_handback_with_a_written_call_asks_for_an_ungated_tool(operator: Reviewer, agent: str) -> None:
+    run = await operator.launch(agent, [LETTER])
+    (call,) = await calls_of(operator, run)
+    await handed_back(operator, run, calls=(Call(call.id, "look", {"path": "x"}),))
+    review = await operator.open_review(run)
     assert (review.row.kind, review.actions[0].name) == (PauseKind.TOOL_GATE, "look")
-    assert hands.effects(run) == []
-    await hands.decide(review, reject("no need"))
-    assert tool_results(await hands.result_of(run)) == {"look": ["no need"]}
+    assert operator.effects(run) == []
+    await operator.decide(review, reject("no need"))
+    assert tool_results(await operator.result_of(run)) == {"look": ["no need"]}
 
 
-async def test_handback_that_removes_all_calls_ends_the_run(hands: Reviewer) -> None:
-    run = await hands.launch("batched", [LETTER])
-    await handed_back(hands, run, text="There is nothing to do.", calls=())
-    assert said(await hands.result_of(run)) == [("agent", "There is nothing to do.")]
+async def test_handback_that_removes_all_calls_ends_the_run(operator: Reviewer) -> None:
+    run = await operator.launch("batched", [LETTER])
+    await handed_back(operator, run, text="There is nothing to do.", calls=())
+    assert said(await operator.result_of(run)) == [("agent", "There is nothing to do.")]
 
 
-async def test_handback_stops_at_a_gate_after_the_tools(hands: Reviewer) -> None:
-    run = await hands.launch("react_twice", [LETTER])
-    gate = await hands.open_review(run)
-    await hands.decide(gate, approve())
-    await hands.until_applied(gate)
-    (call,) = await calls_of(hands, run)
-    await handed_back(hands, run, results={call.id: "told"})
-    review = await hands.open_review(run)
+async def test_handback_stops_at_a_gate_after_the_tools(operator: Reviewer) -> None:
+    run = await operator.launch("react_twice", [LETTER])
+    gate = await operator.open_review(run)
+    await operator.decide(gate, approve())
+    await operator.until_applied(gate)
+    (call,) = await calls_of(operator, run)
+    await handed_back(operator, run, results={call.id: "told"})
+    review = await operator.open_review(run)
     assert (review.row.kind, review.node) == (PauseKind.GATE, "talk")
-    await hands.decide(review, approve())
-    assert tool_results(await hands.result_of(run)) == {"send": ["told"]}
+    await operator.decide(review, approve())
+    assert tool_results(await operator.result_of(run)) == {"send": ["told"]}
 
 
-async def test_handback_with_guidance_after_a_failed_model_reaches_it(hands: Reviewer) -> None:
-    run = await hands.launch("talker", text="hello")
-    await hands.wait(run, RunState.FAILED)
-    await handed_back(hands, run, guidance="say it twice")
-    assert said(await hands.result_of(run)) == [("user", "say it twice"), ("agent", "you said: say it twice")]
+async def test_handback_with_guidance_after_a_failed_model_reaches_it(operator: Reviewer) -> None:
+    run = await operator.launch("talker", text="hello")
+    await operator.wait(run, RunState.FAILED)
+    await handed_back(operator, run, guidance="say it twice")
+    assert said(await operator.result_of(run)) == [("user", "say it twice"), ("agent", "you said: say it twice")]
 
 
-async def test_handback_at_a_question_in_a_conversation_works(hands: Reviewer) -> None:
-    run = await hands.launch("asks_in_talk", text="hello")
-    takeover = await taken(hands, run)
-    assert (await hands.inbox.takeovers.head(run.id)).text == "I heard 1"
+async def test_handback_at_a_question_in_a_conversation_works(operator: Reviewer) -> None:
+    run = await operator.launch("asks_in_talk", text="hello")
+    takeover = await taken(operator, run)
+    assert (await operator.inbox.takeovers.head(run.id)).text == "I heard 1"
     with pytest.raises(Refused, match="no tool call 'x' waits for a result; none does"):
-        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(results={"x": "y"}))
-    await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="think first"))
-    await ended(hands, takeover)
-    review = await hands.open_review(run)
-    context = await hands.inbox.reviews.context(review.row.id)
+        await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(results={"x": "y"}))
+    await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="think first"))
+    await ended(operator, takeover)
+    review = await operator.open_review(run)
+    context = await operator.inbox.reviews.context(review.row.id)
     assert [m.text for m in context.conversation] == ["hello", "I heard 1", "think first", "I heard 3"]
-    await handed_back(hands, run, answer="No, you shall not.")
-    assert said(await hands.result_of(run))[-1] == ("agent", "No, you shall not.")
-    assert hands.effects(run) == []
+    await handed_back(operator, run, answer="No, you shall not.")
+    assert said(await operator.result_of(run))[-1] == ("agent", "No, you shall not.")
+    assert operator.effects(run) == []
 
 
-async def test_handback_frees_a_poisoned_thread(hands: Reviewer) -> None:
-    run = await hands.launch("fussy", given={"value": 1})
-    await hands.decide(await hands.open_review(run), respond("bad"))
-    await hands.wait(run, RunState.FAILED)
-    await handed_back(hands, run, state={"value": 2})
-    review = await hands.open_review(run)
+async def test_handback_frees_a_poisoned_thread(operator: Reviewer) -> None:
+    run = await operator.launch("fussy", given={"value": 1})
+    await operator.decide(await operator.open_review(run), respond("bad"))
+    await operator.wait(run, RunState.FAILED)
+    await handed_back(operator, run, state={"value": 2})
+    review = await operator.open_review(run)
     assert "may have run once" in review.row.note
-    await hands.decide(review, respond("good"))
-    assert (await hands.result_of(run))["answer"] == "good"
+    await operator.decide(review, respond("good"))
+    assert (await operator.result_of(run))["answer"] == "good"
 
 
-async def test_handback_inside_a_subgraph_can_guide_and_answer(hands: Reviewer) -> None:
-    run = await hands.launch("deep_talk", [LETTER])
-    done = await handed_back(hands, run, answer="That will do.")
+async def test_handback_inside_a_subgraph_can_guide_and_answer(operator: Reviewer) -> None:
+    run = await operator.launch("deep_talk", [LETTER])
+    done = await handed_back(operator, run, answer="That will do.")
     assert (done.state, done.note) == ("applied", "")
-    assert said(await hands.result_of(run)) == [("agent", "That will do.")]
-    run = await hands.launch("inside", given={"text": "x"})
-    done = await handed_back(hands, run, state={"text": "y"})
+    assert said(await operator.result_of(run)) == [("agent", "That will do.")]
+    run = await operator.launch("inside", given={"text": "x"})
+    done = await handed_back(operator, run, state={"text": "y"})
     assert done.state == "failed"
     assert "it stands inside inner, which would begin again" in done.note
-    await hands.decide(await hands.open_review(run), approve())
-    assert [d["did"] for d in hands.effects(run)] != []
+    await operator.decide(await operator.open_review(run), approve())
+    assert [d["did"] for d in operator.effects(run)] != []
 
 
-async def test_handback_with_a_result_replaces_a_delegated_call(hands: Reviewer) -> None:
-    run = await hands.launch("tool1", [("delegate", {"text": "x"})])
-    (call,) = await calls_of(hands, run)
+async def test_handback_with_a_result_replaces_a_delegated_call(operator: Reviewer) -> None:
+    run = await operator.launch("tool1", [("delegate", {"text": "x"})])
+    (call,) = await calls_of(operator, run)
     assert call.name == "delegate"
-    await handed_back(hands, run, results={call.id: "I asked myself"})
-    assert tool_results(await hands.result_of(run)) == {"delegate": ["I asked myself"]}
-    assert hands.effects(run) == []
+    await handed_back(operator, run, results={call.id: "I asked myself"})
+    assert tool_results(await operator.result_of(run)) == {"delegate": ["I asked myself"]}
+    assert operator.effects(run) == []
 
 
-async def test_handback_with_state_for_an_entrypoint_is_refused(hands: Reviewer) -> None:
-    run = await hands.launch("functional", given={"text": "a"})
-    takeover = await taken(hands, run)
-    await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"x": 1}))
-    done = await ended(hands, takeover)
+async def test_handback_with_state_for_an_entrypoint_is_refused(operator: Reviewer) -> None:
+    run = await operator.launch("functional", given={"text": "a"})
+    takeover = await taken(operator, run)
+    await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"x": 1}))
+    done = await ended(operator, takeover)
     assert (done.state, done.note) == (
         "failed", "its graph has no state that could be edited; answer what it asks, or cancel the run",
     )  # fmt: skip
-    await hands.decide(await hands.open_review(run), respond("yes"))
+    await operator.decide(await operator.open_review(run), respond("yes"))
 
 
 @pytest.mark.slow
@@ -455,44 +457,44 @@ async def test_handback_at_an_agent_inbox_request_works(pauses: Reviewer) -> Non
     await pauses.inbox.runs.cancel(run.id)
 
 
-async def test_handback_with_guidance_inside_a_subgraph_restarts_the_agent(hands: Reviewer) -> None:
-    run = await hands.launch("deep_talk", [LETTER])
-    await handed_back(hands, run, guidance=json.dumps([[["look", {"path": "p"}]]]))
-    review = await hands.open_review(run)
+async def test_handback_with_guidance_inside_a_subgraph_restarts_the_agent(operator: Reviewer) -> None:
+    run = await operator.launch("deep_talk", [LETTER])
+    await handed_back(operator, run, guidance=json.dumps([[["look", {"path": "p"}]]]))
+    review = await operator.open_review(run)
     assert [a.name for a in review.actions[:1]] != ["send"]
-    await hands.decide(review, approve())
-    await hands.result_of(run)
-    assert [d["did"] for d in hands.effects(run)] == ["look"]
+    await operator.decide(review, approve())
+    await operator.result_of(run)
+    assert [d["did"] for d in operator.effects(run)] == ["look"]
 
 
 # Obstacles
 
 
-async def test_takeover_suspends_deadlines(hands: Reviewer) -> None:
-    run = await hands.launch("batched", [LETTER])
-    review = await hands.open_review(run)
-    takeover = await hands.inbox.takeovers.take(run.id)
-    await hands.store.write(
+async def test_takeover_suspends_deadlines(operator: Reviewer) -> None:
+    run = await operator.launch("batched", [LETTER])
+    review = await operator.open_review(run)
+    takeover = await operator.inbox.takeovers.take(run.id)
+    await operator.store.write(
         "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'letters' WHERE id = ?", (review.row.id,)
     )
-    other = await hands.launch("talker", text="meanwhile")
-    await hands.wait(other, RunState.FAILED)
-    assert (await hands.inbox.reviews.get(review.row.id)).row.state == "open"
-    await hands.inbox.takeovers.discard(takeover.id)
-    await hands.result_of(run)
-    assert (await hands.inbox.reviews.get(review.row.id)).row.decided == "rejected by timeout:letters"
+    other = await operator.launch("talker", text="meanwhile")
+    await operator.wait(other, RunState.FAILED)
+    assert (await operator.inbox.reviews.get(review.row.id)).row.state == "open"
+    await operator.inbox.takeovers.discard(takeover.id)
+    await operator.result_of(run)
+    assert (await operator.inbox.reviews.get(review.row.id)).row.decided == "rejected by timeout:letters"
 
 
-async def test_takeover_of_a_running_run_is_refused(hands: Reviewer) -> None:
-    run = await hands.launch("slow", given={"text": "x", "seconds": 1})
-    await hands.until_effect(run, "slow_sync begins")
+async def test_takeover_of_a_running_run_is_refused(operator: Reviewer) -> None:
+    run = await operator.launch("slow", given={"text": "x", "seconds": 1})
+    await operator.until_effect(run, "slow_sync begins")
     with pytest.raises(Refused, match=f"run r{run.id} is moving: it is running"):
-        await hands.inbox.takeovers.take(run.id)
-    await hands.result_of(run)
+        await operator.inbox.takeovers.take(run.id)
+    await operator.result_of(run)
     with pytest.raises(Refused, match=f"run r{run.id} is done: there is nothing left to take over"):
-        await hands.inbox.takeovers.take(run.id)
+        await operator.inbox.takeovers.take(run.id)
     with pytest.raises(Refused, match="there is no run r999"):
-        await hands.inbox.takeovers.take(999)
+        await operator.inbox.takeovers.take(999)
 
 
 async def test_takeover_of_a_decided_review_is_refused(new_sandbox: SandboxFactory) -> None:
@@ -509,13 +511,13 @@ async def test_takeover_of_a_decided_review_is_refused(new_sandbox: SandboxFacto
         assert (await ann.inbox.takeovers.take(run.id)).is_live
 
 
-async def test_takeover_by_a_second_person_is_refused(hands: Reviewer) -> None:
-    run = await hands.launch("batched", [LETTER])
-    review = await hands.open_review(run)
-    bob = Inbox(hands.store, "bob")
-    takeover = await hands.inbox.takeovers.take(run.id)
-    assert await hands.inbox.takeovers.take(run.id) == takeover
-    for who in (bob, hands.inbox):
+async def test_takeover_by_a_second_person_is_refused(operator: Reviewer) -> None:
+    run = await operator.launch("batched", [LETTER])
+    review = await operator.open_review(run)
+    bob = Inbox(operator.store, "bob")
+    takeover = await operator.inbox.takeovers.take(run.id)
+    assert await operator.inbox.takeovers.take(run.id) == takeover
+    for who in (bob, operator.inbox):
         with pytest.raises(Stale, match="taken over by"):
             await who.reviews.decide(review, {0: approve()})
     with pytest.raises(Refused, match=rf"ann took run r{run.id} over at [\d:]+; take it from them with a reason"):
@@ -528,38 +530,38 @@ async def test_takeover_by_a_second_person_is_refused(hands: Reviewer) -> None:
         with pytest.raises(Stale, match=f"run r{run.id} is taken over by ann"):
             await verb
     with pytest.raises(Refused, match="the plan does nothing"):
-        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan())
-    await hands.inbox.takeovers.save_plan(takeover.id, TakeoverPlan(guidance="ha"))
+        await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan())
+    await operator.inbox.takeovers.save_plan(takeover.id, TakeoverPlan(guidance="ha"))
     theirs = await bob.takeovers.take(run.id, "ann is on holiday")
     assert (theirs.actor, theirs.plan) == ("bob", TakeoverPlan())
     with pytest.raises(Stale, match=f"the takeover of run r{run.id} is discarded: taken by bob: ann is on holiday"):
-        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="x"))
-    assert (await hands.inbox.reviews.get(review.row.id)).row.claimed_by == "bob"
-    mine = await hands.inbox.takeovers.take(run.id, "I am back")
+        await operator.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="x"))
+    assert (await operator.inbox.reviews.get(review.row.id)).row.claimed_by == "bob"
+    mine = await operator.inbox.takeovers.take(run.id, "I am back")
     assert mine.plan == TakeoverPlan(guidance="ha"), "what somebody took from under it is there again"
-    await hands.inbox.takeovers.discard(mine.id)
-    assert (await hands.inbox.takeovers.take(run.id)).plan == TakeoverPlan(), "a discarded plan is not kept"
+    await operator.inbox.takeovers.discard(mine.id)
+    assert (await operator.inbox.takeovers.take(run.id)).plan == TakeoverPlan(), "a discarded plan is not kept"
     theirs = await bob.takeovers.take(run.id, "ann is on holiday")
     await bob.takeovers.discard(theirs.id)
-    await hands.decide(review, approve())
-    await hands.result_of(run)
-    kinds = [entry["kind"] for entry in logged(hands, run)]
+    await operator.decide(review, approve())
+    await operator.result_of(run)
+    kinds = [entry["kind"] for entry in logged(operator, run)]
     assert [k for k in kinds if "taken" in k or "discard" in k] == ["taken_over", "discarded"] * 5
 
 
-async def test_takeover_blocks_claim_and_escalate(hands: Reviewer) -> None:
-    run = await hands.launch("batched", [LETTER])
-    review = (await hands.open_review(run)).row.id
-    takeover = await hands.inbox.takeovers.take(run.id)
-    for who, holder in ((hands.inbox, "you"), (Inbox(hands.store, "bob"), "ann")):
+async def test_takeover_blocks_claim_and_escalate(operator: Reviewer) -> None:
+    run = await operator.launch("batched", [LETTER])
+    review = (await operator.open_review(run)).row.id
+    takeover = await operator.inbox.takeovers.take(run.id)
+    for who, holder in ((operator.inbox, "you"), (Inbox(operator.store, "bob"), "ann")):
         for verb in (who.reviews.claim(review, "mine now"), who.reviews.release(review), who.reviews.escalate(review, "leads", "please")):
             with pytest.raises(Stale, match=f"the run of review {review} is taken over by {holder}"):
                 await verb
-    row = (await hands.inbox.reviews.get(review)).row
+    row = (await operator.inbox.reviews.get(review)).row
     assert (row.claimed_by, row.is_taken_over, row.escalated) == ("ann", True, "")
-    await hands.inbox.takeovers.discard(takeover.id)
-    await hands.inbox.reviews.claim(review)
-    await hands.inbox.runs.cancel(run.id)
+    await operator.inbox.takeovers.discard(takeover.id)
+    await operator.inbox.reviews.claim(review)
+    await operator.inbox.runs.cancel(run.id)
 
 
 async def test_handback_when_the_thread_moved_elsewhere_changes_nothing(new_sandbox: SandboxFactory) -> None:
@@ -581,14 +583,14 @@ async def test_handback_when_the_thread_moved_elsewhere_changes_nothing(new_sand
         assert (await ann.inbox.takeovers.take(run.id)).plan == TakeoverPlan(answer="Too late."), "the plan stays"
 
 
-async def test_takeover_can_cancel_the_run(hands: Reviewer) -> None:
-    run = await hands.launch("batched", [LETTER])
-    takeover = await taken(hands, run)
-    await hands.inbox.runs.cancel(run.id)
-    now = await ended(hands, takeover)
+async def test_takeover_can_cancel_the_run(operator: Reviewer) -> None:
+    run = await operator.launch("batched", [LETTER])
+    takeover = await taken(operator, run)
+    await operator.inbox.runs.cancel(run.id)
+    now = await ended(operator, takeover)
     assert (now.state, now.note) == ("discarded", "the run was cancelled")
-    await handed_back(hands, run, guidance="[]")
-    assert "done: " in said(await hands.result_of(run))[-1][1], "one that was cancelled can go on as well"
+    await handed_back(operator, run, guidance="[]")
+    assert "done: " in said(await operator.result_of(run))[-1][1], "one that was cancelled can go on as well"
 
 
 @pytest.mark.parametrize(
@@ -623,12 +625,12 @@ async def test_handback_interrupted_by_a_crash_is_resolved(new_sandbox: SandboxF
         assert sorted(d["to"] for d in ann.effects(run)) == (["zoe"] if step == "resumed" else ["bob", "eve"])
 
 
-async def test_takeover_is_audited(hands: Reviewer) -> None:
-    run = await hands.launch("batched", [LETTER])
-    (call,) = await calls_of(hands, run)
-    await handed_back(hands, run, results={call.id: "told"})
-    await hands.result_of(run)
-    found = [entry for entry in logged(hands, run) if "take" in entry["kind"] or "hand" in entry["kind"]]
+async def test_takeover_is_audited(operator: Reviewer) -> None:
+    run = await operator.launch("batched", [LETTER])
+    (call,) = await calls_of(operator, run)
+    await handed_back(operator, run, results={call.id: "told"})
+    await operator.result_of(run)
+    found = [entry for entry in logged(operator, run) if "take" in entry["kind"] or "hand" in entry["kind"]]
     assert [(entry["kind"], entry["actor"]) for entry in found] == [
         ("taken_over", "ann"),
         ("handed_back", "ann"),

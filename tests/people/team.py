@@ -40,7 +40,7 @@ roles = ["read"]
 """
 
 
-class Office:
+class Team:
     """A store with people, and what a worker would send."""
 
     def __init__(self, store: Store, project: int, home: Path) -> None:
