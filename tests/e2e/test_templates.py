@@ -128,7 +128,7 @@ def test_template_runs_on_the_screen(tmp_path: Path, template: Template) -> None
 def run_on_the_screen(command: list[str], template: Template) -> None:
     """Start the template's run in a new console, answer what it asks, and wait for its end."""
     with tmux(command) as screen:
-        screen.until("Nothing waits", "worker ● 0 of", timeout=120)
+        screen.until("Nothing waits", "worker ● idle", timeout=120)
         screen.keys("n")
         screen.until("New run", *(["topic", "ctrl+s start"] if isinstance(template.given, dict) else ["enter start"]))
         given = template.given["topic"] if isinstance(template.given, dict) else text_of(template.given)

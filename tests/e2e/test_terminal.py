@@ -99,16 +99,10 @@ def test_decision_can_be_undone_and_made_differently(tmp_path: Path) -> None:
             time.sleep(0.05)
         screen.until("Queue 1", "a approve")
         assert "approved by you" not in screen.screen()
-        for _ in range(20):
-            screen.keys("r")
-            if "does not run" in screen.screen():
-                break
-            time.sleep(0.2)
-        screen.until("does not run")
+        screen.press_until("r", "does not run")
         screen.type("she is on holiday")
         screen.until("on holiday")
-        screen.keys("Enter")
-        screen.until("rejected by you")
+        screen.press_until("Enter", "rejected by you")
         screen.keys("F2")
         screen.until("done", "holiday")
         assert outbox(home) == []
