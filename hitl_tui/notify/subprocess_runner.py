@@ -13,6 +13,8 @@ KEPT_BYTES = 4000
 MAX_BYTES = 1_000_000
 """Bytes read at all; a program that prints more blocks until its time is up."""
 CHUNK_BYTES = 65_536
+LOOK_S = 0.02
+"""Seconds between looks whether a program has ended whose pipes are still open."""
 
 
 class Failed(Exception):
@@ -111,7 +113,7 @@ async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> None:
     """Wait for the program's end; kill it if that takes too long."""
     try:
         async with asyncio.timeout(timeout_s):
-            await process.wait()
+            await _ended(process)
     except TimeoutError:
         raise Failed(f"it did not end within {timeout_s:g} s") from None
     finally:
@@ -119,6 +121,16 @@ async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for the program's end alone: up to Python 3.12, `wait` also waits for pipes, which a child that is left behind may hold."""
+    waiting = asyncio.ensure_future(process.wait())
+    try:
+        while process.returncode is None and not waiting.done():
+            await asyncio.wait([waiting], timeout=LOOK_S)
+    finally:
+        waiting.cancel()
 
 
 def _how(code: int) -> str:

@@ -116,7 +116,7 @@ async def test_failed_run_exits_with_1_and_an_unknown_agent_is_refused(new_sandb
     sandbox = new_sandbox("foreign")
     done = sandbox.cli("run", sandbox.target, "keyboard", "--input", '{"text": "x"}', code=1)
     assert "failed: its code calls input()" in done.stdout
-    assert "has no agent nobody" in sandbox.cli_error("run", sandbox.target, "nobody", "x")
+    assert "has no agent nobody" in sandbox.cli("run", sandbox.target, "nobody", "x", code=1).stderr
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_attention_check_is_told_when_it_is_over(hitl: Commands, does: tuple[str
 
 def test_ratings_of_runs_and_decisions_are_printed_and_withdrawn(hitl: Commands) -> None:
     ask(hitl, calls=2)
-    assert "1#1 is not decided" in hitl("rate", "up", "1", code=1)
+    assert "call 1#1 has no decision yet that could be rated" in hitl("rate", "up", "1", code=1)
     for call in ("1#1", "1#2"):
         hitl("decide", call, "approve", "--reviewer", "ann")
     both = json.loads(hitl("rate", "up", "1", "--tag", "tone,length", "--json", "--reviewer", "ann"))

@@ -37,10 +37,17 @@ def runs_a_file(commands: tuple[Command, ...]) -> bool:
     return any(call and call.is_file for call in calls)
 
 
+def reads_profiles(commands: tuple[Command, ...]) -> bool:
+    """Check for a login shell, whose startup files are not the script's."""
+    return any(programs.shell_call(one.program, one.arguments) and any("l" in word for word in one.arguments[:3]) for one in commands)
+
+
 def compare(sandbox: BashSandbox, text: str, is_exact: bool) -> None:
     """Run a script that was split: bash runs nothing else, changes no file unless a command writes, and in order runs all of it."""
     script = parse(text)
-    if script.problem or any("/" in one.program for one in script.commands) or runs_a_file(script.commands) or "-lc" in text:
+    if script.problem or any("/" in one.program for one in script.commands):
+        return
+    if runs_a_file(script.commands) or reads_profiles(script.commands):
         return
     ran = sandbox.runs(text)
     changed, before = sandbox.files() != sandbox.before, sandbox.files()
