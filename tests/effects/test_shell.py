@@ -39,7 +39,9 @@ def runs_a_file(commands: tuple[Command, ...]) -> bool:
 
 def reads_profiles(commands: tuple[Command, ...]) -> bool:
     """Check for a login shell, whose startup files are not the script's."""
-    return any(programs.shell_call(one.program, one.arguments) and any("l" in word for word in one.arguments[:3]) for one in commands)
+    return any(
+        programs.shell_call(one.program, one.arguments) and any("l" in (word or "") for word in one.arguments[:3]) for one in commands
+    )
 
 
 def compare(sandbox: BashSandbox, text: str, is_exact: bool) -> None:

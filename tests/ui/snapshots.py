@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from hitl_tui.ui.app import HitlApp
+from tests.support.tiers import full_only
 
 Size = tuple[int, int]
 """Columns and rows of a terminal."""
@@ -18,13 +19,24 @@ SMALLEST, SMALL, USUAL, LARGE = (60, 16), (80, 24), (120, 36), (200, 50)
 LIGHT = "hitl-light"
 LOOKS: Sequence[tuple[Size, str]] = [*((size, theme) for size in (SMALL, USUAL, LARGE) for theme in ("", LIGHT)), (SMALLEST, "")]
 """Sizes and themes in which each screen and each dialog is pictured; the empty theme is the dark one."""
+FULL = ("_80x24_light", "_200x50_light")
+"""How the names of pictures end that are taken with `--full` only."""
 READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "lessons", "lesson", "review", "rows", "effects", "destroyed"})
 """Textual worker groups that load what a key asked for."""
 
 
 def cases(gate: Iterable[tuple[Any, ...]], slow: Iterable[tuple[Any, ...]] = ()) -> list[Any]:
-    """Pictures for `pytest.mark.parametrize`, named by their first value: those taken with every change, and slow tests."""
-    return [*(pytest.param(*one, id=one[0]) for one in gate), *(pytest.param(*one, id=one[0], marks=pytest.mark.slow) for one in slow)]
+    """Pictures for `pytest.mark.parametrize`, named by their first value: those taken with every change, and slow tests.
+
+    The light theme differs in colours alone, so one size of it is enough but for `--full`.
+    """
+
+    def marks(name: str) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.slow, full_only] if name.endswith(FULL) else [pytest.mark.slow]
+
+    usual = (pytest.param(*one, id=one[0]) for one in gate)
+    others = (pytest.param(*one, id=one[0], marks=marks(one[0])) for one in slow)
+    return [*usual, *others]
 
 
 def looks(name: str, known: Collection[str] = ()) -> Iterator[tuple[str, Size, str]]:
