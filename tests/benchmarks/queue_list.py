@@ -20,6 +20,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow
 from hitl_tui.store import Store
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.theme import completed
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 from tests.benchmarks.ratio import Ratio
 from tests.benchmarks.rows import seed_home
@@ -38,6 +39,10 @@ class ListApp(App[None]):
     def __init__(self, inbox: Inbox) -> None:
         super().__init__()
         self.inbox = inbox
+
+    def get_css_variables(self) -> dict[str, str]:
+        self.theme_variables = completed(super().get_css_variables())
+        return self.theme_variables
 
     def compose(self) -> ComposeResult:
         yield QueueList(self.inbox.reviews.rows, lambda *_: None, time.time)
