@@ -26,8 +26,6 @@ IDLE_KEYS, SORTED_KEYS = 48, 15
 """Keys that are timed in a console: while nothing is sorted, and with the queue sorted anew before each."""
 SORTED_S = 0.3
 """Seconds without anything drawn after which the queue is sorted. Ages are drawn anew every second."""
-APART_S = 0.1
-"""Seconds between two keys, so that they are not read at once, like a paste."""
 OLDEST, AGENT, URGENCY, GROUP = b"2", b"4", b"1", b"5"
 """Numbers in the dialog of `s`."""
 LAST_CHOICE = b"snoozed reviews"
@@ -90,8 +88,6 @@ class Console:
         self._screen.send(b"s")
         self._screen.until(LAST_CHOICE)
         self._screen.send(number)
-        self._screen.until_still(APART_S)
-        self._screen.send(b"\r")
         self._until_shown(review)
 
     def _until_shown(self, review: int) -> float:
