@@ -58,7 +58,7 @@ class EarlierAnswer:
     """An answer that reached the thread before one from here."""
 
     actor: str
-    """Who gave it."""
+    """Name of the person or program that answered."""
     seconds_ago: int | None = None
     """None if the clocks of this machine and of the source differ."""
 
@@ -73,7 +73,7 @@ class NotPending(Exception):
 
     @property
     def first(self) -> str:
-        """Who was first, for people."""
+        """Name of who answered first, to be shown; "somebody else" if it is not known."""
         return self.earlier.actor if self.earlier else "somebody else"
 
 

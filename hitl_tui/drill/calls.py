@@ -88,7 +88,7 @@ class BadCall:
 
     @property
     def conversation(self) -> tuple[Message, ...]:
-        """What was said before it: the user asks for the good call, and a tool's result may name the bad value; and the equal calls."""
+        """Messages before the call: the user asks for the good call, and a tool's result may contain the bad value; earlier equal calls."""
         asked = "; ".join(str(value) for _, value in leaves(self.good.args))
         read = str(part_at(self.args, self.where)) if self.injected else "done"
         said = (Message("user", f"Please do this: {asked}"), Message("tool", read, name="read_page"))

@@ -166,7 +166,7 @@ class Provenance:
     tools: tuple[str, ...] = ()
     """All tools with a result that holds it, also if the user typed it."""
     matters: bool = False
-    """Whether a value from nowhere says whom or what the call reaches, an amount, or a command."""
+    """True if a value from nowhere is a target of the call, an amount, or a command."""
 
     def told(self) -> str:
         """Where it comes from, in words: `from read_mail, result 2`."""
@@ -243,9 +243,9 @@ def trace_value(value: Json, found: Sources, path: str = "") -> Provenance | Non
 
 
 def matters(value: Json, path: str = "") -> bool:
-    """Whether it matters that nobody named a value: an address, an account, a URL, a path, a host, an id, an amount or a command.
+    """Check if a value should come from somewhere: an address, an account, a URL, a path, a host, an id, an amount or a command.
 
-    Texts that an agent is there to write, such as the body of a mail, do not.
+    Texts that the agent itself writes, such as the body of a mail, need not.
     """
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]).casefold()
     text = value.strip() if isinstance(value, str) else ""

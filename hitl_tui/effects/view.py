@@ -255,7 +255,7 @@ def destruction(found: Iterable[Section]) -> str:
 
 
 def destroyed(args: Any, settings: EffectSettings) -> str:
-    """What the commands and statements of a call destroy, as `destruction` says it."""
+    """Return what the commands and statements of a call destroy, in the words of `destruction`; empty if nothing."""
     if not isinstance(args, dict):
         return ""
     texts = ((name, value) for name, value in islice(args.items(), MOST_ARGUMENTS) if kind_of(name, value, settings.views) in DESTRUCTIVE)

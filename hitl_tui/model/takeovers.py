@@ -72,7 +72,7 @@ class HandBack:
     is_mine: bool
     """Whether this person has handed it back."""
     is_listed: bool = True
-    """Whether a review of its run is open, so that the queue has a row of it: a run that was cancelled before has none."""
+    """True if the run has an open review, and so a row in the queue. A run that was cancelled has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,7 +291,7 @@ def page(found: Found, size: Size) -> Iterator[str]:
     yield from ("", "## By how much a reviewer catches", "", SURFACE, "", *surface_table(results, unseen))
     yield from ("", "![Harmful effects by catch rate](evidence-harm.svg)")
     yield from ("", "## By kind of fault", "", *kinds_table(results, unseen))
-    yield from ("", "## What is left, and why", "", *left_table(results, unseen))
+    yield from ("", "## Harms that remain, and their causes", "", *left_table(results, unseen))
     yield from ("", "## Risk and coverage", "", COVERAGE, "", *coverage_table(results, found.streams, unseen))
     yield from ("", "![Risk and coverage](evidence-risk.svg)")
     yield from ("", "## Autonomy levels under drift", "", *drift_table(found.drift))
