@@ -276,7 +276,8 @@ class Source(Protocol):
     def thread(self, run: Run, holds: Callable[[], bool] = lambda: True) -> AbstractAsyncContextManager[Thread]:
         """The run's thread, for one turn. `holds` tells at any time, in any thread, whether the worker still has the run's lease.
 
-        Once it has not, no further step may begin, and none of its streams or updates may change the thread: they raise `LeaseLost`.
+        It is asked before each step and request, and returns only once the disk has stored the decision that they follow from.
+        Once the lease is lost, no further step may begin, and none of its streams or updates may change the thread: they raise `LeaseLost`.
 
         Raises:
             Refused: the run wants a gate at a node that its graph does not have.
